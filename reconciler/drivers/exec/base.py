@@ -1,0 +1,151 @@
+"""The exec driver: runs containers' processes.
+
+Words: an *id* is an incarnation's; a *run* is one process of it from create to exit. The driver keeps its
+run-time files below a directory of its own on tmpfs (gone after a reboot, as the processes are) and the log where
+``ContainerConfig.log_path`` says.
+
+Life of a container: ``create`` (process waits before exec) → ``start`` → the process ends by itself or by ``signal``
+→ ``create`` again for the next run (what the last run left is cleared first) … → ``delete``.
+The container outlives the daemon: after a restart ``inspect`` tells the same as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, Protocol
+
+import msgspec
+
+
+class BindMount(msgspec.Struct, frozen=True):
+    source: str
+    target: str
+    read_only: bool = False
+
+
+class TmpfsMount(msgspec.Struct, frozen=True):
+    """``size`` in bytes, 0 for the kernel's default."""
+
+    target: str
+    size: int = 0
+    read_only: bool = False
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """``cpu_millis`` thousandths of a core, ``memory`` bytes, ``pids`` tasks; 0 is no limit."""
+
+    cpu_millis: int = 0
+    memory: int = 0
+    pids: int = 0
+
+
+class ContainerConfig(msgspec.Struct, frozen=True):
+    """All that a run needs. ``user`` as in an image (``name|uid[:group|gid]``, empty is root) and resolved by the
+    driver inside ``rootfs`` without following links out of it. ``files`` maps a path in the container to its text
+    (resolv.conf, hosts, hostname): the driver writes them outside the rootfs and binds them in. ``netns`` is a path,
+    or empty for none of its own."""
+
+    id: str
+    rootfs: str
+    argv: tuple[str, ...]
+    env: tuple[str, ...]
+    cwd: str
+    user: str
+    hostname: str
+    netns: str
+    log_path: str
+    mounts: tuple[BindMount | TmpfsMount, ...] = ()
+    files: dict[str, str] = {}
+    read_only: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    labels: dict[str, str] = {}
+
+
+class ProcessFacts(msgspec.Struct, frozen=True):
+    """``status``: absent (nothing is known of the id), created (waits for start), running, exited.
+    ``pid_start`` is field 22 of /proc/PID/stat (clock ticks since boot), so that a reused pid is not taken for ours.
+    ``supervised`` False: conmon is gone. ``exit_code`` None while it runs, or when nobody saw it end
+    (``exit_reason`` unknown). ``signal``: number when a signal ended it. Times are Unix seconds."""
+
+    status: Literal["absent", "created", "running", "exited"]
+    pid: int = 0
+    pid_start: int = 0
+    supervised: bool = True
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    exit_code: int | None = None
+    exit_reason: Literal["", "exited", "signal", "oom", "unknown"] = ""
+    signal: int = 0
+
+
+class RuntimeFacts(msgspec.Struct, frozen=True):
+    """What ``probe`` found. ``cgroup`` is v1, hybrid or v2; ``warnings`` are sentences for the log."""
+
+    name: str
+    path: str
+    version: str
+    conmon: str
+    cgroup: Literal["v1", "hybrid", "v2"]
+    warnings: tuple[str, ...] = ()
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One line as the process wrote it, without its newline (``partial``: the line had no end yet)."""
+
+    time: str
+    stream: Literal["stdout", "stderr"]
+    text: bytes
+    partial: bool = False
+
+
+class ExecDriver(Protocol):
+    def probe(self) -> RuntimeFacts:
+        """Finds a runtime that works here; raises ``Permanent`` saying what was tried and why each failed."""
+
+    def create(self, config: ContainerConfig) -> ProcessFacts:
+        """Makes a new run in state created (a former run's remains are cleared first, the log is appended to).
+        An existing run of this id that still waits in state created is replaced. Raises ``Permanent`` with the runtime's words when
+        the configuration is at fault (no such command, bad user)."""
+
+    def start(self, id: str) -> ProcessFacts:
+        """Lets the created process go. Started already: no effect."""
+
+    def inspect(self, id: str) -> ProcessFacts:
+        """What is true now, read from the kernel and the run's files; forks nothing in the usual case."""
+
+    def list(self) -> tuple[str, ...]:
+        """Every id of which anything is left (files, runtime state, cgroup, conmon)."""
+
+    def signal(self, id: str, signal: int) -> None:
+        """Sends to the container's first process, by pidfd and only if it is still that process."""
+
+    def delete(self, id: str) -> None:
+        """Kills what runs and removes all of the run: runtime state, cgroups, conmon, run-time files (not the log)."""
+
+    def limits(self, id: str) -> Limits | None:
+        """The limits in force, from the cgroup's files; None when there is no cgroup. ``memory`` and cpu are rounded as
+        the kernel rounds them: compare with ``limits_match``."""
+
+    def limits_match(self, wanted: Limits, found: Limits) -> bool:
+        """Whether ``found`` is what the kernel makes of ``wanted``."""
+
+    def set_limits(self, id: str, limits: Limits) -> None:
+        """Changes them in place, without a restart."""
+
+    def limit_files(self, id: str) -> tuple[str, ...]:
+        """The cgroup files whose inotify MODIFY tells that somebody changed a limit."""
+
+    def exit_dir(self) -> str:
+        """The directory (one an instance) where a file named by the id appears when a run has ended: to be watched."""
+
+    def log_lines(self, log_path: str, tail: int | None, follow: bool, stop: LogStop) -> Iterator[LogLine]:
+        """Lines of a log from the ``tail`` last ones on (None: all); with ``follow`` waits for more until
+        ``stop.fd`` becomes readable. A missing log is an empty one."""
+
+
+class LogStop(Protocol):
+    """Something with a descriptor that becomes readable when following must end."""
+
+    def fileno(self) -> int: ...

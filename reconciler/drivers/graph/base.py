@@ -1,0 +1,93 @@
+"""The graph: content-addressed blobs, layers by chain id, and writable snapshots on top of them.
+
+Words: a *blob* is a file named by the digest of its bytes. A *layer* is an unpacked diff named by its chain id (OCI image
+spec, "Layer ChainID"): the digest of the diff ids from the bottom up to it. A *snapshot* is a container's writable layer
+over a chain, named by the incarnation's id; mounted, it is a rootfs.
+
+Nothing partial is ever visible: blobs and layers are made under temporary names in the same file system, verified, synced
+and renamed. Relations (which tag means which manifest, who uses what) are the store's, not the graph's.
+The directory is 0700: images hold setuid files and devices.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class BlobWriter(Protocol):
+    """Takes a blob's bytes as they come; the digest is computed on the way."""
+
+    @property
+    def offset(self) -> int:
+        """Bytes held already (a broken download is resumed from here)."""
+
+    def write(self, data: bytes | memoryview) -> None: ...
+
+    def commit(self) -> None:
+        """Verifies size and digest, syncs, makes the blob visible. Raises ``Permanent`` and drops it if they differ."""
+
+    def abort(self) -> None:
+        """Drops it."""
+
+
+class Graph(Protocol):
+    """Blobs and the layers made of them."""
+
+    def has_blob(self, digest: str) -> bool: ...
+
+    def read_blob(self, digest: str, limit: int) -> bytes:
+        """A small blob (manifest, configuration). Raises ``NotFound``, or ``Permanent`` over ``limit`` bytes."""
+
+    def write_blob(self, digest: str, size: int) -> BlobWriter:
+        """Raises ``errors.Invalid`` for a malformed digest, before any path is made. ``size`` -1 is unknown."""
+
+    def remove_blob(self, digest: str) -> None: ...
+
+    def blobs(self) -> tuple[str, ...]: ...
+
+    def has_layer(self, chain_id: str) -> bool: ...
+
+    def unpack_layer(self, chain_id: str, parent: str, diff_id: str, blob: str, media_type: str) -> int:
+        """Unpacks ``blob`` (gzip, zstd or plain tar, by ``media_type``) in a confined helper, verifying the diff id; whiteouts
+        become the driver's own. Returns the bytes used. Already there: no effect."""
+
+    def remove_layer(self, chain_id: str) -> None: ...
+
+    def layers(self) -> tuple[str, ...]: ...
+
+
+class GraphDriver(Protocol):
+    """Snapshots over chains: overlay, vfs, …"""
+
+    name: str
+
+    def probe(self) -> str:
+        """A line that names driver and backing file system. Raises ``Permanent`` if it cannot work here."""
+
+    def prepare(self, id: str, chain: tuple[str, ...]) -> str:
+        """Makes the snapshot over the layers of ``chain`` (chain ids, bottom first) unless it exists, mounts it unless
+        it is, and returns the rootfs's path."""
+
+    def rootfs(self, id: str) -> str:
+        """The path where the snapshot is or would be mounted."""
+
+    def mounted(self, id: str) -> bool:
+        """Whether the rootfs is mounted, by this driver, at its path."""
+
+    def mounts(self) -> frozenset[str]:
+        """The ids whose rootfs is mounted: one read of /proc/self/mountinfo."""
+
+    def restore_mount(self, id: str, pid: int) -> None:
+        """Brings a rootfs that somebody unmounted on the host back from the mount namespace of the running process
+        ``pid``, without touching the container (mounting the same upper directory twice is undefined)."""
+
+    def unmount(self, id: str) -> None: ...
+
+    def remove(self, id: str) -> None:
+        """Unmounts and removes the snapshot with its data."""
+
+    def snapshots(self) -> tuple[str, ...]: ...
+
+    def mount_event_fd(self) -> int | None:
+        """A descriptor whose POLLPRI tells that mounts changed; None if the driver mounts nothing."""
+

@@ -1,0 +1,107 @@
+"""The network driver: bridges, veths, addresses, routes, published ports, masquerade, isolation.
+
+Words: a *network* is a bridge with a subnet; an *endpoint* is a container's network namespace with an interface
+in each of its networks, and its published ports. Names of links are given by the caller and fixed for the life of
+the object. The namespace is a file below the driver's directory; it, its addresses and its veths outlive restarts of the container's process.
+
+The driver owns one nftables table an instance (family ip), changed by element. It never touches other tables, links that lack its
+alias, or other instances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import msgspec
+
+from reconciler.model.observed import Facet, NetworkFacet
+
+
+class NetworkConfig(msgspec.Struct, frozen=True):
+    """``subnet`` such as ``10.88.0.0/24``; ``gateway`` is the bridge's address in it. ``internal``: no way out of the host and no
+    published ports from outside."""
+
+    uid: str
+    bridge: str
+    subnet: str
+    gateway: str
+    mtu: int = 1500
+    internal: bool = False
+    masquerade: bool = True
+
+
+class Interface(msgspec.Struct, frozen=True):
+    """``name`` inside the container (eth0 …). The first interface of an endpoint that is not internal carries the default route."""
+
+    network_uid: str
+    bridge: str
+    name: str
+    host_name: str
+    address: str
+    prefix: int
+    gateway: str
+    mac: str
+    mtu: int = 1500
+    internal: bool = False
+
+
+class PublishedPort(msgspec.Struct, frozen=True):
+    """``protocol`` tcp or udp; ``host_ip`` 0.0.0.0 means every address of the host."""
+
+    host_ip: str
+    host_port: int
+    container_port: int
+    protocol: str = "tcp"
+
+
+class EndpointConfig(msgspec.Struct, frozen=True):
+    """``uid`` is the container object's: it names the namespace."""
+
+    uid: str
+    interfaces: tuple[Interface, ...]
+    ports: tuple[PublishedPort, ...] = ()
+
+
+class NetworkDriver(Protocol):
+    def probe(self) -> str:
+        """A line naming what is used (kernel, nftables library and version). Raises ``Permanent`` if it cannot work here."""
+
+    def free_subnet(self, taken: Iterable[str]) -> str:
+        """A /24 that overlaps neither ``taken`` nor any address or route of the host."""
+
+    def ensure_network(self, config: NetworkConfig) -> None:
+        """Makes or repairs bridge, address, forwarding and the network's rules; connected veths and open connections stay."""
+
+    def remove_network(self, uid: str, bridge: str) -> None:
+        """Removes all of it. The last network gone, the instance's table goes too, and forwarding is set
+        back if this driver had switched it on."""
+
+    def ensure_endpoint(self, config: EndpointConfig) -> str:
+        """Makes or repairs namespace, veths, addresses, routes and published ports with the least force, and withdraws ports
+        no longer in ``config``. Returns the namespace's path. Raises ``Conflict`` when a host port is taken, naming by whom if known."""
+
+    def remove_endpoint(self, config: EndpointConfig) -> None:
+        """Removes rules, veths and namespace; ``config`` may be older than what was last made."""
+
+    def netns_path(self, uid: str) -> str:
+        """Where the endpoint's namespace file is (whether or not it exists)."""
+
+    def drift(
+        self, networks: Iterable[NetworkConfig], endpoints: Iterable[EndpointConfig]
+    ) -> tuple[dict[str, tuple[NetworkFacet, ...]], dict[str, tuple[Facet, ...]]]:
+        """Compares the kernel with what is wanted: by network uid and endpoint uid what is missing or altered
+        (sound ones are left out). One pass over links, addresses, routes and the table for all given."""
+
+    def list(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Uids of networks and of endpoints of which anything of ours is left in the kernel or on disk."""
+
+    def event_fds(self) -> tuple[int, ...]:
+        """Descriptors that become readable when links, addresses, routes (of the host and of every endpoint's namespace) or nftables
+        may have changed. The set changes as endpoints come and go: ask again after every change."""
+
+    def drain(self, fd: int) -> None:
+        """Reads away what is pending on one of them (an overrun is no error: it too means *look again*)."""
+
+    def close(self) -> None:
+        """Closes sockets; changes nothing in the kernel."""

@@ -1,0 +1,55 @@
+"""Desired state: the objects as their owners wrote them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from reconciler.model.keys import Key
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Who holds an object: ``source`` is ``dir:/etc/pydock.d`` or ``api``; ``item`` is the file's path
+    relative to the directory, or the API manager's name."""
+
+    source: str
+    item: str
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.item}" if self.source.startswith("dir:") else f"{self.source} manager {self.item!r}"
+
+
+class Document(msgspec.Struct, frozen=True):
+    """One validated manifest: what the user wrote, guarded and checked against its schema."""
+
+    key: Key
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    spec: dict[str, Any]
+
+
+class Override(msgspec.Struct, frozen=True):
+    """Hand edits kept beside the owner's version: ``stopped`` by ``pydock stop``; ``restart`` counts
+    ``pydock restart`` (a container whose recorded count is lower is restarted once)."""
+
+    stopped: bool = False
+    restart: int = 0
+
+
+class Desired(msgspec.Struct, frozen=True):
+    """One object as desired. ``uid`` keys it; ``generation`` counts spec changes; ``revision`` is the
+    resourceVersion of its last change; times are Unix seconds; ``deleting_at`` not None means terminating."""
+
+    key: Key
+    uid: str
+    generation: int
+    revision: int
+    created_at: float
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    spec: dict[str, Any]
+    owner: Owner
+    deleting_at: float | None = None
+    finalizers: tuple[str, ...] = ()
+    override: Override = Override()

@@ -1,0 +1,177 @@
+"""What the API may ask of the Engine: one frozen type a job, its fields the job's arguments.
+
+The API process builds them from HTTP; the controller converts and checks them again (``msgspec.convert``), because
+the process that strangers talk to is not to be trusted. ``JOBS`` is the allow list.
+
+Results are plain JSON values. ``object`` is a whole object as the API shows it (``model.render``). A *streaming* job emits
+items and then ends. Jobs marked *fd* get a descriptor passed along and write raw bytes to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Get(Request):
+    """→ ``object``"""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class List(Request):
+    """→ ``{"revision": int, "items": [object, …]}`` sorted by namespace and name; ``namespace`` empty means all."""
+
+    kind: str
+    namespace: str = ""
+    label_selector: str = ""
+    field_selector: str = ""
+
+
+class Watch(Request):
+    """streams ``{"type": "ADDED"|"MODIFIED"|"DELETED"|"BOOKMARK", "object": object}``. ``revision`` 0 sends the present objects
+    as ADDED first. Raises ``Expired`` when ``revision`` was compacted. ``timeout`` seconds (0: until the caller leaves)."""
+
+    kind: str
+    namespace: str = ""
+    label_selector: str = ""
+    field_selector: str = ""
+    revision: int = 0
+    timeout: float = 0.0
+
+
+class Write(Request):
+    """``document`` is a whole manifest as parsed JSON. ``manager`` names who writes (``kubectl``'s fieldManager). With ``dry_run`` nothing
+    changes. → ``{"object": object, "plan": plan, "outcome": "created"|"configured"|"unchanged"}``"""
+
+    document: dict[str, Any]
+    manager: str
+    dry_run: bool = False
+
+
+class Post(Write):
+    """Creates; ``Conflict`` if the name is taken."""
+
+
+class Put(Write):
+    """Replaces the whole object; ``metadata.resourceVersion``, when given, must be the present one (``Conflict``)."""
+
+
+class Apply(Write):
+    """Declarative apply of one manager's version: keys that its last version had and this one lacks are removed, fields that
+    others set stay. ``force`` takes over fields of other managers, otherwise a ``Conflict`` names them."""
+
+    force: bool = False
+
+
+class Patch(Request):
+    """A JSON merge patch (RFC 7386) of one object. Result as ``Write``'s."""
+
+    kind: str
+    namespace: str
+    name: str
+    patch: dict[str, Any]
+    manager: str
+    dry_run: bool = False
+
+
+class Delete(Request):
+    """→ ``{"object": object, "plan": plan}``. ``uid`` and ``revision``, when given, must be the present ones."""
+
+    kind: str
+    namespace: str
+    name: str
+    manager: str = ""
+    uid: str = ""
+    revision: str = ""
+    dry_run: bool = False
+
+
+class Plan(Request):
+    """The plan for applying all ``documents`` together (``delete`` True: for deleting them).
+    → ``{"plan": plan, "text": str}``; ``plan["steps"]`` empty means nothing to do."""
+
+    documents: list[dict[str, Any]]
+    manager: str
+    delete: bool = False
+
+
+class Override(Request):
+    """``pydock stop|start|restart`` of a container → ``{"object": object}``."""
+
+    namespace: str
+    name: str
+    action: Literal["stop", "start", "restart"]
+
+
+class Logs(Request):
+    """*fd*: writes log bytes to the passed descriptor (stdout and stderr as they were written) → ``{}``. ``tail`` -1 means all;
+    ``timestamps`` puts RFC 3339 times before the lines."""
+
+    namespace: str
+    name: str
+    tail: int = -1
+    follow: bool = False
+    timestamps: bool = False
+
+
+class Events(Request):
+    """→ ``{"items": [event, …]}``, oldest first; ``key`` empty means all."""
+
+    key: str = ""
+    limit: int = 500
+
+
+class Jobs(Request):
+    """→ ``{"items": [job, …]}``, newest first."""
+
+    key: str = ""
+    limit: int = 100
+
+
+class Sources(Request):
+    """→ ``{"items": [{"name", "path", "state": "ok"|"held"|"unavailable", "objects": int, "files": [{"path", "state", "objects", "problems": [str]}],
+    "held": [str], "digest": str, "message": str}]}``; ``held`` lists the objects whose removal waits, ``digest`` names exactly that set."""
+
+
+class Ack(Request):
+    """Acknowledges the held removals of a source: exactly the set that ``digest`` names → ``{"removed": [str, …]}``. ``Conflict`` when the
+    set has changed since."""
+
+    name: str
+    digest: str
+
+
+class Pull(Request):
+    """streams ``{"status": str, "layer": str, "current": int, "total": int}`` while an image is pulled; the last item has
+    ``"digest"`` too."""
+
+    reference: str
+
+
+class Version(Request):
+    """→ ``{"version", "apiVersion", "commit", "python", "os", "arch", "kernel", "instance", "drivers": {"exec", "graph", "network", "registry"}}``"""
+
+
+class Ping(Request):
+    """→ ``{"ready": bool}``"""
+
+
+class Commands(Request):
+    """→ ``{"commands": [str, …]}``: every handler the Engine has."""
+
+
+#: job name → its arguments: the API's allow list
+JOBS: dict[str, type[Request]] = {
+    "get": Get, "list": List, "watch": Watch, "post": Post, "put": Put, "apply": Apply, "patch": Patch, "delete": Delete,
+    "plan": Plan, "override": Override, "logs": Logs, "events": Events, "jobs": Jobs, "sources": Sources, "ack": Ack,
+    "pull_image": Pull, "version": Version, "ping": Ping, "commands": Commands,
+}
+STREAMING: frozenset[str] = frozenset({"watch", "pull_image"})

@@ -1,0 +1,56 @@
+"""What the planner is given: a key's closure of desired and observed state, and the moment."""
+
+from __future__ import annotations
+
+import msgspec
+
+from reconciler.model.keys import Key
+from reconciler.model.objects import Desired
+from reconciler.model.observed import Observed
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """``mono`` is CLOCK_BOOTTIME and ``wall`` Unix time, both in seconds; ``boot_id`` names this boot."""
+
+    mono: float
+    wall: float
+    boot_id: str
+
+
+class ImageFacts(msgspec.Struct, frozen=True):
+    """An image that is complete in the graph. Digests are ``sha256:…``; ``entrypoint``, ``cmd``, ``env``
+    (``NAME=value``), ``working_dir``, ``user``, ``stop_signal`` are its configuration's."""
+
+    reference: str
+    digest: str
+    image_id: str
+    size: int
+    chain_id: str
+    layers: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    working_dir: str = ""
+    user: str = ""
+    stop_signal: str = ""
+    labels: dict[str, str] = {}
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One object: desired with what was observed of it (None before the first look)."""
+
+    desired: Desired
+    observed: Observed | None
+
+
+class View(msgspec.Struct, frozen=True):
+    """One snapshot. ``live`` has at most one object a key; ``terminating`` those being removed (several may share
+    a key). ``images`` maps normalised references to complete images. ``default_network`` is the instance's own
+    network, always in ``live`` under ``DEFAULT_NETWORK`` unless a manifest defines it."""
+
+    live: dict[Key, Entry]
+    terminating: dict[Key, tuple[Entry, ...]]
+    images: dict[str, ImageFacts]
+
+
+DEFAULT_NETWORK = Key("Network", "default", "default")

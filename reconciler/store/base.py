@@ -1,0 +1,202 @@
+"""What the store promises, room by room. ``reconciler.store.open_store(path)`` returns a ``Store``.
+
+Reads happen in ``snapshot()``, writes in ``transaction()``; both give a ``Session`` whose repositories see one consistent
+state. One writer at a time; a transaction is atomic and, unless ``durable=False`` (records that a power cut may take: journal,
+observed state), synced to disk before it returns. Each repository method that changes an object takes the next global revision, writes
+the ``changes`` row, and returns what is now true; a write that changes nothing takes no revision and writes no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol
+
+from reconciler.model.jobs import Change, EventRecord, JobRecord, JobStatus
+from reconciler.model.keys import Key
+from reconciler.model.objects import Desired, Override, Owner
+from reconciler.model.observed import Observed
+from reconciler.model.view import Entry, ImageFacts
+
+
+class Objects(Protocol):
+    """Desired state by uid."""
+
+    def get(self, uid: str) -> Desired | None: ...
+
+    def live(self, key: Key) -> Desired | None:
+        """The object of that name that is not terminating."""
+
+    def find(self, kind: str = "", namespace: str = "", source: str = "", item: str = "") -> list[Desired]:
+        """Those that match all given, terminating ones too, ordered by kind, namespace, name."""
+
+    def create(
+        self, key: Key, labels: dict[str, str], annotations: dict[str, str], spec: dict[str, Any], owner: Owner, now: float
+    ) -> Desired:
+        """Raises ``Conflict`` naming the owner if a live object has that key."""
+
+    def replace(
+        self, uid: str, labels: dict[str, str], annotations: dict[str, str], spec: dict[str, Any], owner: Owner
+    ) -> Desired:
+        """``generation`` grows when ``spec`` differs. A new owner alone is a change too (of the metadata)."""
+
+    def set_override(self, uid: str, override: Override) -> Desired: ...
+
+    def mark_deleting(self, uid: str, now: float) -> Desired:
+        """From now on terminating; its name is free. Already so: no change."""
+
+    def purge(self, uid: str) -> None:
+        """The object is gone: the last change is DELETED with its last state. Its observed state, overrides, managers and leases go
+        with it. Unknown uid: no effect."""
+
+    def applied(self, uid: str) -> dict[str, dict[str, Any]]:
+        """What each API manager last applied: manager → ``{"labels", "annotations", "spec"}``."""
+
+    def set_applied(self, uid: str, manager: str, document: dict[str, Any] | None) -> None: ...
+
+
+class ObservedStates(Protocol):
+    def get(self, uid: str) -> Observed | None: ...
+
+    def put(self, uid: str, observed: Observed) -> None:
+        """Takes a revision only if the object as the API shows it changes; bookkeeping alone does not."""
+
+
+class Changes(Protocol):
+    def latest(self) -> int:
+        """The present global revision (0 in an empty store)."""
+
+    def oldest(self) -> int:
+        """A watch from this revision on is still whole (it needs every change after it)."""
+
+    def since(self, revision: int, limit: int = 1000) -> list[Change]:
+        """Changes after ``revision``, oldest first. Raises ``Expired`` if some were compacted."""
+
+    def compact(self, keep: int) -> int:
+        """Removes all but the ``keep`` newest; returns how many went."""
+
+
+class Journal(Protocol):
+    def begin(self, name: str, key: str, uid: str, cause: str, attempt: int, now: float) -> int: ...
+
+    def end(self, id: int, status: JobStatus, now: float, error: str = "", output: str = "") -> None: ...
+
+    def interrupt_running(self, now: float) -> list[JobRecord]:
+        """At start: marks what was running as interrupted and returns those."""
+
+    def find(self, key: str = "", limit: int = 100) -> list[JobRecord]:
+        """Newest first."""
+
+    def trim(self, keep: int) -> int: ...
+
+
+class Events(Protocol):
+    def record(self, key: str, uid: str, type: Literal["Normal", "Warning"], reason: str, message: str, now: float) -> None:
+        """The same reason and message about the same uid again within an hour: the count grows, no new row."""
+
+    def find(self, key: str = "", limit: int = 500) -> list[EventRecord]: ...
+
+    def trim(self, keep: int) -> int: ...
+
+
+class Leases(Protocol):
+    """Subnets of networks and addresses in them."""
+
+    def subnet(self, network_uid: str) -> str | None: ...
+
+    def subnets(self) -> dict[str, str]: ...
+
+    def take_subnet(self, network_uid: str, subnet: str) -> None: ...
+
+    def address(self, network_uid: str, owner_uid: str, subnet: str, gateway: str) -> str:
+        """The owner's address in the network, leased if new; the one least recently used of those free is taken. Raises
+        ``Temporary`` when the subnet is full. A lease outside ``subnet`` (it was changed) is replaced."""
+
+    def addresses(self, owner_uid: str) -> dict[str, str]:
+        """network uid → address"""
+
+    def release(self, owner_uid: str, network_uid: str = "") -> None:
+        """All of a container's leases (or the one in ``network_uid``); also a network's subnet when ``owner_uid`` is a network's."""
+
+    def all(self) -> list[tuple[str, str, str]]:
+        """(network uid, owner uid, address)"""
+
+
+class Images(Protocol):
+    """The relations of the graph: which reference means which image, of which layers."""
+
+    def put(self, facts: ImageFacts, blobs: Sequence[str], chain: Sequence[str]) -> None:
+        """``blobs``: digests of manifest(s), config and layers; ``chain``: chain ids, bottom first."""
+
+    def get(self, reference: str) -> ImageFacts | None: ...
+
+    def by_id(self, image_id: str) -> ImageFacts | None: ...
+
+    def all(self) -> list[ImageFacts]: ...
+
+    def chain(self, image_id: str) -> tuple[str, ...]: ...
+
+    def remove(self, reference: str) -> tuple[list[str], list[str]]:
+        """Forgets the reference; returns blobs and chain ids (top first) that no other image uses."""
+
+
+class SourceFile(Protocol):
+    """A row of ``files``: the last good version is what is in force; ``problems`` say why the present one is not."""
+
+    path: str
+    digest: str
+    problems: tuple[str, ...]
+
+
+class SourceStates(Protocol):
+    """What a source remembers: its files, and one small document of its own (guards, acknowledgements, root's identity)."""
+
+    def files(self, source: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """path → (digest of the last content looked at, problems)"""
+
+    def put_file(self, source: str, path: str, digest: str, problems: Sequence[str]) -> None: ...
+
+    def remove_file(self, source: str, path: str) -> None: ...
+
+    def memory(self, source: str) -> dict[str, Any]: ...
+
+    def remember(self, source: str, memory: dict[str, Any]) -> None: ...
+
+
+class Facts(Protocol):
+    """Small facts about the instance by name (what a driver switched on, the boot it saw)."""
+
+    def get(self, name: str) -> Any: ...
+
+    def put(self, name: str, value: Any) -> None: ...
+
+
+class Session(Protocol):
+    objects: Objects
+    observed: ObservedStates
+    changes: Changes
+    journal: Journal
+    events: Events
+    leases: Leases
+    images: Images
+    sources: SourceStates
+    facts: Facts
+
+    def entries(self, keys: Iterable[Key] | None = None) -> list[Entry]:
+        """Desired with observed, live and terminating, of the given keys or of all: one query each, made for 10,000."""
+
+    def rendered(self, uid: str) -> dict[str, Any]:
+        """The object as the API shows it. Raises ``NotFound``."""
+
+
+class Store(Protocol):
+    def snapshot(self) -> AbstractContextManager[Session]: ...
+
+    def transaction(self, durable: bool = True) -> AbstractContextManager[Session]: ...
+
+    def on_change(self, callback: Callable[[int], None]) -> None:
+        """``callback(latest revision)`` after each commit that took one (in the writer's thread: must not block)."""
+
+    def checkpoint(self) -> None: ...
+
+    def close(self) -> None: ...
