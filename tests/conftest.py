@@ -27,6 +27,10 @@ def _enter_namespaces() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    controller = hasattr(config.option, "numprocesses") and config.option.numprocesses and "PYTEST_XDIST_WORKER" not in os.environ
+    controller = (
+        hasattr(config.option, "numprocesses")
+        and config.option.numprocesses
+        and "PYTEST_XDIST_WORKER" not in os.environ
+    )
     if not controller and not config.option.collectonly:
         _enter_namespaces()

@@ -1,0 +1,14 @@
+"""Text to typed resources: guarded parsing, schemas, problems with their places, declarative merging.
+
+Pure: text or parsed values in, facts out. Nothing here opens a manifest, asks a clock or logs; only the
+schemas that pydock ships are read, once.
+
+``load`` takes a whole file, ``check`` one parsed document, ``parse_json`` and ``parse_yaml_body`` the body of a request.
+"""
+
+from __future__ import annotations
+
+from reconciler.manifest.checking import check, effective
+from reconciler.manifest.loading import Loaded, Located, load, parse_json, parse_yaml_body
+
+__all__ = ["Loaded", "Located", "check", "effective", "load", "parse_json", "parse_yaml_body"]

@@ -2,6 +2,8 @@
 
 Times named ``*_at`` are Unix seconds for people; deadlines named ``*_mono`` are CLOCK_BOOTTIME seconds,
 valid only while ``boot_id`` is this boot's, so that a moved clock changes no back-off.
+``error`` is the last failed step's, ``error_count`` how often in a row it failed, ``error_step`` what was tried (the
+planner's word for it: another thing may be tried at once).
 """
 
 from __future__ import annotations
@@ -84,6 +86,7 @@ class ContainerObserved(msgspec.Struct, frozen=True):
     observed_generation: int = 0
     error: str = ""
     error_count: int = 0
+    error_step: str = ""
     retry_mono: float = 0.0
     conditions: tuple[Condition, ...] = ()
     phase: str = "Pending"
@@ -99,6 +102,7 @@ class ImageObserved(msgspec.Struct, frozen=True):
     observed_generation: int = 0
     error: str = ""
     error_count: int = 0
+    error_step: str = ""
     retry_mono: float = 0.0
     boot_id: str = ""
     conditions: tuple[Condition, ...] = ()
@@ -118,6 +122,7 @@ class NetworkObserved(msgspec.Struct, frozen=True):
     observed_generation: int = 0
     error: str = ""
     error_count: int = 0
+    error_step: str = ""
     retry_mono: float = 0.0
     boot_id: str = ""
     conditions: tuple[Condition, ...] = ()

@@ -48,13 +48,14 @@ class Step(msgspec.Struct, frozen=True):
 
 class Wait(msgspec.Struct, frozen=True):
     """Why an object has nothing to do yet: ``reason`` is a CamelCase word for a condition, ``until_mono`` a
-    CLOCK_BOOTTIME deadline (0: until ``on`` changes)."""
+    CLOCK_BOOTTIME deadline (0: until ``on`` changes). ``uid`` tells a terminating object from its successor."""
 
     key: Key
     reason: str
     message: str
     on: tuple[Key, ...] = ()
     until_mono: float = 0.0
+    uid: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True):

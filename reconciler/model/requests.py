@@ -3,8 +3,8 @@
 The API process builds them from HTTP; the controller converts and checks them again (``msgspec.convert``), because
 the process that strangers talk to is not to be trusted. ``JOBS`` is the allow list.
 
-Results are plain JSON values. ``object`` is a whole object as the API shows it (``model.render``). A *streaming* job emits
-items and then ends. Jobs marked *fd* get a descriptor passed along and write raw bytes to it.
+Results are plain JSON values. ``object`` is a whole object as the API shows it (``model.render``). A *streaming* job
+emits items and then ends. Jobs marked *fd* get a descriptor passed along and write raw bytes to it.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ class List(Request):
 
 
 class Watch(Request):
-    """streams ``{"type": "ADDED"|"MODIFIED"|"DELETED"|"BOOKMARK", "object": object}``. ``revision`` 0 sends the present objects
-    as ADDED first. Raises ``Expired`` when ``revision`` was compacted. ``timeout`` seconds (0: until the caller leaves)."""
+    """streams ``{"type": "ADDED"|"MODIFIED"|"DELETED"|"BOOKMARK", "object": object}``. ``revision`` 0 sends the present
+    objects as ADDED first. Raises ``Expired`` when ``revision`` was compacted. ``timeout`` seconds (0: until the caller
+    leaves)."""
 
     kind: str
     namespace: str = ""
@@ -48,8 +49,9 @@ class Watch(Request):
 
 
 class Write(Request):
-    """``document`` is a whole manifest as parsed JSON. ``manager`` names who writes (``kubectl``'s fieldManager). With ``dry_run`` nothing
-    changes. → ``{"object": object, "plan": plan, "outcome": "created"|"configured"|"unchanged"}``"""
+    """``document`` is a whole manifest as parsed JSON. ``manager`` names who writes (``kubectl``'s fieldManager). With
+    ``dry_run`` nothing changes. → ``{"object": object, "plan": plan, "outcome":
+    "created"|"configured"|"unchanged"}``"""
 
     document: dict[str, Any]
     manager: str
@@ -65,8 +67,8 @@ class Put(Write):
 
 
 class Apply(Write):
-    """Declarative apply of one manager's version: keys that its last version had and this one lacks are removed, fields that
-    others set stay. ``force`` takes over fields of other managers, otherwise a ``Conflict`` names them."""
+    """Declarative apply of one manager's version: keys that its last version had and this one lacks are removed, fields
+    that others set stay. ``force`` takes over fields of other managers, otherwise a ``Conflict`` names them."""
 
     force: bool = False
 
@@ -112,8 +114,8 @@ class Override(Request):
 
 
 class Logs(Request):
-    """*fd*: writes log bytes to the passed descriptor (stdout and stderr as they were written) → ``{}``. ``tail`` -1 means all;
-    ``timestamps`` puts RFC 3339 times before the lines."""
+    """*fd*: writes log bytes to the passed descriptor (stdout and stderr as they were written) → ``{}``. ``tail`` -1
+    means all; ``timestamps`` puts RFC 3339 times before the lines."""
 
     namespace: str
     name: str
@@ -137,27 +139,29 @@ class Jobs(Request):
 
 
 class Sources(Request):
-    """→ ``{"items": [{"name", "path", "state": "ok"|"held"|"unavailable", "objects": int, "files": [{"path", "state", "objects", "problems": [str]}],
-    "held": [str], "digest": str, "message": str}]}``; ``held`` lists the objects whose removal waits, ``digest`` names exactly that set."""
+    """→ ``{"items": [{"name", "path", "state": "ok"|"held"|"unavailable", "objects": int, "files": [{"path", "state",
+    "objects", "problems": [str]}], "held": [str], "digest": str, "message": str}]}``; ``held`` lists the objects whose
+    removal waits, ``digest`` names exactly that set."""
 
 
 class Ack(Request):
-    """Acknowledges the held removals of a source: exactly the set that ``digest`` names → ``{"removed": [str, …]}``. ``Conflict`` when the
-    set has changed since."""
+    """Acknowledges the held removals of a source: exactly the set that ``digest`` names → ``{"removed": [str, …]}``.
+    ``Conflict`` when the set has changed since."""
 
     name: str
     digest: str
 
 
 class Pull(Request):
-    """streams ``{"status": str, "layer": str, "current": int, "total": int}`` while an image is pulled; the last item has
-    ``"digest"`` too."""
+    """streams ``{"status": str, "layer": str, "current": int, "total": int}`` while an image is pulled; the last item
+    has ``"digest"`` too."""
 
     reference: str
 
 
 class Version(Request):
-    """→ ``{"version", "apiVersion", "commit", "python", "os", "arch", "kernel", "instance", "drivers": {"exec", "graph", "network", "registry"}}``"""
+    """→ ``{"version", "apiVersion", "commit", "python", "os", "arch", "kernel", "instance", "drivers": {"exec",
+    "graph", "network", "registry"}}``"""
 
 
 class Ping(Request):
@@ -170,8 +174,24 @@ class Commands(Request):
 
 #: job name → its arguments: the API's allow list
 JOBS: dict[str, type[Request]] = {
-    "get": Get, "list": List, "watch": Watch, "post": Post, "put": Put, "apply": Apply, "patch": Patch, "delete": Delete,
-    "plan": Plan, "override": Override, "logs": Logs, "events": Events, "jobs": Jobs, "sources": Sources, "ack": Ack,
-    "pull_image": Pull, "version": Version, "ping": Ping, "commands": Commands,
+    "get": Get,
+    "list": List,
+    "watch": Watch,
+    "post": Post,
+    "put": Put,
+    "apply": Apply,
+    "patch": Patch,
+    "delete": Delete,
+    "plan": Plan,
+    "override": Override,
+    "logs": Logs,
+    "events": Events,
+    "jobs": Jobs,
+    "sources": Sources,
+    "ack": Ack,
+    "pull_image": Pull,
+    "version": Version,
+    "ping": Ping,
+    "commands": Commands,
 }
 STREAMING: frozenset[str] = frozenset({"watch", "pull_image"})

@@ -15,8 +15,8 @@ Protocol = Literal["TCP", "UDP"]
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
 
 
-class Spec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
-    pass
+class Spec(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Encoded with its defaults: an incarnation's record must keep those of the version that made it."""
 
 
 class ImageSpec(Spec):

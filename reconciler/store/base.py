@@ -1,9 +1,10 @@
 """What the store promises, room by room. ``reconciler.store.open_store(path)`` returns a ``Store``.
 
-Reads happen in ``snapshot()``, writes in ``transaction()``; both give a ``Session`` whose repositories see one consistent
-state. One writer at a time; a transaction is atomic and, unless ``durable=False`` (records that a power cut may take: journal,
-observed state), synced to disk before it returns. Each repository method that changes an object takes the next global revision, writes
-the ``changes`` row, and returns what is now true; a write that changes nothing takes no revision and writes no row.
+Reads happen in ``snapshot()``, writes in ``transaction()``; both give a ``Session`` whose repositories see one
+consistent state. One writer at a time; a transaction is atomic and, unless ``durable=False`` (records that a power cut
+may take: journal, observed state), synced to disk before it returns. Each repository method that changes an object
+takes the next global revision, writes the ``changes`` row, and returns what is now true; a write that changes nothing
+takes no revision and writes no row.
 """
 
 from __future__ import annotations
@@ -31,7 +32,13 @@ class Objects(Protocol):
         """Those that match all given, terminating ones too, ordered by kind, namespace, name."""
 
     def create(
-        self, key: Key, labels: dict[str, str], annotations: dict[str, str], spec: dict[str, Any], owner: Owner, now: float
+        self,
+        key: Key,
+        labels: dict[str, str],
+        annotations: dict[str, str],
+        spec: dict[str, Any],
+        owner: Owner,
+        now: float,
     ) -> Desired:
         """Raises ``Conflict`` naming the owner if a live object has that key."""
 
@@ -46,8 +53,8 @@ class Objects(Protocol):
         """From now on terminating; its name is free. Already so: no change."""
 
     def purge(self, uid: str) -> None:
-        """The object is gone: the last change is DELETED with its last state. Its observed state, overrides, managers and leases go
-        with it. Unknown uid: no effect."""
+        """The object is gone: the last change is DELETED with its last state. Its observed state, overrides, managers
+        and leases go with it. Unknown uid: no effect."""
 
     def applied(self, uid: str) -> dict[str, dict[str, Any]]:
         """What each API manager last applied: manager → ``{"labels", "annotations", "spec"}``."""
@@ -91,7 +98,9 @@ class Journal(Protocol):
 
 
 class Events(Protocol):
-    def record(self, key: str, uid: str, type: Literal["Normal", "Warning"], reason: str, message: str, now: float) -> None:
+    def record(
+        self, key: str, uid: str, type: Literal["Normal", "Warning"], reason: str, message: str, now: float
+    ) -> None:
         """The same reason and message about the same uid again within an hour: the count grows, no new row."""
 
     def find(self, key: str = "", limit: int = 500) -> list[EventRecord]: ...
@@ -116,7 +125,8 @@ class Leases(Protocol):
         """network uid → address"""
 
     def release(self, owner_uid: str, network_uid: str = "") -> None:
-        """All of a container's leases (or the one in ``network_uid``); also a network's subnet when ``owner_uid`` is a network's."""
+        """All of a container's leases (or the one in ``network_uid``); also a network's subnet when ``owner_uid`` is a
+        network's."""
 
     def all(self) -> list[tuple[str, str, str]]:
         """(network uid, owner uid, address)"""
@@ -149,7 +159,8 @@ class SourceFile(Protocol):
 
 
 class SourceStates(Protocol):
-    """What a source remembers: its files, and one small document of its own (guards, acknowledgements, root's identity)."""
+    """What a source remembers: its files, and one small document of its own (guards, acknowledgements, root's
+    identity)."""
 
     def files(self, source: str) -> dict[str, tuple[str, tuple[str, ...]]]:
         """path → (digest of the last content looked at, problems)"""
@@ -194,8 +205,9 @@ class Store(Protocol):
 
     def transaction(self, durable: bool = True) -> AbstractContextManager[Session]: ...
 
-    def on_change(self, callback: Callable[[int], None]) -> None:
-        """``callback(latest revision)`` after each commit that took one (in the writer's thread: must not block)."""
+    def on_change(self, callback: Callable[[int], None]) -> Callable[[], None]:
+        """``callback(latest revision)`` after each commit that took one (in the writer's thread: must not block).
+        Calling what is returned ends it."""
 
     def checkpoint(self) -> None: ...
 

@@ -16,6 +16,9 @@ from typing import Literal, Protocol
 
 import msgspec
 
+Status = Literal["absent", "created", "running", "exited"]
+ExitReason = Literal["", "exited", "signal", "oom", "unknown"]
+
 
 class BindMount(msgspec.Struct, frozen=True):
     source: str
@@ -69,14 +72,14 @@ class ProcessFacts(msgspec.Struct, frozen=True):
     ``supervised`` False: conmon is gone. ``exit_code`` None while it runs, or when nobody saw it end
     (``exit_reason`` unknown). ``signal``: number when a signal ended it. Times are Unix seconds."""
 
-    status: Literal["absent", "created", "running", "exited"]
+    status: Status
     pid: int = 0
     pid_start: int = 0
     supervised: bool = True
     started_at: float = 0.0
     finished_at: float = 0.0
     exit_code: int | None = None
-    exit_reason: Literal["", "exited", "signal", "oom", "unknown"] = ""
+    exit_reason: ExitReason = ""
     signal: int = 0
 
 
@@ -106,14 +109,18 @@ class ExecDriver(Protocol):
 
     def create(self, config: ContainerConfig) -> ProcessFacts:
         """Makes a new run in state created (a former run's remains are cleared first, the log is appended to).
-        An existing run of this id that still waits in state created is replaced. Raises ``Permanent`` with the runtime's words when
-        the configuration is at fault (no such command, bad user)."""
+        An existing run of this id that still waits in state created is replaced; one that runs is left alone and
+        ``Conflict`` raised. Raises ``Permanent`` with the runtime's words when the configuration is at fault (no such
+        command, bad user)."""
 
     def start(self, id: str) -> ProcessFacts:
         """Lets the created process go. Started already: no effect."""
 
     def inspect(self, id: str) -> ProcessFacts:
         """What is true now, read from the kernel and the run's files; forks nothing in the usual case."""
+
+    def conmon_process(self, id: str) -> tuple[int, int] | None:
+        """conmon's (pid, pid_start) while it lives, so that its death can be watched too; None when it is gone."""
 
     def list(self) -> tuple[str, ...]:
         """Every id of which anything is left (files, runtime state, cgroup, conmon)."""

@@ -1,12 +1,12 @@
 """The graph: content-addressed blobs, layers by chain id, and writable snapshots on top of them.
 
-Words: a *blob* is a file named by the digest of its bytes. A *layer* is an unpacked diff named by its chain id (OCI image
-spec, "Layer ChainID"): the digest of the diff ids from the bottom up to it. A *snapshot* is a container's writable layer
-over a chain, named by the incarnation's id; mounted, it is a rootfs.
+Words: a *blob* is a file named by the digest of its bytes. A *layer* is an unpacked diff named by its chain id (OCI
+image spec, "Layer ChainID"): the digest of the diff ids from the bottom up to it. A *snapshot* is a container's
+writable layer over a chain, named by the incarnation's id; mounted, it is a rootfs.
 
-Nothing partial is ever visible: blobs and layers are made under temporary names in the same file system, verified, synced
-and renamed. Relations (which tag means which manifest, who uses what) are the store's, not the graph's.
-The directory is 0700: images hold setuid files and devices.
+Nothing partial is ever visible: blobs and layers are made under temporary names in the same file system, verified,
+synced and renamed. Relations (which tag means which manifest, who uses what) are the store's, not the graph's. The
+directory is 0700: images hold setuid files and devices.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Graph(Protocol):
     def has_layer(self, chain_id: str) -> bool: ...
 
     def unpack_layer(self, chain_id: str, parent: str, diff_id: str, blob: str, media_type: str) -> int:
-        """Unpacks ``blob`` (gzip, zstd or plain tar, by ``media_type``) in a confined helper, verifying the diff id; whiteouts
-        become the driver's own. Returns the bytes used. Already there: no effect."""
+        """Unpacks ``blob`` (gzip, zstd or plain tar, by ``media_type``) in a confined helper, verifying the diff id;
+        whiteouts become the driver's own. Returns the bytes used. Already there: no effect."""
 
     def remove_layer(self, chain_id: str) -> None: ...
 
@@ -90,4 +90,3 @@ class GraphDriver(Protocol):
 
     def mount_event_fd(self) -> int | None:
         """A descriptor whose POLLPRI tells that mounts changed; None if the driver mounts nothing."""
-

@@ -1,11 +1,12 @@
 """The network driver: bridges, veths, addresses, routes, published ports, masquerade, isolation.
 
-Words: a *network* is a bridge with a subnet; an *endpoint* is a container's network namespace with an interface
-in each of its networks, and its published ports. Names of links are given by the caller and fixed for the life of
-the object. The namespace is a file below the driver's directory; it, its addresses and its veths outlive restarts of the container's process.
+Words: a *network* is a bridge with a subnet; an *endpoint* is a container's network namespace with an interface in each
+of its networks, and its published ports. Names of links are given by the caller and fixed for the life of the object.
+The namespace is a file below the driver's directory; it, its addresses and its veths outlive restarts of the
+container's process.
 
-The driver owns one nftables table an instance (family ip), changed by element. It never touches other tables, links that lack its
-alias, or other instances.
+The driver owns one nftables table an instance (family ip), changed by element. It never touches other tables, links
+that lack its alias, or other instances.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from reconciler.model.observed import Facet, NetworkFacet
 
 
 class NetworkConfig(msgspec.Struct, frozen=True):
-    """``subnet`` such as ``10.88.0.0/24``; ``gateway`` is the bridge's address in it. ``internal``: no way out of the host and no
-    published ports from outside."""
+    """``subnet`` such as ``10.88.0.0/24``; ``gateway`` is the bridge's address in it. ``internal``: no way out of the
+    host and no published ports from outside."""
 
     uid: str
     bridge: str
@@ -32,7 +33,8 @@ class NetworkConfig(msgspec.Struct, frozen=True):
 
 
 class Interface(msgspec.Struct, frozen=True):
-    """``name`` inside the container (eth0 …). The first interface of an endpoint that is not internal carries the default route."""
+    """``name`` inside the container (eth0 …). The first interface of an endpoint that is not internal carries the
+    default route."""
 
     network_uid: str
     bridge: str
@@ -65,21 +67,24 @@ class EndpointConfig(msgspec.Struct, frozen=True):
 
 class NetworkDriver(Protocol):
     def probe(self) -> str:
-        """A line naming what is used (kernel, nftables library and version). Raises ``Permanent`` if it cannot work here."""
+        """A line naming what is used (kernel, nftables library and version). Raises ``Permanent`` if it cannot work
+        here."""
 
     def free_subnet(self, taken: Iterable[str]) -> str:
         """A /24 that overlaps neither ``taken`` nor any address or route of the host."""
 
     def ensure_network(self, config: NetworkConfig) -> None:
-        """Makes or repairs bridge, address, forwarding and the network's rules; connected veths and open connections stay."""
+        """Makes or repairs bridge, address, forwarding and the network's rules; connected veths and open connections
+        stay."""
 
     def remove_network(self, uid: str, bridge: str) -> None:
         """Removes all of it. The last network gone, the instance's table goes too, and forwarding is set
         back if this driver had switched it on."""
 
     def ensure_endpoint(self, config: EndpointConfig) -> str:
-        """Makes or repairs namespace, veths, addresses, routes and published ports with the least force, and withdraws ports
-        no longer in ``config``. Returns the namespace's path. Raises ``Conflict`` when a host port is taken, naming by whom if known."""
+        """Makes or repairs namespace, veths, addresses, routes and published ports with the least force, and withdraws
+        ports no longer in ``config``. Returns the namespace's path. Raises ``Conflict`` when a host port is taken,
+        naming by whom if known."""
 
     def remove_endpoint(self, config: EndpointConfig) -> None:
         """Removes rules, veths and namespace; ``config`` may be older than what was last made."""
@@ -97,8 +102,9 @@ class NetworkDriver(Protocol):
         """Uids of networks and of endpoints of which anything of ours is left in the kernel or on disk."""
 
     def event_fds(self) -> tuple[int, ...]:
-        """Descriptors that become readable when links, addresses, routes (of the host and of every endpoint's namespace) or nftables
-        may have changed. The set changes as endpoints come and go: ask again after every change."""
+        """Descriptors that become readable when links, addresses, routes (of the host and of every endpoint's
+        namespace) or nftables may have changed. The set changes as endpoints come and go: ask again after every
+        change."""
 
     def drain(self, fd: int) -> None:
         """Reads away what is pending on one of them (an overrun is no error: it too means *look again*)."""

@@ -24,8 +24,8 @@ class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """One image's manifest after the platform was chosen. ``digest`` is the manifest's own, ``index_digest`` that of what the
-    reference named (equal where there was no index); ``raw`` its exact bytes."""
+    """One image's manifest after the platform was chosen. ``digest`` is the manifest's own, ``index_digest`` that of
+    what the reference named (equal where there was no index); ``raw`` its exact bytes."""
 
     digest: str
     index_digest: str
@@ -37,8 +37,9 @@ class Manifest(msgspec.Struct, frozen=True):
 
 class Registry(Protocol):
     def resolve(self, reference: Reference) -> Manifest:
-        """Fetches and checks the manifest for this host's platform. Raises ``NotFound`` (no such image or tag), ``Temporary`` (server busy
-        or unreachable; ``delay`` honours Retry-After), ``Permanent`` (refused or malformed), always naming registry and reference."""
+        """Fetches and checks the manifest for this host's platform. Raises ``NotFound`` (no such image or tag),
+        ``Temporary`` (server busy or unreachable; ``delay`` honours Retry-After), ``Permanent`` (refused or malformed),
+        always naming registry and reference."""
 
     def fetch(self, reference: Reference, blob: Descriptor, offset: int, sink: Callable[[memoryview], None]) -> None:
         """Streams a blob's bytes from ``offset`` on into ``sink``. Raises as ``resolve`` does; the sink may have had a

@@ -1,0 +1,56 @@
+"""What only containers have: logs, and hand edits beside what their owner wrote."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import falcon
+
+from reconciler.api import body, query, replies, streams
+from reconciler.api.problems import Refused
+from reconciler.api.query import Query
+from reconciler.ipc import EngineClient, Stream
+from reconciler.model import kinds, requests
+
+_LOG = frozenset({"tailLines", "follow", "timestamps"})
+
+
+class Log:
+    """``…/containers/{name}/log``: raw bytes, as they were written."""
+
+    def __init__(self, engine: EngineClient, open_streams: streams.Streams) -> None:
+        self._engine = engine
+        self._streams = open_streams
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, name: str, namespace: str) -> None:
+        asked = Query(req, _LOG)
+        query.key_of(kinds.CONTAINER, namespace, name)
+        args = requests.Logs(
+            namespace=namespace,
+            name=name,
+            tail=asked.number("tailLines", -1, least=-1),
+            follow=asked.flag("follow"),
+            timestamps=asked.flag("timestamps"),
+        )
+
+        def open_job(pipe: int) -> Stream:
+            return self._engine.stream("logs", args, fds=[pipe])
+
+        resp.content_type = "text/plain; charset=utf-8"
+        resp.stream = streams.Output(self._streams, req.env["gunicorn.socket"].fileno(), open_job)
+
+
+class Act:
+    """``POST …/containers/{name}/{stop|start|restart}``"""
+
+    def __init__(self, engine: EngineClient, action: Literal["stop", "start", "restart"]) -> None:
+        self._engine = engine
+        self._action: Literal["stop", "start", "restart"] = action
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, name: str, namespace: str) -> None:
+        Query(req, ())
+        query.key_of(kinds.CONTAINER, namespace, name)
+        if body.read_optional_json(req):
+            raise Refused(400, f"{self._action} takes no arguments: send no body, or an empty object")
+        args = requests.Override(namespace=namespace, name=name, action=self._action)
+        replies.send_written(resp, self._engine.call_raw("override", args), with_plan=False)

@@ -1,0 +1,139 @@
+"""Starting the API process, seen from the controller."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+from reconciler import errors
+
+_log = logging.getLogger(__name__)
+
+#: what the API process may know of the controller's environment
+_ENVIRONMENT = ("LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+
+
+class ApiProcess:
+    """A running API process. ``control`` is the controller's end of its engine socket, for ``ipc.EngineServer``, which closes it;
+    ``pid`` is gunicorn's arbiter, whose one child answers requests."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, ready_fd: int) -> None:
+        self.pid = process.pid
+        self.control = control
+        self._process = process
+        self._ready_fd = ready_fd
+        self._ended = threading.Event()
+
+    @property
+    def status(self) -> int | None:
+        """None while it runs; then its exit status, or minus the signal that ended it."""
+        return self._process.returncode if self._ended.is_set() else None
+
+    def wait_ready(self, timeout: float) -> None:
+        """Returns once requests are answered. Raises ``Temporary`` after ``timeout`` seconds, ``Permanent`` when it ended."""
+        ready, _, _ = select.select([self._ready_fd], [], [], timeout)
+        if not ready:
+            raise errors.Temporary(f"the API process did not get ready within {timeout:g} s")
+        if not os.read(self._ready_fd, 1):
+            self._ended.wait(timeout)
+            raise errors.Permanent(f"the API process ended as it started, with status {self.status}: its log tells why")
+
+    def wait_ended(self, timeout: float | None = None) -> bool:
+        """Whether it has ended, after waiting ``timeout`` seconds (None: as long as it takes)."""
+        return self._ended.wait(timeout)
+
+    def stop(self, grace: float = 6.0) -> None:
+        """SIGTERM (streams end, requests are answered), and SIGKILL after ``grace`` seconds. Returns when it is gone."""
+        self._signal(signal.SIGTERM)
+        if not self._ended.wait(grace):
+            _log.log(logging.WARNING if grace else logging.DEBUG, "killing the API process after %g s", grace)
+            self._signal(signal.SIGKILL)
+            self._ended.wait()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def _reap(self) -> None:
+        self._process.wait()
+        os.close(self._ready_fd)
+        self._ended.set()
+
+
+def spawn_api(
+    listeners: Sequence[socket.socket],
+    uid: int,
+    gid: int,
+    *,
+    debug: bool = False,
+    on_exit: Callable[[int], None] | None = None,
+) -> ApiProcess:
+    """Starts the API process on ``listeners``, bound and listening stream sockets that stay the caller's.
+
+    It becomes ``uid`` and ``gid``, and ends with this process. ``on_exit(status)`` is called from a thread of its own when it
+    has ended, whatever the reason. Raises ``OSError``.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ready, told = os.pipe2(os.O_CLOEXEC)
+    started: list[ApiProcess | BaseException] = []
+    done = threading.Event()
+
+    def live() -> None:
+        """The process ends with the thread that started it, so that thread stays until it has ended."""
+        try:
+            fds = [listener.fileno() for listener in listeners]
+            process = _popen(command(theirs.fileno(), told, fds, uid, gid, debug), [theirs.fileno(), told, *fds])
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
+            started.append(error)
+            done.set()
+            return
+        api = ApiProcess(process, ours, ready)
+        started.append(api)
+        done.set()
+        api._reap()
+        if on_exit is not None:
+            on_exit(process.returncode)
+
+    threading.Thread(target=live, name="api-process", daemon=True).start()
+    done.wait()
+    theirs.close()
+    os.close(told)
+    (result,) = started
+    if isinstance(result, BaseException):
+        ours.close()
+        os.close(ready)
+        raise result
+    return result
+
+
+def command(
+    control_fd: int, ready_fd: int, listen_fds: Sequence[int], uid: int, gid: int, debug: bool = False
+) -> list[str]:
+    """The command line of the API process."""
+    listening = [f"--listen-fd={fd}" for fd in listen_fds]
+    options = [f"--control-fd={control_fd}", f"--ready-fd={ready_fd}", *listening, f"--parent={os.getpid()}"]
+    who = [f"--uid={uid}", f"--gid={gid}", *(["--debug"] if debug else [])]
+    return [sys.executable, "-s", "-P", "-m", "reconciler.wsgi", *options, *who]
+
+
+def _popen(arguments: list[str], fds: Sequence[int]) -> subprocess.Popen[bytes]:
+    """A session of its own keeps a terminal's Ctrl-C from it: the controller says when it ends."""
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    # One arena of memory: each thread would get its own otherwise.
+    environment |= {"PATH": os.defpath, "MALLOC_ARENA_MAX": "1"}
+    return subprocess.Popen(
+        arguments,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        pass_fds=fds,
+        start_new_session=True,
+        cwd="/",
+    )

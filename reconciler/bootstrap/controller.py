@@ -1,0 +1,126 @@
+"""The controller's composition root: the one place that names its concrete parts."""
+
+from __future__ import annotations
+
+import os
+import platform
+import pwd
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from reconciler import __version__, build_info, errors, store
+from reconciler.bootstrap import api as api_process
+from reconciler.control import life
+from reconciler.control.events import Events
+from reconciler.control.housekeeping import Housekeeping
+from reconciler.control.observer import Observer
+from reconciler.control.reconcile import Reconciler
+from reconciler.control.sources import DirectoryLoop
+from reconciler.drivers import exec as exec_driver
+from reconciler.drivers import graph as graph_driver
+from reconciler.drivers import network as network_driver
+from reconciler.drivers import registry as registry_driver
+from reconciler.engine.engine import Engine
+from reconciler.engine.parts import Parts
+from reconciler.engine.table import TABLE
+from reconciler.model import kinds
+from reconciler.model.keys import Key
+from reconciler.settings import Settings
+from reconciler.store.base import Store
+
+
+def start_api(settings: Settings, sockets: Sequence[socket.socket]) -> life.Api:
+    """The API process, listening on ``sockets`` as an unprivileged user."""
+    uid, gid = _user(settings.api_user)
+
+    def spawn() -> life.ApiProcess:
+        return api_process.spawn_api(sockets, uid, gid, debug=settings.debug)
+
+    return life.Api(spawn)
+
+
+def build(settings: Settings, api: life.Api) -> life.Daemon:
+    """Opens the store first (it refuses before anything is touched), then drivers, then what works with them."""
+    opened = store.open_store(settings.root_path / "state.db")
+    parts = _parts(settings, opened)
+    engine = Engine(parts, TABLE)
+    parts.commands = engine.commands
+    holder: list[Reconciler] = []
+
+    def look(keys: Sequence[Key], closely: bool = False) -> None:
+        holder[0].look(keys, closely)
+
+    events = Events(parts, look)
+    reconciler = Reconciler(parts, engine, Observer(parts), settings.workers, events.track)
+    holder.append(reconciler)
+    parts.look = reconciler.look
+    source = DirectoryLoop(settings.manifests, opened, reconciler.look, settings.source_rescan)
+    parts.sources = [source]
+    return life.Daemon(
+        settings, parts, engine, reconciler, events, Housekeeping(settings, parts, reconciler), [source], api
+    )
+
+
+def _parts(settings: Settings, opened: Store) -> Parts:
+    runtime = exec_driver.open_driver(settings.instance, settings.run_path, settings.exec_runtime or None)
+    facts = runtime.probe()
+    graph, snapshots = graph_driver.open_graph(settings.root_path / "graph", settings.storage_driver or None)
+    network = network_driver.open_driver(settings.instance, settings.run_path, StoredFacts(opened))
+    drivers = {
+        "exec": f"{facts.name} {facts.version}",
+        "graph": snapshots.probe(),
+        "network": network.probe(),
+        "registry": "oci distribution 1.1, docker v2 schema 2",
+    }
+    return Parts(
+        instance=settings.instance,
+        log_dir=str(settings.root_path / "logs"),
+        store=opened,
+        exec=runtime,
+        graph=graph,
+        graph_driver=snapshots,
+        network=network,
+        registry=registry_driver.open_registry(),
+        sources=[],
+        version=_version(settings, drivers),
+    )
+
+
+class StoredFacts:
+    """Small facts that a driver wants to find again, kept by the store."""
+
+    def __init__(self, opened: Store) -> None:
+        self._store = opened
+
+    def get(self, name: str) -> Any:
+        with self._store.snapshot() as session:
+            return session.facts.get(name)
+
+    def put(self, name: str, value: Any) -> None:
+        with self._store.transaction() as session:
+            session.facts.put(name, value)
+
+
+def _version(settings: Settings, drivers: dict[str, str]) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "apiVersion": kinds.API_VERSION,
+        "commit": build_info.commit(),
+        "python": platform.python_version(),
+        "os": platform.system().lower(),
+        "arch": platform.machine(),
+        "kernel": os.uname().release,
+        "instance": settings.instance,
+        "drivers": drivers,
+    }
+
+
+def _user(name: str) -> tuple[int, int]:
+    try:
+        found = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    except KeyError:
+        if name.isdigit():
+            return int(name), int(name)
+        raise errors.Permanent(f"--api-user {name}: no such user on this host") from None
+    return found.pw_uid, found.pw_gid

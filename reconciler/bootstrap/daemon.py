@@ -1,0 +1,85 @@
+"""The command ``pydockd``: settings, checks, and the controller's composition root.
+
+Exit status: 0 after SIGTERM or SIGINT, 1 when it cannot start or go on, 2 for a wrong command line or configuration.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from reconciler import errors, settings
+from reconciler.control import life, listeners, notify
+
+log = logging.getLogger("pydock")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the daemon until it is told to stop; returns the exit status."""
+    try:
+        config, print_only = settings.parse(sys.argv[1:] if argv is None else argv)
+    except errors.Invalid as error:
+        return _complain(error, 2)
+    if print_only:
+        sys.stdout.write(settings.to_toml(config))
+        return 0
+    if os.geteuid() != 0:
+        return _complain(
+            errors.Permanent("must run as root: it mounts, makes network namespaces and writes firewall rules"), 1
+        )
+    _log_to_stderr(config.debug)
+    life.block_signals()
+    try:
+        return _run(config)
+    except errors.PydockError as error:
+        return _complain(error, 1)
+    except OSError as error:
+        return _complain(errors.Permanent(f"cannot start: {error}"), 1)
+
+
+def _run(config: settings.Settings) -> int:
+    os.makedirs(config.root, mode=0o700, exist_ok=True)
+    os.chmod(config.root, 0o700)
+    os.makedirs(config.run_dir, mode=0o755, exist_ok=True)
+    pidfile = life.PidFile(config.pidfile)
+    with contextlib.ExitStack() as undo:
+        undo.callback(pidfile.remove)
+        sockets = listeners.open_all(config.hosts, config.group, os.environ)
+        undo.callback(listeners.remove_paths, config.hosts)
+        undo.callback(listeners.close_all, sockets)
+        # the API starts to load now, beside us; requests wait in its socket until we serve
+        from reconciler.bootstrap import controller
+
+        api = controller.start_api(config, sockets)
+        undo.callback(api.close, 2.0)
+        daemon = controller.build(config, api)
+        undo.callback(daemon.end)
+        daemon.begin()
+        number = life.wait_for_end(daemon.reload, config.debug)
+        log.info("%s: stopping; containers go on", signal.Signals(number).name)
+    log.info("stopped")
+    return 0
+
+
+def _log_to_stderr(debug: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    for noisy in ("watchfiles", "sqlalchemy", "alembic", "pyroute2", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _complain(error: errors.PydockError, status: int) -> int:
+    sys.stderr.write(f"pydockd: {error.message}\n")
+    notify.notify(f"STATUS={error.message.splitlines()[0] if error.message else 'failed'}")
+    return status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,104 @@
+"""The top command: it loads a verb's module only when that verb is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from reconciler.cli import exits, session
+
+_PACKAGE = "reconciler.cli.verbs"
+#: verb → its module; the order is that of ``pydock --help``
+VERBS: dict[str, str] = {
+    "apply": "apply",
+    "diff": "diff",
+    "get": "get",
+    "describe": "describe",
+    "delete": "delete",
+    "stop": "act",
+    "start": "act",
+    "restart": "act",
+    "logs": "logs",
+    "wait": "wait",
+    "events": "events",
+    "jobs": "jobs",
+    "validate": "validate",
+    "pull": "pull",
+    "source": "source",
+    "version": "version",
+    "completion": "completion",
+}
+_TRUE = frozenset({"true", "server"})
+_FALSE = frozenset({"false", "none"})
+
+
+class Verb(click.Command):
+    """A verb whose switches also take values as kubectl's do: ``--wait=false``, ``--dry-run=server``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [plain for argument in args for plain in self._plain(argument)])
+
+    def _plain(self, argument: str) -> list[str]:
+        name, equals, value = argument.partition("=")
+        switch = self._switch(name) if equals else None
+        if switch is None or value not in _TRUE | _FALSE:
+            return [argument]
+        return [name] if value in _TRUE else list(switch.secondary_opts[:1])
+
+    def _switch(self, name: str) -> click.Option | None:
+        options = (found for found in self.params if isinstance(found, click.Option) and found.is_flag)
+        return next((option for option in options if name.startswith("--") and name in option.opts), None)
+
+
+def verb(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Makes a function the verb ``name``, with ``-H`` among its options and ``examples`` at the end of its help."""
+    epilog = "\n".join(["\b", "Examples:", *(f"  {example}" for example in examples)]) if examples else None
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        command: click.Command = click.command(name, cls=Verb, epilog=epilog)(session.host_option(function))
+        return command
+
+    return decorate
+
+
+class Verbs(click.Group):
+    """Looks verbs up in ``VERBS``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"{_PACKAGE}.{VERBS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+def _version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        import reconciler
+
+        click.echo(f"pydock {reconciler.__version__}")
+        context.exit()
+
+
+@click.group(
+    cls=Verbs,
+    epilog=exits.EPILOG,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@session.host_option
+@session.namespace_option
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.pass_context
+def pydock(context: click.Context) -> None:
+    """Keep the containers of a host the way their manifests say."""
+    context.ensure_object(session.Session)
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())

@@ -1,0 +1,134 @@
+"""Types of options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import click
+
+from reconciler import errors
+from reconciler.cli import completing, times
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULT_MANAGER = "pydock"
+TABLES = ("wide", "name")
+DOCUMENTS = ("json", "yaml")
+_JSONPATH = "jsonpath="
+
+
+class Format(NamedTuple):
+    """What ``-o`` asks for; ``template`` is that of jsonpath. ``name`` empty is the ordinary table."""
+
+    name: str = ""
+    template: str = ""
+
+
+#: the ordinary table
+TABLE = Format()
+
+
+class _Output(click.ParamType[Format]):
+    name = "FORMAT"
+
+    def __init__(self, choices: tuple[str, ...], jsonpath: bool = False) -> None:
+        self._choices = choices
+        self._jsonpath = jsonpath
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Format:
+        if isinstance(value, Format):
+            return value
+        text = str(value).removeprefix("=")
+        if self._jsonpath and text.startswith(_JSONPATH):
+            return Format("jsonpath", text.removeprefix(_JSONPATH))
+        if text not in self._choices:
+            self.fail(f"{text!r} is not one of {', '.join(self._names())}.", param, ctx)
+        return Format(text)
+
+    def _names(self) -> tuple[str, ...]:
+        return (*self._choices, *([f"{_JSONPATH}TEMPLATE"] if self._jsonpath else []))
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "|".join(self._names())
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(choice) for choice in self._choices if choice.startswith(incomplete)]
+
+
+class _Duration(click.ParamType[float]):
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            return value if isinstance(value, float) else times.seconds(str(value).removeprefix("="))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+class _Selector(click.ParamType[str]):
+    name = "SELECTOR"
+
+    def __init__(self, fields: bool = False) -> None:
+        self._fields = fields
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from reconciler.model import selectors
+
+        text = str(value).removeprefix("=")
+        try:
+            _ = selectors.parse_fields(text) if self._fields else selectors.parse(text)
+        except errors.Invalid as error:
+            self.fail(f"{error.message}.", param, ctx)
+        return text
+
+
+#: for ``get``: tables too
+OBJECTS = _Output((*TABLES, *DOCUMENTS), jsonpath=True)
+#: for what has one form for people and two for programs
+PLAIN = _Output(DOCUMENTS)
+#: seconds, written as ``30``, ``30s`` or ``1m30s``
+DURATION = _Duration()
+LABELS = _Selector()
+FIELDS = _Selector(fields=True)
+
+
+def files_option(function: F) -> F:
+    """``-f``, once or several times."""
+    return click.option(
+        "-f", "--filename", "names", multiple=True, required=True, metavar="FILE|DIR|-", help="The manifests."
+    )(function)
+
+
+def manager_option(function: F) -> F:
+    """``--manager``, by kubectl's name too."""
+    return click.option(
+        "--manager",
+        "--field-manager",
+        default=DEFAULT_MANAGER,
+        show_default=True,
+        metavar="NAME",
+        help="In whose name.",
+    )(function)
+
+
+def timeout_option(default: str, zero: str = "is for ever") -> Callable[[F], F]:
+    """``--timeout``"""
+    return click.option(
+        "--timeout",
+        type=DURATION,
+        default=default,
+        show_default=True,
+        metavar="DURATION",
+        help=f"Wait no longer than this; 0 {zero}.",
+    )
+
+
+def about_options(function: F) -> F:
+    """``--for`` and ``--limit`` of what lists records."""
+    limit = click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many.")
+    about = click.option(
+        "--for", "about", metavar="KIND/NAME", default="", shell_complete=completing.slashed, help="Of one object."
+    )
+    return about(limit(function))

@@ -1,0 +1,1 @@
+"""One file per verb; ``reconciler.cli.group.VERBS`` says which."""

@@ -1,0 +1,151 @@
+"""``pydock apply``: the objects of manifests, as their manager now wants them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import click
+
+from reconciler import errors
+from reconciler.cli import exits, files, group, params, peek, report, session, targets, waiting
+from reconciler.client import client as api
+from reconciler.client import http
+from reconciler.model import kinds
+
+
+class _Item(NamedTuple):
+    """One object to apply: its manifest as it will be sent, and where that stands in ``text``:
+    as document ``position`` (when that is negative, only the first ``line`` is known)."""
+
+    kind: kinds.Kind
+    namespace: str
+    name: str
+    manifest: api.Manifest
+    text: files.Text
+    position: int = -1
+    line: int = 0
+
+
+@group.verb(
+    "apply",
+    "pydock apply -f web.yaml",
+    "pydock apply -f manifests/ --wait --timeout 60s",
+    "generate | pydock apply -f -",
+)
+@session.namespace_option
+@params.files_option
+@click.option("--wait", is_flag=True, help="Wait until all objects are ready.")
+@params.timeout_option("5m")
+@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+@click.option("--force", is_flag=True, help="Take over fields that other managers set.")
+@params.manager_option
+@click.pass_context
+def apply(
+    context: click.Context,
+    names: tuple[str, ...],
+    wait: bool,
+    timeout: float,
+    dry_run: bool,
+    force: bool,
+    manager: str,
+) -> None:
+    """Create or change objects to what manifests say.
+
+    A failure of one does not keep the others from being applied.
+    """
+    run: session.Session = context.obj
+    applying = _Applying(run.client, manager, force, dry_run)
+    for item in _items(run, files.read(names), applying):
+        applying.send(item)
+    if wait and not dry_run:
+        applying.wait(timeout)
+    if applying.failed:
+        context.exit(exits.FAILED)
+
+
+class _Applying:
+    """One run over all documents: a failure is told and does not keep the others from being applied."""
+
+    def __init__(self, client: api.Client, manager: str, force: bool, dry_run: bool) -> None:
+        self._client = client
+        self._manager, self._force, self._dry_run = manager, force, dry_run
+        self._sent: list[_Item] = []
+        self._explained: set[str] = set()
+        self.failed = False
+
+    def send(self, item: _Item) -> None:
+        target = targets.Target(item.kind, item.name)
+        try:
+            written = self._client.apply(
+                item.kind, item.namespace, item.name, item.manifest, self._manager,
+                force=self._force, dry_run=self._dry_run,
+            )  # fmt: skip
+        except http.Unreachable:
+            raise
+        except errors.Invalid as error:
+            self._explain(item, error)
+        except errors.PydockError as error:
+            self._fail(error, f"{item.text.name}: {target}")
+        else:
+            print(f"{target} {written.outcome}{' (dry run)' if self._dry_run else ''}", flush=True)
+            self._sent.append(item)
+
+    def wait(self, timeout: float) -> None:
+        """Waits for all that was applied."""
+        end = waiting.deadline(timeout)
+        for item in self._sent:
+            target = targets.Target(item.kind, item.name)
+            try:
+                waiting.until(self._client, target, item.namespace, waiting.settled(), end)
+                print(f"{target} ready", flush=True)
+            except (waiting.TimedOut, errors.Permanent, errors.NotFound) as error:
+                self._fail(error, str(target))
+
+    def refuse(self, text: files.Text, problems: Sequence[errors.Problem]) -> None:
+        """A text that has problems of its own: all are told, once."""
+        if text.name not in self._explained:
+            self._fail(errors.Invalid(problems=problems))
+        self._explained.add(text.name)
+
+    def _explain(self, item: _Item, error: errors.Invalid) -> None:
+        """The server names fields; here, where the text is, they get their lines."""
+        from reconciler.cli import places
+
+        own = places.problems(item.text)
+        if own:
+            self.refuse(item.text, own)
+        else:
+            found = places.of(item.text, item.position, item.line, error.problems)
+            about = f"{item.text.name}: {targets.Target(item.kind, item.name)}"
+            self._fail(errors.Invalid(error.message, found), about)
+
+    def _fail(self, error: errors.PydockError, about: str = "") -> None:
+        report.error(error, about)
+        self.failed = True
+
+
+def _items(run: session.Session, texts: Sequence[files.Text], applying: _Applying) -> Iterator[_Item]:
+    """The objects of all texts in their order; a text that has problems is told and left out."""
+    for text in texts:
+        glimpses = None if text.name.endswith(".json") else peek.glance(text.data)
+        if glimpses is None:
+            yield from _parsed(run, text, applying)
+            continue
+        for glimpse in glimpses:
+            body = api.Manifest(glimpse.text.encode(), yaml=True)
+            namespace = glimpse.namespace or run.namespace
+            yield _Item(glimpse.kind, namespace, glimpse.name, body, text, glimpse.position)
+
+
+def _parsed(run: session.Session, text: files.Text, applying: _Applying) -> Iterator[_Item]:
+    from reconciler.cli import documents
+
+    loaded = documents.load([text])
+    if loaded.problems:
+        applying.refuse(text, loaded.problems)
+    for document in loaded.documents:
+        body = api.Manifest(json.dumps(document.value).encode())
+        namespace = document.namespace or run.namespace
+        yield _Item(document.kind, namespace, document.name, body, text, line=document.line)

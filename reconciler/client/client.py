@@ -1,0 +1,247 @@
+"""Everything the API can do, one method each.
+
+Objects are plain JSON values as the API shows them. Errors are those of ``reconciler.errors``, rebuilt from the
+server's ``Status``, besides ``http.Unreachable`` and ``http.TimedOut``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from reconciler.client import http, statuses
+from reconciler.model import kinds
+
+Object = dict[str, Any]
+Objects = list[Object]
+Names = list[str]
+Outcome = Literal["created", "configured", "unchanged"]
+Action = Literal["stop", "start", "restart"]
+BASE = f"/apis/{kinds.API_VERSION}"
+_JSON = {"Accept": "application/json", "Content-Type": "application/json"}
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+class Listing(NamedTuple):
+    """``revision`` is where a watch goes on from."""
+
+    items: Objects
+    revision: str
+
+
+class Event(NamedTuple):
+    """``type`` is ADDED, MODIFIED, DELETED or BOOKMARK."""
+
+    type: str
+    object: Object
+
+
+class Written(NamedTuple):
+    """``plan`` is there after a dry run."""
+
+    object: Object
+    outcome: str
+    plan: Object | None = None
+
+
+class Manifest(NamedTuple):
+    """The text of one document, in YAML or in JSON."""
+
+    data: bytes
+    yaml: bool = False
+
+
+class Planned(NamedTuple):
+    """``plan["steps"]`` empty means nothing to do; ``text`` is the plan for people."""
+
+    plan: Object
+    text: str
+
+
+class Client:
+    """Speaks to the server at the socket ``path``. Not for several threads at once."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connection = http.Connection(path)
+
+    def get(self, kind: kinds.Kind, namespace: str, name: str) -> Object:
+        return self._json("GET", where(kind, namespace, name))
+
+    def list(self, kind: kinds.Kind, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
+        """All objects of ``kind`` that both selectors select; ``namespace`` empty means all namespaces."""
+        query = {"labelSelector": labels, "fieldSelector": fields}
+        answer = self._json("GET", where(kind, namespace) + _query(query))
+        return Listing(answer["items"], str(answer["metadata"]["resourceVersion"]))
+
+    def watch(
+        self,
+        kind: kinds.Kind,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        revision: str = "",
+        timeout: float | None = None,
+    ) -> Iterator[Event]:
+        """The changes after ``revision`` as they happen, until the server ends the stream or ``timeout`` seconds pass.
+
+        Raises ``errors.Expired`` when the server no longer has the changes since ``revision``.
+        """
+        seconds = "" if timeout is None else str(max(1, math.ceil(timeout)))
+        query = {
+            "watch": "true",
+            "resourceVersion": revision,
+            "labelSelector": labels,
+            "fieldSelector": fields,
+            "timeoutSeconds": seconds,
+        }
+        connection = http.Connection(self._path)
+        try:
+            response = connection.request("GET", where(kind, namespace) + _query(query), headers=_JSON, timeout=timeout)
+            for line in _checked(response).lines():
+                yield _event(line)
+        except http.TimedOut:
+            return
+        finally:
+            connection.close()
+
+    def apply(
+        self,
+        kind: kinds.Kind,
+        namespace: str,
+        name: str,
+        manifest: Manifest,
+        manager: str,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> Written:
+        """Declares one manager's version of an object. The server fills in the namespace if the manifest has none.
+
+        ``force`` takes over fields that other managers set; otherwise an ``errors.Conflict`` names them.
+        """
+        query = {"fieldManager": manager, "force": "true" if force else "", "dryRun": "All" if dry_run else ""}
+        media = "application/apply-patch+yaml" if manifest.yaml else "application/apply-patch+json"
+        headers = {"Accept": "application/json", "Content-Type": media}
+        target = where(kind, namespace, name) + _query(query)
+        response = _checked(self._connection.request("PATCH", target, manifest.data, headers))
+        answer = json.loads(response.read())
+        return Written(answer, response.headers.get("pydock-outcome", "configured"), answer.pop("plan", None))
+
+    def delete(self, kind: kinds.Kind, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> Written:
+        """Asks for the removal of an object; ``uid``, when given, must be the present one's."""
+        options: Object = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        if dry_run:
+            options["dryRun"] = ["All"]
+        answer = self._json("DELETE", where(kind, namespace, name), options)
+        return Written(answer, "deleted", answer.pop("plan", None))
+
+    def plan(self, documents: Sequence[Object], manager: str, *, delete: bool = False) -> Planned:
+        """What applying (or deleting) all ``documents`` together would do; changes nothing."""
+        body = {"documents": list(documents), "manager": manager, "delete": delete}
+        answer = self._json("POST", f"{BASE}/plans", body)
+        return Planned(answer["plan"], answer["text"])
+
+    def act(self, action: Action, namespace: str, name: str) -> Object:
+        """Stops, starts or restarts a container by hand, beside what its owner wrote."""
+        return self._json("POST", f"{where(kinds.CONTAINER, namespace, name)}/{action}", {})
+
+    def logs(
+        self, namespace: str, name: str, *, tail: int | None = None, follow: bool = False, timestamps: bool = False
+    ) -> Iterator[bytes]:
+        """A container's output in pieces; with ``follow`` until the container is gone or the caller leaves."""
+        query = {
+            "tailLines": "" if tail is None else str(tail),
+            "follow": "true" if follow else "",
+            "timestamps": "true" if timestamps else "",
+        }
+        connection = http.Connection(self._path)
+        try:
+            target = f"{where(kinds.CONTAINER, namespace, name)}/log{_query(query)}"
+            yield from _checked(connection.request("GET", target, timeout=None)).chunks()
+        finally:
+            connection.close()
+
+    def pull(self, reference: str) -> Iterator[Object]:
+        """Pulls an image. Yields progress: ``status``, ``layer``, ``current``, ``total``; the last has ``digest``."""
+        connection = http.Connection(self._path)
+        try:
+            body = _encode({"reference": reference})
+            response = connection.request("POST", f"{BASE}/pull", body, _JSON, timeout=None)
+            for line in _checked(response).lines():
+                item = json.loads(line)
+                if "error" in item:
+                    raise statuses.rebuild(item["error"])
+                yield item
+        finally:
+            connection.close()
+
+    def events(self, key: str = "", limit: int | None = None) -> Objects:
+        """What happened, oldest first; ``key`` is ``kind/namespace/name``, empty for everything."""
+        return self._items("events", key, limit)
+
+    def jobs(self, key: str = "", limit: int | None = None) -> Objects:
+        """The journal of jobs, newest first; ``key`` as for ``events``."""
+        return self._items("jobs", key, limit)
+
+    def sources(self) -> Objects:
+        """The sources with their files and what each holds back."""
+        return self._items("sources", "", None)
+
+    def acknowledge(self, name: str, digest: str) -> Names:
+        """Lets a source remove exactly the held set that ``digest`` names; the removed objects' keys."""
+        answer = self._json("POST", f"{BASE}/sources/ack", {"name": name, "digest": digest})
+        return [str(key) for key in answer["removed"]]
+
+    def version(self) -> Object:
+        return self._json("GET", "/version")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _items(self, what: str, key: str, limit: int | None) -> Objects:
+        query = {"object": key, "limit": "" if limit is None else str(limit)}
+        items: Objects = self._json("GET", f"{BASE}/{what}{_query(query)}")["items"]
+        return items
+
+    def _json(self, method: str, target: str, body: Object | None = None) -> Object:
+        data = b"" if body is None else _encode(body)
+        answer: Object = json.loads(_checked(self._connection.request(method, target, data, _JSON)).read())
+        return answer
+
+
+def where(kind: kinds.Kind, namespace: str = "", name: str = "") -> str:
+    """The path of an object, or of a collection when ``name`` is empty (all namespaces when that is empty too)."""
+    scope = f"/namespaces/{_quote(namespace)}" if kind.namespaced and namespace else ""
+    return f"{BASE}{scope}/{kind.plural}" + (f"/{_quote(name)}" if name else "")
+
+
+def _quote(text: str) -> str:
+    data = text.encode("utf-8", "surrogateescape")
+    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in data)
+
+
+def _query(values: Mapping[str, str]) -> str:
+    given = "&".join(f"{name}={_quote(value)}" for name, value in values.items() if value)
+    return f"?{given}" if given else ""
+
+
+def _encode(body: Object) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _checked(response: http.Response) -> http.Response:
+    if response.status >= 300:
+        raise statuses.error(response.status, response.read(), response.headers.get("retry-after", ""))
+    return response
+
+
+def _event(line: bytes) -> Event:
+    event = json.loads(line)
+    if event["type"] == "ERROR":
+        raise statuses.rebuild(event["object"])
+    return Event(event["type"], event["object"])

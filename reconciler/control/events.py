@@ -1,0 +1,241 @@
+"""One thread that listens to the kernel: processes that end, links and rules that change, mounts that go, limits
+somebody wrote.
+
+What it hears only says *look again*. Our own changes arrive here too; the comparison that follows finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from reconciler.control.inotify import Inotify
+from reconciler.drivers.exec import pids
+from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
+from reconciler.engine.handlers import network_config
+from reconciler.engine.parts import Parts
+from reconciler.model.keys import Key
+from reconciler.model.observed import ContainerObserved, NetworkObserved
+from reconciler.model.view import Entry
+
+log = logging.getLogger("pydock.events")
+
+#: a burst of changes is looked at once it has been quiet for so long, or goes on for so long (seconds)
+_QUIET, _AT_MOST = 0.010, 0.100
+_MODIFY = 0x2
+
+
+@dataclass
+class _Tracked:
+    """What is watched on behalf of one object."""
+
+    key: Key
+    process: tuple[int, int] = (0, 0)
+    incarnation: str = ""
+    fds: list[int] = field(default_factory=list)
+    limit_files: tuple[str, ...] = ()
+    endpoint: EndpointConfig | None = None
+    network: NetworkConfig | None = None
+
+
+class Events:
+    """``look(keys, closely)`` is called from this thread; ``track`` is called by the loop after every look at an
+    object."""
+
+    def __init__(self, parts: Parts, look: Callable[[Iterable[Key], bool], None]) -> None:
+        self._parts, self._look = parts, look
+        self._epoll = select.epoll()
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._inotify = Inotify()
+        self._guard = threading.Lock()
+        self._tracked: dict[str, _Tracked] = {}
+        self._uids: dict[Key, set[str]] = {}
+        self._by_fd: dict[int, str] = {}
+        self._by_file: dict[str, str] = {}
+        self._network_fds: frozenset[int] = frozenset()
+        self._dirty_since = 0.0
+        self._dirty_last = 0.0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+
+    def start(self) -> None:
+        self._epoll.register(self._wake, select.EPOLLIN)
+        self._epoll.register(self._inotify.fileno(), select.EPOLLIN)
+        self._mount_fd = self._parts.graph_driver.mount_event_fd()
+        if self._mount_fd is not None:
+            self._epoll.register(self._mount_fd, select.EPOLLPRI | select.EPOLLERR)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closed = True
+        os.eventfd_write(self._wake, 1)
+        if self._thread.is_alive():
+            self._thread.join(5.0)
+
+    def track(self, key: Key, entries: Sequence[Entry]) -> None:
+        """Watches what there is of the objects of ``key`` now, and no longer what there was."""
+        with self._guard:
+            known = self._uids.pop(key, set())
+            present = {entry.desired.uid for entry in entries}
+            for uid in known - present:
+                self._forget(uid)
+            for entry in entries:
+                self._track(key, entry)
+            if present:
+                self._uids[key] = present
+        os.eventfd_write(self._wake, 1)
+
+    def _track(self, key: Key, entry: Entry) -> None:
+        uid, observed = entry.desired.uid, entry.observed
+        tracked = self._tracked.setdefault(uid, _Tracked(key))
+        if isinstance(observed, ContainerObserved):
+            self._track_container(uid, tracked, observed)
+        elif isinstance(observed, NetworkObserved) and observed.created and observed.effective is not None:
+            tracked.network = network_config.network(uid, observed, observed.effective)
+
+    def _track_container(self, uid: str, tracked: _Tracked, observed: ContainerObserved) -> None:
+        running = observed.incarnation is not None and observed.process in ("created", "running")
+        process = (observed.pid, observed.pid_start) if running else (0, 0)
+        if process != tracked.process:
+            self._drop_watches(tracked)
+            tracked.process = process
+            if running and observed.incarnation is not None:
+                self._add_watches(uid, tracked, observed.incarnation.id)
+        tracked.incarnation = observed.incarnation.id if observed.incarnation else ""
+        tracked.endpoint = None
+        if running:
+            with self._parts.store.snapshot() as session:
+                tracked.endpoint = network_config.endpoint(session, uid, observed)
+
+    def _add_watches(self, uid: str, tracked: _Tracked, incarnation: str) -> None:
+        fd = pids.open_pidfd(*tracked.process)
+        if fd is None:
+            # gone between the look and now: look again
+            self._look([tracked.key], False)
+            return
+        self._register(fd, uid, tracked)
+        conmon = self._parts.exec.conmon_process(incarnation)
+        if conmon is not None and (fd := pids.open_pidfd(*conmon)) is not None:
+            self._register(fd, uid, tracked)
+        tracked.limit_files = self._parts.exec.limit_files(incarnation)
+        for path in tracked.limit_files:
+            with contextlib.suppress(OSError):
+                self._inotify.add(path, _MODIFY)
+                self._by_file[path] = uid
+
+    def _register(self, fd: int, uid: str, tracked: _Tracked) -> None:
+        tracked.fds.append(fd)
+        self._by_fd[fd] = uid
+        self._epoll.register(fd, select.EPOLLIN)
+
+    def _forget(self, uid: str) -> None:
+        tracked = self._tracked.pop(uid, None)
+        if tracked is not None:
+            self._drop_watches(tracked)
+
+    def _drop_watches(self, tracked: _Tracked) -> None:
+        for fd in tracked.fds:
+            self._close(fd)
+        tracked.fds.clear()
+        for path in tracked.limit_files:
+            self._by_file.pop(path, None)
+            self._inotify.remove(path)
+        tracked.limit_files = ()
+
+    def _close(self, fd: int) -> None:
+        self._by_fd.pop(fd, None)
+        with contextlib.suppress(OSError, ValueError):
+            self._epoll.unregister(fd)
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+    def _run(self) -> None:
+        while not self._closed:
+            try:
+                self._refresh_network_fds()
+                for fd, _ in self._epoll.poll(self._pause()):
+                    self._heard(fd)
+                self._compare_if_due()
+            except Exception:
+                # a listener that dies would leave the host unwatched until the slow look
+                log.exception("internal error while listening to the kernel")
+                time.sleep(0.5)
+
+    def _heard(self, fd: int) -> None:
+        if fd == self._wake:
+            os.eventfd_read(fd)
+        elif fd in self._network_fds:
+            self._parts.network.drain(fd)
+            self._dirty()
+        elif fd == self._mount_fd:
+            self._dirty()
+        elif fd == self._inotify.fileno():
+            self._limits_written(self._inotify.read())
+        else:
+            self._ended(fd)
+
+    def _ended(self, fd: int) -> None:
+        """A process or a conmon is gone: its pidfd stays readable, so it is watched no longer."""
+        with self._guard:
+            uid = self._by_fd.get(fd, "")
+            tracked = self._tracked.get(uid)
+            if tracked is not None and fd in tracked.fds:
+                tracked.fds.remove(fd)
+            self._close(fd)
+        if tracked is not None:
+            self._look([tracked.key], False)
+
+    def _limits_written(self, paths: Iterable[str]) -> None:
+        with self._guard:
+            uids = {self._by_file[path] for path in paths if path in self._by_file}
+            keys = [self._tracked[uid].key for uid in uids if uid in self._tracked]
+        if keys:
+            self._look(keys, True)
+
+    def _dirty(self) -> None:
+        now = time.monotonic()
+        self._dirty_since = self._dirty_since or now
+        self._dirty_last = now
+
+    def _pause(self) -> float | None:
+        if not self._dirty_since:
+            return None
+        due = min(self._dirty_last + _QUIET, self._dirty_since + _AT_MOST)
+        return max(0.0, due - time.monotonic())
+
+    def _compare_if_due(self) -> None:
+        if self._dirty_since and self._pause() == 0.0:
+            self._dirty_since = 0.0
+            self.compare()
+
+    def compare(self) -> None:
+        """One pass over links, rules and mounts; keys of objects around which something is amiss are looked at
+        closely."""
+        with self._guard:
+            tracked = dict(self._tracked)
+        networks = [each.network for each in tracked.values() if each.network]
+        endpoints = [each.endpoint for each in tracked.values() if each.endpoint]
+        broken_networks, broken_endpoints = self._parts.network.drift(networks, endpoints)
+        amiss = set(broken_networks) | set(broken_endpoints)
+        mounted = self._parts.graph_driver.mounts()
+        amiss |= {uid for uid, each in tracked.items() if each.process[0] and each.incarnation not in mounted}
+        keys = sorted({tracked[uid].key for uid in amiss if uid in tracked})
+        # a network first: what hangs on it is found whole again, or not, by its own look
+        if keys:
+            self._look(sorted(keys, key=lambda key: key.kind != "Network"), True)
+
+    def _refresh_network_fds(self) -> None:
+        present = frozenset(self._parts.network.event_fds())
+        for fd in self._network_fds - present:
+            with contextlib.suppress(OSError, ValueError):
+                self._epoll.unregister(fd)
+        for fd in present - self._network_fds:
+            with contextlib.suppress(OSError):
+                self._epoll.register(fd, select.EPOLLIN)
+        self._network_fds = present

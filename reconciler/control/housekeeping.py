@@ -1,0 +1,60 @@
+"""Slow work behind the events: the timed resync, and keeping tables bounded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from reconciler import errors
+from reconciler.control import orphans
+from reconciler.control.reconcile import Reconciler
+from reconciler.engine.parts import Parts
+from reconciler.settings import Settings
+
+log = logging.getLogger("pydock.housekeeping")
+
+#: seconds between trims of the tables that grow
+_TRIM_EVERY = 60.0
+
+
+class Housekeeping:
+    """One thread that wakes for the resync and for trimming."""
+
+    def __init__(self, settings: Settings, parts: Parts, reconciler: Reconciler) -> None:
+        self._settings, self._parts, self._reconciler = settings, parts, reconciler
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._every, args=(settings.resync, self.resync), name="resync", daemon=True),
+            threading.Thread(target=self._every, args=(_TRIM_EVERY, self.trim), name="trim", daemon=True),
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+
+    def resync(self) -> None:
+        """A close look at everything, as if an event had been missed."""
+        with self._parts.store.snapshot() as session:
+            keys = [desired.key for desired in session.objects.find()]
+        orphans.sweep(self._parts)
+        self._reconciler.look(keys, closely=True)
+
+    def trim(self) -> None:
+        with self._parts.store.transaction(durable=False) as session:
+            session.changes.compact(self._settings.keep_changes)
+            session.journal.trim(self._settings.keep_jobs)
+            session.events.trim(self._settings.keep_events)
+        self._parts.store.checkpoint()
+
+    def _every(self, seconds: float, work: Callable[[], None]) -> None:
+        while not self._stop.wait(seconds):
+            try:
+                work()
+            except errors.PydockError as error:
+                log.warning("%s", error.message)
+            except Exception:
+                log.exception("internal error")

@@ -1,0 +1,60 @@
+"""inotify on single files, by the C library: watchfiles sees directories, not the writing of one cgroup file.
+
+Format of an event: inotify(7), ``struct inotify_event``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import struct
+
+_HEADER = struct.Struct("iIII")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Inotify:
+    """Watches files by path; not thread-safe but for ``read``, which one thread may call while another adds."""
+
+    def __init__(self) -> None:
+        self._fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "inotify_init1")
+        self._paths: dict[int, str] = {}
+        self._watches: dict[str, int] = {}
+
+    def fileno(self) -> int:
+        return int(self._fd)
+
+    def add(self, path: str, mask: int) -> None:
+        """Raises ``OSError`` if there is no such file or the kernel's limit is reached."""
+        watch = _libc.inotify_add_watch(self._fd, os.fsencode(path), mask)
+        if watch < 0:
+            raise OSError(ctypes.get_errno(), "inotify_add_watch", path)
+        self._paths[watch] = path
+        self._watches[path] = watch
+
+    def remove(self, path: str) -> None:
+        watch = self._watches.pop(path, None)
+        if watch is not None and self._paths.get(watch) == path:
+            del self._paths[watch]
+            # the watch is gone by itself when its file is
+            _libc.inotify_rm_watch(self._fd, watch)
+
+    def read(self) -> set[str]:
+        """The paths that something happened to since the last call."""
+        found: set[str] = set()
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data = os.read(self._fd, 65536)
+                at = 0
+                while at < len(data):
+                    watch, _, _, length = _HEADER.unpack_from(data, at)
+                    at += _HEADER.size + length
+                    if watch in self._paths:
+                        found.add(self._paths[watch])
+        return found
+
+    def close(self) -> None:
+        os.close(self._fd)

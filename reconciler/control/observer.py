@@ -1,0 +1,137 @@
+"""Observation: what is true of an object now, read from the drivers and noted in the store before planning."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from reconciler import planner
+from reconciler.drivers.exec.base import ProcessFacts
+from reconciler.engine.handlers import container_config, containers, images, network_config
+from reconciler.engine.parts import Parts
+from reconciler.model.keys import Key
+from reconciler.model.objects import Desired
+from reconciler.model.observed import ContainerObserved, Facet, NetworkObserved
+from reconciler.store.base import Session
+
+log = logging.getLogger("pydock.observe")
+
+
+class Observer:
+    """``observe(key)`` is level-triggered: it reads the present state whatever the event was that asked for it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def observe(self, key: Key, closely: bool) -> None:
+        """Looks at all objects of that key. ``closely`` also compares mounts, links, rules and limits (some
+        milliseconds)."""
+        with self._parts.store.snapshot() as session:
+            entries = session.entries([key])
+        for entry in entries:
+            if key.kind == "Container" and isinstance(entry.observed, ContainerObserved):
+                self._container(entry.desired, entry.observed, closely)
+            elif key.kind == "Network" and isinstance(entry.observed, NetworkObserved) and closely:
+                self._network(entry.desired, entry.observed)
+            elif key.kind == "Image":
+                images.observe(self._parts, entry.desired.uid, str(entry.desired.spec["reference"]))
+
+    def _container(self, desired: Desired, observed: ContainerObserved, closely: bool) -> None:
+        if observed.incarnation is None:
+            return
+        facts = containers.settled(self._parts, observed.incarnation.id)
+        seen = self._process(desired, observed, facts)
+        if closely and seen.process in ("created", "running"):
+            seen = msgspec.structs.replace(seen, drift=self.facets(desired.uid, seen))
+        if seen != observed:
+            self._put(desired, observed, seen)
+
+    def _process(self, desired: Desired, observed: ContainerObserved, facts: ProcessFacts) -> ContainerObserved:
+        """``observed`` with the process as it is now. A run that has ended since sets the back-off once."""
+        now = self._parts.clock.now()
+        if facts.status in ("running", "created"):
+            same = facts.pid == observed.pid and facts.pid_start == observed.pid_start
+            return msgspec.structs.replace(
+                observed, process=facts.status, pid=facts.pid, pid_start=facts.pid_start, supervised=facts.supervised,
+                started_at=observed.started_at if same else facts.started_at,
+                # a start whose record a crash took: the process is there, so it has been started
+                starts=max(observed.starts, 1) if facts.status == "running" else observed.starts,
+                started_mono=observed.started_mono if same else now.mono,
+                boot_id=now.boot_id,
+            )  # fmt: skip
+        if observed.process == "running" or (observed.process == "created" and facts.status == "exited"):
+            ended = msgspec.structs.replace(observed, **containers.exit_fields(facts))
+            if observed.boot_id != now.boot_id:
+                # it ended with the last boot: nothing to hold against it
+                return msgspec.structs.replace(ended, process="absent", starts=observed.starts)
+            if desired.deleting_at is not None or desired.override.stopped:
+                return ended
+            return planner.after_exit(ended, now)
+        if observed.process == "created":
+            return msgspec.structs.replace(observed, process="absent", pid=0, pid_start=0)
+        return observed
+
+    def facets(self, uid: str, observed: ContainerObserved) -> tuple[Facet, ...]:
+        """What is missing or altered around a container that runs."""
+        assert observed.incarnation is not None
+        parts = self._parts
+        with parts.store.snapshot() as session:
+            endpoint = network_config.endpoint(session, uid, observed)
+        _, found = parts.network.drift([], [endpoint])
+        missing = list(found.get(uid, ()))
+        if not parts.graph_driver.mounted(observed.incarnation.id):
+            missing.append("rootfs")
+        wanted = container_config.limits(observed.incarnation.effective)
+        limits = parts.exec.limits(observed.incarnation.id)
+        if limits is not None and not parts.exec.limits_match(wanted, limits):
+            missing.append("limits")
+        return tuple(missing)
+
+    def _network(self, desired: Desired, observed: NetworkObserved) -> None:
+        if not observed.created or observed.effective is None:
+            return
+        config = network_config.network(desired.uid, observed, observed.effective)
+        found, _ = self._parts.network.drift([config], [])
+        seen = msgspec.structs.replace(observed, drift=found.get(desired.uid, ()))
+        if seen != observed:
+            with self._parts.store.transaction(durable=False) as session:
+                session.observed.put(desired.uid, seen)
+
+    def _put(self, desired: Desired, before: ContainerObserved, seen: ContainerObserved) -> None:
+        now = self._parts.clock.now().wall
+        with self._parts.store.transaction(durable=False) as session:
+            session.observed.put(desired.uid, seen)
+            _tell(session, desired, before, seen, now)
+
+
+def _tell(session: Session, desired: Desired, before: ContainerObserved, seen: ContainerObserved, now: float) -> None:
+    """Events for what somebody will ask about later."""
+    record = session.events.record
+    key, uid = str(desired.key), desired.uid
+    if before.process == "running" and seen.process != "running" and desired.deleting_at is None:
+        good = seen.exit_reason == "exited" and seen.exit_code == 0
+        record(key, uid, "Normal" if good else "Warning", "Exited", exit_sentence(seen), now)
+    if before.supervised and not seen.supervised and seen.process == "running":
+        record(
+            key,
+            uid,
+            "Warning",
+            "Unsupervised",
+            "conmon is gone: the process runs on, its exit code will be unknown",
+            now,
+        )
+    fresh = set(seen.drift) - set(before.drift)
+    if fresh:
+        record(key, uid, "Warning", "Drifted", "missing or altered: " + ", ".join(sorted(fresh)), now)
+
+
+def exit_sentence(observed: ContainerObserved) -> str:
+    """How the last run ended, in words."""
+    if observed.exit_reason == "oom":
+        return "killed: out of memory"
+    if observed.exit_reason == "signal":
+        return f"killed by signal {observed.exit_signal}"
+    if observed.exit_code is None:
+        return "ended; nobody saw its exit code"
+    return f"exited with code {observed.exit_code}"

@@ -1,0 +1,110 @@
+"""Blobs: files named by the digest of their bytes, below ``blobs/ALGORITHM/``.
+
+A blob is written aside, its digest computed on the way; ``commit`` compares, syncs the data, renames and syncs
+the directory, in this order: a name that is there after a power cut has all its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from reconciler import errors
+from reconciler.drivers.graph import files
+from reconciler.model import references
+
+#: the size of a blob that nobody announced
+_FREE = -1
+
+
+class FileWriter:
+    """A ``base.BlobWriter`` on a file of its own."""
+
+    def __init__(self, digest: str, size: int, aside: str, path: str) -> None:
+        self._digest, self._size, self._aside, self._path = digest, size, aside, path
+        self._hash = hashlib.new(digest.partition(":")[0])
+        self._fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._offset = 0
+
+    @property
+    def offset(self) -> int:
+        return self._offset
+
+    def write(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        if self._size != _FREE and self._offset + len(view) > self._size:
+            self.abort()
+            raise errors.Permanent(f"{self._digest} is longer than the {self._size} bytes that were announced")
+        self._hash.update(view)
+        while view:
+            try:
+                written = os.write(self._fd, view)
+            except OSError as error:
+                self.abort()
+                raise errors.Temporary(f"writing {self._digest}: {error.strerror}", delay=30) from error
+            self._offset += written
+            view = view[written:]
+
+    def commit(self) -> None:
+        try:
+            self._verify()
+            os.fdatasync(self._fd)
+            os.rename(self._aside, self._path)
+        except OSError as error:
+            raise errors.Temporary(f"storing {self._digest}: {error.strerror}", delay=30) from error
+        finally:
+            self.abort()
+        files.sync_directory(os.path.dirname(self._path))
+
+    def _verify(self) -> None:
+        if self._size not in (_FREE, self._offset):
+            raise errors.Permanent(f"{self._digest} has {self._offset} bytes where {self._size} were announced")
+        found = f"{self._digest.partition(':')[0]}:{self._hash.hexdigest()}"
+        if found != self._digest:
+            raise errors.Permanent(f"the content does not match its digest: expected {self._digest}, found {found}")
+
+    def abort(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        files.discard(self._aside)
+
+
+class Blobs:
+    """The directory of blobs. ``temporaries`` is in the same file system."""
+
+    def __init__(self, root: str, temporaries: str) -> None:
+        self._root, self._temporaries = root, temporaries
+        for algorithm in ("sha256", "sha512"):
+            os.makedirs(os.path.join(root, algorithm), mode=0o700, exist_ok=True)
+
+    def path(self, digest: str) -> str:
+        """Where the blob is or would be. Raises ``errors.Invalid`` for a malformed digest."""
+        algorithm, _, value = references.check_digest(digest).partition(":")
+        return os.path.join(self._root, algorithm, value)
+
+    def has(self, digest: str) -> bool:
+        return os.path.exists(self.path(digest))
+
+    def read(self, digest: str, limit: int) -> bytes:
+        try:
+            with open(self.path(digest), "rb") as file:
+                data = file.read(limit + 1)
+        except FileNotFoundError:
+            raise errors.NotFound(f"blob {digest} is not in the store") from None
+        if len(data) > limit:
+            raise errors.Permanent(f"blob {digest} is larger than the {limit} bytes allowed here")
+        return data
+
+    def write(self, digest: str, size: int) -> FileWriter:
+        path = self.path(digest)
+        return FileWriter(digest, size, files.temporary(self._temporaries, "blob"), path)
+
+    def remove(self, digest: str) -> None:
+        files.discard(self.path(digest))
+
+    def all(self) -> tuple[str, ...]:
+        found = []
+        for algorithm in ("sha256", "sha512"):
+            found += [f"{algorithm}:{name}" for name in sorted(os.listdir(os.path.join(self._root, algorithm)))]
+        return tuple(found)

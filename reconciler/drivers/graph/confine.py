@@ -1,0 +1,101 @@
+"""Walls around the extraction of a layer.
+
+The helper sees the new layer's directory as its root, and nothing else: a detached copy of its mount (nodev, nosuid,
+noexec) of which no ``..`` leads out, in mount, network, IPC and UTS namespaces of its own. It keeps the capabilities
+that writing files of any owner takes; CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_PTRACE and the rest are gone for good.
+
+Behind the walls ``/usr/lib`` is the image's: nothing may be imported or loaded there any more. ``enter`` takes
+Python's ways of importing away; ``noexec`` keeps the dynamic linker from mapping a library.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import resource
+import signal
+import sys
+
+from reconciler.drivers.graph import syscalls
+
+#: linux/capability.h: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD, SETFCAP
+_KEPT = (0, 1, 3, 4, 27, 31)
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_CAPBSET_DROP = 24
+_PR_SET_NO_NEW_PRIVS = 38
+_CAPABILITY_VERSION_3 = 0x20080522
+_PRIVATE = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
+_HARMLESS = syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NOEXEC
+READ_ONLY = _HARMLESS | syscalls.MOUNT_ATTR_RDONLY
+_MEMORY = 1 << 30
+_FILES = 4096
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with(parent: int) -> None:
+    """Ends this process when the thread that started it ends; at once if ``parent`` is gone already."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        raise SystemExit("the process that asked for this is gone")
+
+
+def leave_host() -> None:
+    """Moves into namespaces of its own; mounts made from here on are nobody else's."""
+    syscalls.unshare(_PRIVATE)
+    syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE, "")
+
+
+def view(path: str, *, read_only: bool) -> int:
+    """A descriptor of a directory from which nothing above it can be reached."""
+    descriptor = syscalls.open_tree(path)
+    syscalls.mount_setattr(descriptor, add=READ_ONLY if read_only else _HARMLESS)
+    return reopened(descriptor)
+
+
+def reopened(mount: int) -> int:
+    """A descriptor to work with, of the root of a detached mount (whose own descriptor only names it)."""
+    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mount)
+
+
+def enter(root: int) -> None:
+    """Makes ``root`` the whole world, and gives up what is not needed there."""
+    ctypes.CDLL("libgcc_s.so.1")  # glibc loads it when a thread ends
+    os.fchdir(root)
+    os.chroot(".")
+    for ways in (sys.path, sys.path_hooks, sys.meta_path):
+        ways.clear()
+    os.umask(0)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_DATA, _MEMORY)
+    _limit(resource.RLIMIT_NOFILE, _FILES)
+    _drop_capabilities()
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(_PR_SET_DUMPABLE, 0)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _limit(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    wanted = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (wanted, wanted))
+
+
+def _drop_capabilities() -> None:
+    for number in range(64):
+        if number not in _KEPT and _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) < 0:
+            if ctypes.get_errno() != errno.EINVAL:
+                raise OSError(ctypes.get_errno(), "giving up capabilities")
+            break  # the first number that this kernel does not know
+    kept = sum(1 << number for number in _KEPT)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    data = (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)
+    if _libc.capset(ctypes.byref(header), ctypes.byref(data)) < 0:
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) < 0:
+        raise OSError(ctypes.get_errno(), f"prctl {option}")

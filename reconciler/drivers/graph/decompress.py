@@ -1,0 +1,136 @@
+"""The bytes of a layer's tar out of its blob: decompressed, hashed and bounded on a thread of its own.
+
+gzip with any number of members, zstd with any number of frames, or plain: told apart by their first bytes, as the
+peers do, since media types in the wild are not always true. What comes out is proved by the diff id.
+Output is made in pieces of at most ``CHUNK`` bytes, so that a bomb costs no memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import threading
+from collections.abc import Iterator
+
+CHUNK = 1 << 20
+#: a zstd frame may ask for a window of this size at most: what the reference tool accepts without being told
+_ZSTD_WINDOW = 1 << 27
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_AHEAD = 4
+
+
+class Damaged(Exception):
+    """the compressed data is damaged"""
+
+
+class TooLarge(Exception):
+    """the layer is larger than allowed"""
+
+
+def chunks(fd: int) -> Iterator[bytes]:
+    """The decompressed bytes of a seekable file."""
+    magic = os.pread(fd, 4, 0)
+    if magic.startswith(_GZIP):
+        return _gzip(fd)
+    if magic == _ZSTD or (magic[1:] == b"\x2a\x4d\x18" and 0x50 <= magic[0] <= 0x5F):
+        return _zstd(fd)
+    return iter(lambda: os.read(fd, CHUNK), b"")
+
+
+def _gzip(fd: int) -> Iterator[bytes]:
+    from isal import igzip_lib
+
+    data = os.read(fd, CHUNK)
+    while data:
+        member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        while not member.eof:
+            if not data and member.needs_input and not (data := os.read(fd, CHUNK)):
+                raise Damaged("the gzip data ends too early")
+            try:
+                piece = member.decompress(data, CHUNK)
+            except Exception as error:  # noqa: BLE001 - its class is not exported
+                raise Damaged(f"the gzip data is damaged: {error}") from None
+            data = b""
+            yield piece
+        data = _next_member(fd, member.unused_data)
+
+
+def _next_member(fd: int, data: bytes) -> bytes:
+    """What follows a member, without the zeros that some pad with."""
+    while not (data := data.lstrip(b"\0")):
+        data = os.read(fd, CHUNK)
+        if not data:
+            return b""
+    return data
+
+
+def _zstd(fd: int) -> Iterator[bytes]:
+    import zstandard
+
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    with open(fd, "rb", buffering=0, closefd=False) as file:
+        reader = decompressor.stream_reader(file, read_size=CHUNK, read_across_frames=True, closefd=False)
+        try:
+            while piece := reader.read(CHUNK):
+                yield piece
+        except zstandard.ZstdError as error:
+            raise Damaged(f"the zstd data is damaged: {error}") from None
+
+
+class Stream:
+    """A ``tar.Source`` over a blob; after ``drain`` its ``digest`` is that of all the decompressed bytes."""
+
+    def __init__(self, fd: int, limit: int, algorithm: str = "sha256") -> None:
+        self._hash = hashlib.new(algorithm)
+        self._limit = limit
+        self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(_AHEAD)
+        self._chunk = memoryview(b"")
+        self._ended = False
+        threading.Thread(target=self._produce, args=(fd,), daemon=True).start()
+
+    def _produce(self, fd: int) -> None:
+        total = 0
+        try:
+            for chunk in chunks(fd):
+                total += len(chunk)
+                if total > self._limit:
+                    raise TooLarge(f"the layer has more than the {self._limit} bytes that are allowed or that fit")
+                self._hash.update(chunk)
+                self._queue.put(chunk)
+            self._queue.put(None)
+        except BaseException as error:  # noqa: BLE001 - handed to the reader, who raises it
+            self._queue.put(error)
+
+    def _more(self) -> bool:
+        """Gets the next chunk; False at the end."""
+        if self._ended:
+            return False
+        item = self._queue.get()
+        if isinstance(item, BaseException):
+            self._ended = True
+            raise item
+        self._ended = item is None
+        self._chunk = memoryview(item or b"")
+        return not self._ended
+
+    def take(self, count: int) -> bytes:
+        if count <= len(self._chunk):
+            found = bytes(self._chunk[:count])
+            self._chunk = self._chunk[count:]
+            return found
+        return b"".join(bytes(piece) for piece in self.pieces(count))
+
+    def pieces(self, count: int) -> Iterator[memoryview]:
+        while count and (len(self._chunk) or self._more()):
+            piece = self._chunk[:count]
+            self._chunk = self._chunk[len(piece) :]
+            count -= len(piece)
+            yield piece
+
+    def drain(self) -> str:
+        """Reads to the end; returns the digest's hexadecimal digits."""
+        while self._more():
+            continue
+        return self._hash.hexdigest()

@@ -1,0 +1,83 @@
+"""The extraction helper: unpacks one layer behind walls, and says what came of it.
+
+It reads a request (JSON) from standard input and writes one JSON object to standard output:
+``{"diff_id", "size", "opaque": [path as hexadecimal, …]}``, or ``{"error", "retry"}``. It opens no file by a name from the archive, has
+no network, and dies with its parent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, NoReturn, TypedDict
+
+from reconciler.drivers.graph import confine, decompress, merged, overlayfs, syscalls, tar, unpack
+
+
+class Request(TypedDict):
+    """``blob``: the inherited descriptor of the compressed layer; ``target``: the directory to fill; ``layers`` and ``lower``: the
+    directory of layers and the names in it below this one, top first; ``overlay``: the form of whiteouts."""
+
+    blob: int
+    target: str
+    layers: str
+    lower: list[str]
+    overlay: bool
+    algorithm: str
+    max_bytes: int
+    max_entries: int
+    parent: int
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Ends the process with status 0, or 1 with an ``error`` on standard output."""
+    request: Request = json.load(sys.stdin)
+    try:
+        result = _run(request)
+    except (unpack.Full, MemoryError) as error:
+        result = {"error": str(error) or (type(error).__doc__ or "").strip(), "retry": True}
+    except (merged.Refused, tar.Malformed, decompress.Damaged, decompress.TooLarge, OSError) as error:
+        result = {"error": str(error), "retry": False}
+    os.write(sys.stdout.fileno(), json.dumps(result).encode())
+    os._exit(1 if "error" in result else 0)  # nothing of the interpreter's own end is needed behind the walls
+
+
+def _run(request: Request) -> dict[str, Any]:
+    confine.die_with(request["parent"])
+    sys.setrecursionlimit(8 * merged.MAX_DEPTH)
+    _load()
+    confine.leave_host()
+    upper = confine.view(request["target"], read_only=False)
+    lower = _lower(request)
+    confine.enter(upper)
+    stream = decompress.Stream(request["blob"], request["max_bytes"], request["algorithm"])
+    tree = merged.Tree(upper, lower)
+    budget = unpack.Budget(request["max_bytes"], request["max_entries"])
+    unpack.Unpacker(tree, budget, overlay=request["overlay"]).run(tar.Reader(stream))
+    digest = stream.drain()
+    opaque = [path.hex() for path in sorted(tree.opaque)]
+    return {"diff_id": f"{request['algorithm']}:{digest}", "size": budget.used, "opaque": opaque}
+
+
+def _load() -> None:
+    """Brings in what could not be found any more behind the walls."""
+    import zstandard  # noqa: F401
+    from isal import igzip_lib  # noqa: F401
+
+
+def _lower(request: Request) -> int:
+    """One read-only view of all the layers below, or -1."""
+    layers, names = request["layers"], request["lower"]
+    if not names:
+        return -1
+    if len(names) == 1:
+        return confine.view(os.path.join(layers, names[0]), read_only=True)
+    try:
+        descriptor = overlayfs.detached("pydock", layers, names)
+    except OSError:
+        # an older kernel: over the target, which is open already, in this process's own mount namespace
+        overlayfs.mount("pydock", request["target"], layers, names)
+        return confine.view(request["target"], read_only=True)
+    syscalls.mount_setattr(descriptor, add=confine.READ_ONLY)
+    return confine.reopened(descriptor)

@@ -1,0 +1,114 @@
+"""Running the extraction helper: the daemon's side of ``extract``.
+
+The helper may have been taken over by what it reads, so nothing it answers is trusted further than it is checked:
+the answer is bounded, the digest compared, and its paths are walked through no link.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from reconciler import errors, helper
+
+_ANSWER = 64 << 20
+_HERE = os.O_RDONLY | os.O_CLOEXEC
+
+
+class Limits(NamedTuple):
+    """Quota of one layer. Besides, it may take nine tenths of the free space and of the free inodes at most."""
+
+    bytes: int = 256 << 30
+    entries: int = 8_000_000
+
+
+class Layer(NamedTuple):
+    """What to unpack: see ``extract.Request``."""
+
+    blob: str
+    target: str
+    layers: str
+    lower: Sequence[str]
+    diff_id: str
+    overlay: bool
+
+
+class Result(NamedTuple):
+    size: int
+    opaque: list[bytes]
+
+
+def run(layer: Layer, limits: Limits) -> Result:
+    """Unpacks. Raises ``Permanent`` for an archive that is refused or does not match its diff id, ``Temporary`` where the host is at fault."""
+    try:
+        descriptor = os.open(layer.blob, _HERE)
+    except FileNotFoundError:
+        raise errors.NotFound(f"the blob of layer {layer.diff_id} is not in the store") from None
+    try:
+        answer = _ask(_request(layer, limits, descriptor), descriptor)
+    finally:
+        os.close(descriptor)
+    if "error" in answer:
+        kind = errors.Temporary if answer.get("retry") else errors.Permanent
+        raise kind(f"layer {layer.diff_id} cannot be unpacked: {answer['error']}")
+    if answer["diff_id"] != layer.diff_id:
+        raise errors.Permanent(
+            f"the layer's content does not match its diff id: expected {layer.diff_id}, found {answer['diff_id']}"
+        )
+    return Result(int(answer["size"]), [bytes.fromhex(path) for path in answer["opaque"]])
+
+
+def _request(layer: Layer, limits: Limits, descriptor: int) -> dict[str, Any]:
+    space = os.statvfs(layer.target)
+    entries = min(limits.entries, space.f_favail * 9 // 10) if space.f_files else limits.entries
+    return {
+        "blob": descriptor,
+        "target": layer.target,
+        "layers": layer.layers,
+        "lower": list(layer.lower),
+        "overlay": layer.overlay,
+        "algorithm": layer.diff_id.partition(":")[0],
+        "max_bytes": min(limits.bytes, space.f_bavail * space.f_frsize * 9 // 10),
+        "max_entries": entries,
+        "parent": os.getpid(),
+    }
+
+
+def _ask(request: dict[str, Any], descriptor: int) -> dict[str, Any]:
+    """Runs the helper to its end; its words if it has no answer."""
+    process = subprocess.Popen(
+        helper.command("extract"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=(descriptor,),
+        cwd="/",
+        env={},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(request).encode())
+                process.stdin.close()
+            output = process.stdout.read(_ANSWER)
+            if len(output) == _ANSWER:
+                process.kill()
+        except BaseException:
+            process.kill()
+            raise
+    return _answer(output, process.returncode)
+
+
+def _answer(output: bytes, status: int) -> dict[str, Any]:
+    try:
+        answer = json.loads(output)
+    except ValueError:
+        last = output[-300:].decode(errors="replace").strip().rpartition("\n")[2]
+        return {"error": f"the helper ended with status {status}: {last or 'no word'}", "retry": status < 0}
+    return answer if isinstance(answer, dict) else {"error": "the helper's answer makes no sense", "retry": False}

@@ -1,0 +1,183 @@
+"""Layers: unpacked diffs, each a directory of a short fixed name, with one record a chain id.
+
+``layers/NAME/`` is the tree; NAME is 16 characters made of the chain id, so that many fit into one mount call.
+``chains/HEX`` is the record, and writing it is the commit: a tree without a record is a leftover. A new layer is filled
+below ``tmp/``, checked against its diff id, its file system synced (``syncfs``, once a layer), then renamed, then recorded.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from typing import Literal, NamedTuple
+
+from reconciler import errors
+from reconciler.drivers.graph import extraction, files, syscalls, trees
+from reconciler.model import references
+
+Form = Literal["overlay", "applied"]
+_NOTHING = "empty"
+
+
+class Record(NamedTuple):
+    """``parent`` is a chain id or empty; ``size`` the bytes its own files take."""
+
+    parent: str
+    diff_id: str
+    size: int
+
+
+def chain_id(parent: str, diff_id: str) -> str:
+    """OCI image spec, "Layer ChainID"."""
+    if not parent:
+        return diff_id
+    return "sha256:" + hashlib.sha256(f"{parent} {diff_id}".encode()).hexdigest()
+
+
+def short_name(chain: str) -> str:
+    """80 bits of the chain id's digest: lower-case letters and digits."""
+    digest = hashlib.sha256(chain.encode()).digest()[:10]
+    return base64.b32encode(digest).decode().lower()
+
+
+class Layers:
+    """The directory of layers. With form *overlay* a tree is the diff, with overlay's marks; with form *applied* it is the whole
+    file system up to that layer."""
+
+    def __init__(self, root: str, temporaries: str, form: Form, limits: extraction.Limits) -> None:
+        self.directory = os.path.join(root, "layers")
+        self._records = os.path.join(root, "chains")
+        self._temporaries, self._form, self._limits = temporaries, form, limits
+        for path in (self.directory, self._records):
+            os.makedirs(path, mode=0o700, exist_ok=True)
+
+    def clean(self) -> None:
+        """Removes trees that were never recorded: what a crash left."""
+        known = {_NOTHING, *(short_name(chain) for chain in self.all())}
+        for name in os.listdir(self.directory):
+            if name not in known:
+                trees.remove_path(os.path.join(self.directory, name))
+
+    def has(self, chain: str) -> bool:
+        return os.path.exists(self._record_path(chain))
+
+    def all(self) -> tuple[str, ...]:
+        return tuple(sorted(name.replace("-", ":", 1) for name in os.listdir(self._records)))
+
+    def path(self, chain: str) -> str:
+        """The tree's directory. Raises ``NotFound`` for a layer that is not here."""
+        self.record(chain)  # the tree is whole only then
+        return os.path.join(self.directory, short_name(chain))
+
+    def record(self, chain: str) -> Record:
+        """What was recorded of a layer. Raises ``NotFound``, or ``Permanent`` for a damaged record."""
+        try:
+            with open(self._record_path(chain), "rb") as file:
+                found = json.load(file)
+            return Record(found["parent"], found["diff_id"], found["size"])
+        except FileNotFoundError:
+            raise errors.NotFound(f"layer {chain} is not in the store") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise errors.Permanent(
+                f"the record of layer {chain} is damaged: remove and pull the image again"
+            ) from error
+
+    def parents(self, chain: str) -> list[str]:
+        """The chain ids below ``chain``, nearest first."""
+        found = []
+        while chain := self.record(chain).parent:
+            found.append(chain)
+        return found
+
+    def unpack(self, chain: str, parent: str, diff_id: str, blob: str) -> int:
+        """``blob`` is the path of the compressed layer. Returns the bytes used; already there: no effect."""
+        if chain != chain_id(parent, references.check_digest(diff_id)):
+            raise errors.Invalid(f"layer {chain} is not what its parent and diff id make")
+        if self.has(chain):
+            return self.record(chain).size
+        lower = [parent, *self.parents(parent)] if parent else []
+        aside = files.temporary(self._temporaries, "layer")
+        os.mkdir(aside, 0o700)
+        try:
+            size = self._fill(aside, lower, diff_id, blob)
+            self._settle(aside, chain, Record(parent, diff_id, size))
+        except OSError as error:
+            raise errors.Temporary(f"storing layer {chain}: {error.strerror}", delay=30) from error
+        finally:
+            trees.remove_path(aside)
+        return size
+
+    def _fill(self, target: str, lower: list[str], diff_id: str, blob: str) -> int:
+        if self._form == "applied" and lower:
+            copy(self.path(lower[0]), target)
+        names = [short_name(chain) for chain in lower] if self._form == "overlay" else []
+        layer = extraction.Layer(blob, target, self.directory, names, diff_id, overlay=self._form == "overlay")
+        result = extraction.run(layer, self._limits)
+        for path in result.opaque:
+            mark_opaque(target, path)
+        return result.size
+
+    def _settle(self, aside: str, chain: str, record: Record) -> None:
+        """Syncs the tree, gives it its name, and commits by writing the record."""
+        descriptor = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            syscalls.syncfs(descriptor)
+        finally:
+            os.close(descriptor)
+        path = os.path.join(self.directory, short_name(chain))
+        trees.remove_path(path)
+        os.rename(aside, path)
+        files.sync_directory(self.directory)
+        files.write(self._record_path(chain), json.dumps(record._asdict()).encode(), self._temporaries)
+
+    def nothing(self) -> str:
+        """The name of an empty directory, to stack where there is no layer."""
+        os.makedirs(os.path.join(self.directory, _NOTHING), mode=0o755, exist_ok=True)
+        return _NOTHING
+
+    def remove(self, chain: str) -> None:
+        """The record goes first: what is left after a crash is a leftover."""
+        files.discard(self._record_path(chain))
+        files.sync_directory(self._records)
+        tree = os.path.join(self.directory, short_name(chain))
+        aside = files.temporary(self._temporaries, "gone")
+        try:
+            os.rename(tree, aside)
+        except FileNotFoundError:
+            return
+        trees.remove_path(aside)
+
+    def _record_path(self, chain: str) -> str:
+        return os.path.join(self._records, references.check_digest(chain).replace(":", "-", 1))
+
+
+def copy(source: str, target: str) -> None:
+    """Copies a tree into an empty directory."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    above = os.open(source, flags)
+    try:
+        below = os.open(target, flags)
+        try:
+            trees.Copier(above, below).run()
+        finally:
+            os.close(below)
+    finally:
+        os.close(above)
+
+
+def mark_opaque(target: str, path: bytes) -> None:
+    """Sets overlay's mark on a directory of a new layer, walking to it through no link. It may be gone again."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(target, flags)
+    try:
+        for name in path.split(b"/"):
+            below = os.open(name, flags, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = below
+        os.setxattr(descriptor, "trusted.overlay.opaque", b"y")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    finally:
+        os.close(descriptor)

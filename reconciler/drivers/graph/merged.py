@@ -1,0 +1,225 @@
+"""Walking to a directory of a layer that is being unpacked, as the finished image would show it.
+
+A layer's archive names paths of the whole tree, but holds only what changed. With *upper* the layer's own new
+directory and *lower* the finished layers below it (or nothing), a path is looked up in both, one name at a time:
+links are followed inside the tree, ``..`` ends at its root, and a directory that exists below only is made above with
+its owner, mode, xattrs and time, as the kernel's overlay would on a change. No call here takes a path of more than one name
+or follows a link, so nothing outside can be reached whatever the archive says.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from reconciler.drivers.graph import trees
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+MAX_LINKS = 40
+MAX_DEPTH = 512
+
+
+class Refused(Exception):
+    """the archive asks for something that no layer may have"""
+
+
+class Directory:
+    """An open directory of the tree: ``upper``, and ``lower`` (-1 where nothing of the layers below shows)."""
+
+    __slots__ = ("lower", "name", "path", "upper")
+
+    def __init__(self, name: bytes, path: bytes, upper: int, lower: int) -> None:
+        self.name, self.path, self.upper, self.lower = name, path, upper, lower
+
+    def below(self, name: bytes) -> bytes:
+        """The path of ``name`` in it, without a leading slash."""
+        return self.path + b"/" + name if self.path else name
+
+    def in_lower(self, name: bytes) -> os.stat_result | None:
+        return lstat(self.lower, name) if self.lower >= 0 else None
+
+    def hide_lower(self) -> None:
+        if self.lower >= 0:
+            os.close(self.lower)
+            self.lower = -1
+
+    def close(self) -> None:
+        self.hide_lower()
+        os.close(self.upper)
+
+
+class Tree:
+    """Keeps the directories down to the last one asked for open: archives list neighbours together.
+
+    ``times`` (path → mtime in ns) is what each directory touched must have in the end; ``opaque`` the paths of those that
+    hide the directory of the same name in the layers below. Both may name directories that were replaced since.
+    """
+
+    def __init__(self, upper: int, lower: int) -> None:
+        self._stack = [Directory(b"", b"", upper, lower)]
+        self.times: dict[bytes, int] = {}
+        self.opaque: set[bytes] = set()
+
+    @property
+    def top(self) -> Directory:
+        return self._stack[-1]
+
+    def walk(self, path: bytes, *, make: bool) -> Directory | None:
+        """The directory ``path``; what is missing is made with ``make``, else None is returned. Valid until the next walk."""
+        todo = self._onto(_names(path))
+        links = 0
+        while todo:
+            name = todo.pop(0)
+            if name == b"..":
+                self._rise(len(self._stack) - 2)
+                continue
+            target = self._step(name, make=make)
+            if target is None:
+                continue
+            if not target:
+                return None
+            links += 1
+            if links > MAX_LINKS:
+                raise Refused(f"{shown(path)} leads through more than {MAX_LINKS} links")
+            if target.startswith(b"/"):
+                self._rise(0)
+            todo = _names(target) + todo
+        return self.top
+
+    def reopen(self, path: bytes) -> Directory | None:
+        """The directory ``path`` in the upper tree alone, through no link; None if it is none (any more)."""
+        for name in self._onto(_names(path)):
+            descriptor = _open_directory(self.top.upper, name)
+            if descriptor < 0:
+                return None
+            self._stack.append(Directory(name, self.top.below(name), descriptor, -1))
+        return self.top
+
+    def _onto(self, names: list[bytes]) -> list[bytes]:
+        """Rises to where ``names`` part from the open directories; returns those left to walk."""
+        common = 0
+        while common < min(len(names), len(self._stack) - 1) and self._stack[common + 1].name == names[common]:
+            common += 1
+        self._rise(common)
+        return names[common:]
+
+    def _rise(self, depth: int) -> None:
+        """Back up to ``depth`` names below the root."""
+        while len(self._stack) > max(depth, 0) + 1:
+            self._stack.pop().close()
+
+    def _step(self, name: bytes, *, make: bool) -> bytes | None:
+        """Goes one name down and returns None; or stays and returns a link's target, or ``b""`` where no directory is."""
+        here = self.top
+        found = lstat(here.upper, name)
+        if found is None:
+            return self._step_lower(name, make=make)
+        if stat.S_ISLNK(found.st_mode):
+            return os.fsencode(os.readlink(name, dir_fd=here.upper))
+        if stat.S_ISDIR(found.st_mode):
+            self._push(name, found.st_mtime_ns)
+            return None
+        if not is_whiteout(found):
+            raise Refused(f"{shown(here.below(name))} is used as a directory and is none")
+        if make:
+            self._step_new(name, replaced=True)
+        return None if make else b""
+
+    def _step_lower(self, name: bytes, *, make: bool) -> bytes | None:
+        here = self.top
+        found = here.in_lower(name)
+        if found is None:
+            if make:
+                self._step_new(name, replaced=False)
+            return None if make else b""
+        if stat.S_ISLNK(found.st_mode):
+            return os.fsencode(os.readlink(name, dir_fd=here.lower))
+        if not stat.S_ISDIR(found.st_mode):
+            raise Refused(f"{shown(here.below(name))} is used as a directory and is none")
+        os.mkdir(name, 0o700, dir_fd=here.upper)
+        self._push(name, found.st_mtime_ns)
+        trees.metadata(self.top.lower, self.top.upper, found)
+        return None
+
+    def _step_new(self, name: bytes, *, replaced: bool) -> None:
+        if replaced:
+            os.unlink(name, dir_fd=self.top.upper)
+        self.make(name, replaced=replaced)
+        os.chmod(name, 0o755, dir_fd=self.top.upper)
+        self._push(name, 0)
+
+    def make(self, name: bytes, *, replaced: bool) -> None:
+        """A new directory in the top one, where the upper tree has nothing (any more). What was ``replaced`` had hidden
+        the layers below, so the directory must too."""
+        here = self.top
+        os.mkdir(name, 0o700, dir_fd=here.upper)
+        self.times[here.below(name)] = 0
+        if replaced:
+            self.hide(name)
+
+    def hide(self, name: bytes) -> None:
+        """The directory ``name`` of the top one shows nothing of the layers below."""
+        found = self.top.in_lower(name)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            self.opaque.add(self.top.below(name))
+
+    def hide_top(self) -> None:
+        """The same for the top directory itself."""
+        if self.top.lower >= 0:
+            self.opaque.add(self.top.path)
+            self.top.hide_lower()
+
+    def _push(self, name: bytes, mtime: int) -> None:
+        here = self.top
+        if len(self._stack) > MAX_DEPTH:
+            raise Refused(f"{shown(here.path)} is more than {MAX_DEPTH} directories deep")
+        path = here.below(name)
+        upper = os.open(name, DIRECTORY, dir_fd=here.upper)
+        lower = _open_directory(here.lower, name) if here.lower >= 0 and path not in self.opaque else -1
+        self._stack.append(Directory(name, path, upper, lower))
+        self.times.setdefault(path, mtime)
+
+
+def clean(path: bytes) -> bytes:
+    """A member's name as a path below the root: without empty parts and dots, ``..`` taken back and ending at the root."""
+    names: list[bytes] = []
+    for name in _names(path):
+        if name != b"..":
+            names.append(name)
+        elif names:
+            names.pop()
+    return b"/".join(names)
+
+
+def _names(path: bytes) -> list[bytes]:
+    return [name for name in path.split(b"/") if name and name != b"."]
+
+
+def lstat(directory: int, name: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def is_whiteout(found: os.stat_result) -> bool:
+    """overlay's own mark of a name that is gone: a character device 0:0."""
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+
+
+def _open_directory(directory: int, name: bytes) -> int:
+    """-1 if it is no directory."""
+    try:
+        return os.open(name, DIRECTORY, dir_fd=directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return -1
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return -1
+        raise
+
+
+def shown(name: bytes) -> str:
+    """A name for a message."""
+    return repr(name[:200].decode(errors="backslashreplace"))

@@ -1,0 +1,66 @@
+"""The content store: blobs and layers below one directory.
+
+::
+
+    format             which driver's store this is, and its version
+    blobs/sha256/HEX   compressed layers, manifests, configurations
+    layers/NAME/       unpacked layers            chains/ALGORITHM-HEX   their records
+    snapshots/ID/      the drivers' own
+    tmp/               whatever is being made: emptied when the store is opened
+
+What is synced when, against a power cut: a blob's data before its name; a layer's whole file system before its name, and its name before
+its record; every directory after a name in it changed. A crash of the process alone needs none of this: names
+appear by rename only. Containers' writable layers are as durable as any directory of the file system.
+"""
+
+from __future__ import annotations
+
+import os
+
+from reconciler.drivers.graph import base, blobs, extraction, layers, trees
+
+
+class GraphStore:
+    """``base.Graph`` on a directory. ``form`` is the driver's: see ``layers.Layers``."""
+
+    def __init__(self, root: str, form: layers.Form, limits: extraction.Limits | None = None) -> None:
+        self.root = root
+        self.temporaries = os.path.join(root, "tmp")
+        os.makedirs(self.temporaries, mode=0o700, exist_ok=True)
+        _empty(self.temporaries)
+        self._blobs = blobs.Blobs(os.path.join(root, "blobs"), self.temporaries)
+        self.trees = layers.Layers(root, self.temporaries, form, limits or extraction.Limits())
+        self.trees.clean()
+
+    def has_blob(self, digest: str) -> bool:
+        return self._blobs.has(digest)
+
+    def read_blob(self, digest: str, limit: int) -> bytes:
+        return self._blobs.read(digest, limit)
+
+    def write_blob(self, digest: str, size: int) -> base.BlobWriter:
+        return self._blobs.write(digest, size)
+
+    def remove_blob(self, digest: str) -> None:
+        self._blobs.remove(digest)
+
+    def blobs(self) -> tuple[str, ...]:
+        return self._blobs.all()
+
+    def has_layer(self, chain_id: str) -> bool:
+        return self.trees.has(chain_id)
+
+    def unpack_layer(self, chain_id: str, parent: str, diff_id: str, blob: str, media_type: str) -> int:
+        return self.trees.unpack(chain_id, parent, diff_id, self._blobs.path(blob))
+
+    def remove_layer(self, chain_id: str) -> None:
+        self.trees.remove(chain_id)
+
+    def layers(self) -> tuple[str, ...]:
+        return self.trees.all()
+
+
+def _empty(directory: str) -> None:
+    """Removes what a crash left half-made."""
+    for name in os.listdir(directory):
+        trees.remove_path(os.path.join(directory, name))

@@ -1,0 +1,94 @@
+"""Endpoints: a namespace, a veth into each network, addresses, routes, published ports."""
+
+from __future__ import annotations
+
+import contextlib
+
+from reconciler import errors
+from reconciler.drivers.network import conntrack, inside, ruleset, sockets
+from reconciler.drivers.network import host as hosts
+from reconciler.drivers.network.base import EndpointConfig
+from reconciler.drivers.network.firewall import Firewall
+from reconciler.drivers.network.kept import Kept, State
+from reconciler.drivers.network.namespaces import Namespaces, Opened
+from reconciler.drivers.network.pool import Pool
+from reconciler.drivers.network.ruleset import Element
+from reconciler.drivers.network.veths import Veths
+
+
+class Endpoints:
+    """The endpoints of one instance: one thing at a time for each, many at once."""
+
+    def __init__(
+        self, pool: Pool, firewall: Firewall, host: hosts.Host, namespaces: Namespaces, kept: Kept, veths: Veths
+    ) -> None:
+        self._pool = pool
+        self._firewall = firewall
+        self._host = host
+        self._namespaces = namespaces
+        self._kept = kept
+        self._veths = veths
+
+    def ensure(self, config: EndpointConfig) -> str:
+        """The ports are taken first: when they cannot be had, nothing else has been done."""
+        with self._kept.hold(config.uid) as state:
+            self._publish(config)
+            fresh, opened = self._namespace(config.uid, state)
+            with self._pool.socket() as host:
+                if not fresh:
+                    known = self._veths.names(host, config.uid) if state.host_names is None else state.host_names
+                    self._veths.delete(host, known - {item.host_name for item in config.interfaces})
+                seen = self._veths.ensure(host, opened, config)
+            opened.queries.change(inside.repairs(config, seen))
+            state.host_names = frozenset(item.host_name for item in config.interfaces)
+        return self._namespaces.path(config.uid)
+
+    def _namespace(self, uid: str, state: State) -> tuple[bool, Opened]:
+        """The namespace, and whether it had to be made."""
+        opened = self._kept.find(uid, state)
+        if opened is None:
+            return True, self._kept.make(uid, state)
+        if not self._namespaces.mounted(uid, opened):
+            self._namespaces.bind_again(uid, opened)
+        return False, opened
+
+    def _publish(self, config: EndpointConfig) -> None:
+        """In our turn, so that two instances cannot find the same port free."""
+        elements = ruleset.port_elements(config)
+        held = {(item.set, item.key) for item in self._firewall.elements() if item.owner == config.uid}
+        new = [item for item in elements if (item.set, item.key) not in held]
+        with self._host.turn() if new else contextlib.nullcontext():
+            self._refuse_taken(config.uid, new)
+            change = self._firewall.put(config.uid, ruleset.PORT_SETS, elements)
+        conntrack.forget_ports(ruleset.published_port(item) for item in (*change.added, *change.removed))
+
+    def _refuse_taken(self, uid: str, new: list[Element]) -> None:
+        if not new:
+            return
+        others = [(f"container {item.owner}", item) for item in self._firewall.elements() if item.owner != uid]
+        others += [(f"container {item.owner} ({table})", item) for table, item in self._firewall.foreign_elements()]
+        for element in new:
+            port = ruleset.published_port(element)
+            holder = next((words for words, other in others if ruleset.clash(element, other)), "")
+            holder = holder or sockets.conflict(port)
+            if holder:
+                where = f"{port.host_ip}:{port.host_port}/{port.protocol}"
+                raise errors.Conflict(f"host port {where} is taken by {holder}")
+
+    def remove(self, config: EndpointConfig) -> None:
+        with self._kept.hold(config.uid) as state:
+            change = self._firewall.withdraw(config.uid, ruleset.PORT_SETS)
+            with self._pool.socket() as host:
+                self._veths.remove(host, config)
+            self._kept.forget(config.uid, state)
+            self._namespaces.remove(config.uid)
+        conntrack.forget_ports(ruleset.published_port(item) for item in change.removed)
+        for address in sorted({ruleset.target_address(item) for item in change.removed}):
+            conntrack.forget_address(address)
+
+    def uids(self) -> set[str]:
+        """Of which endpoints there is a namespace file, a link or an element."""
+        with self._pool.socket() as host:
+            linked = self._veths.uids(host)
+        ruled = {element.owner for element in self._firewall.elements() if element.set in ruleset.PORT_SETS}
+        return (linked | ruled | set(self._namespaces.list())) - {""}

@@ -1,0 +1,103 @@
+"""Which process listens on a port: asked of the kernel (sock_diag), not tried by binding.
+
+A bind would also fail for a connection that merely happens to use the port as its own end, which is no conflict:
+its packets belong to an established connection and never meet the published port.
+
+The port is not reserved by a socket of ours either: a reservation would end with the daemon while the containers run
+on, and would cost a descriptor for every port. So a process that binds a published port later succeeds, and gets nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import re
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from reconciler.drivers.network import netlink
+from reconciler.drivers.network.base import PublishedPort
+
+_BY_FAMILY = 20
+_REQUEST = struct.Struct("=BBBBIHH16s16sI8s")
+_REPLY = struct.Struct("=BBBB2s2s16s16sI8sIIIII")
+_PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
+#: bit masks of states: TCP_LISTEN, and TCP_CLOSE, which is what an unconnected UDP socket has
+_STATES = {"tcp": 1 << 10, "udp": 1 << 7}
+_ANY_COOKIE = b"\xff" * 8
+_V6_ONLY = 11
+_MAPPED = b"\0" * 10 + b"\xff\xff"
+_NOT_SUPPORTED = (
+    2,
+    22,
+    95,
+    97,
+)  # ENOENT, EINVAL, EOPNOTSUPP, EAFNOSUPPORT: this kernel has no such sockets or no diag module
+
+
+class Listener(NamedTuple):
+    """A bound socket: ``address`` is 0.0.0.0 for every one."""
+
+    address: str
+    inode: int
+
+
+def conflict(port: PublishedPort) -> str:
+    """Who listens where ``port`` is to be published, as words for an error; empty when nobody does."""
+    for listener in _listeners(port.protocol, port.host_port):
+        if "0.0.0.0" in (listener.address, port.host_ip) or listener.address == port.host_ip:
+            return f"{_owner(listener.inode)} listening on {listener.address}:{port.host_port}"
+    return ""
+
+
+def _listeners(protocol: str, port: int) -> Iterator[Listener]:
+    with contextlib.closing(netlink.Socket(netlink.NETLINK_SOCK_DIAG)) as diag:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            yield from _of_family(diag, family, protocol, port)
+
+
+def _of_family(diag: netlink.Socket, family: int, protocol: str, port: int) -> Iterator[Listener]:
+    where = (socket.htons(port), 0, bytes(16), bytes(16), 0, _ANY_COOKIE)
+    body = _REQUEST.pack(family, _PROTOCOLS[protocol], 0, 0, _STATES[protocol], *where)
+    try:
+        replies = diag.dump(netlink.Message(_BY_FAMILY, 0, body))
+    except OSError as error:
+        if error.errno in _NOT_SUPPORTED:
+            return
+        raise
+    for reply in replies:
+        listener = _read(reply.body, port)
+        if listener is not None:
+            yield listener
+
+
+def _read(body: memoryview, port: int) -> Listener | None:
+    """A socket that IPv4 clients of ``port`` reach; None for any other."""
+    family, _, _, _, local_port, _, source, *_, inode = _REPLY.unpack_from(body)
+    if int.from_bytes(local_port, "big") != port:
+        return None
+    if family == socket.AF_INET:
+        return Listener(socket.inet_ntoa(source[:4]), inode)
+    if source.startswith(_MAPPED):
+        return Listener(socket.inet_ntoa(source[12:]), inode)
+    only_v6 = netlink.integer(netlink.attributes(body, _REPLY.size).get(_V6_ONLY))
+    if only_v6 or not ipaddress.IPv6Address(source).is_unspecified:
+        return None
+    return Listener("0.0.0.0", inode)
+
+
+def _owner(inode: int) -> str:
+    """The process that has the socket open (a walk through /proc, made only when there is a conflict to explain)."""
+    wanted = f"socket:[{inode}]"
+    for process in filter(re.compile(r"\d+\Z").match, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            for descriptor in os.scandir(f"/proc/{process}/fd"):
+                with contextlib.suppress(OSError):
+                    if os.readlink(descriptor.path) == wanted:
+                        name = Path("/proc", process, "comm").read_text().strip()
+                        return f"process {name} (pid {process})"
+    return "a process"

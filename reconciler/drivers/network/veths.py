@@ -1,0 +1,88 @@
+"""Veth pairs between a bridge and an endpoint's namespace: made, mended, removed."""
+
+from __future__ import annotations
+
+from reconciler import errors
+from reconciler.drivers.network import inside, links, netlink, owners, system
+from reconciler.drivers.network.base import EndpointConfig, Interface
+from reconciler.drivers.network.inside import Inside, Outside
+from reconciler.drivers.network.links import Link
+from reconciler.drivers.network.namespaces import Namespaces, Opened
+
+
+class Veths:
+    """The veths of one instance."""
+
+    def __init__(self, instance: str, namespaces: Namespaces) -> None:
+        self._instance = instance
+        self._namespaces = namespaces
+
+    def alias(self, uid: str, interface: Interface) -> str:
+        return owners.endpoint_alias(self._instance, uid, interface.network_uid)
+
+    def ensure(self, host: netlink.Socket, opened: Opened, config: EndpointConfig) -> Inside:
+        """Makes or mends the veth of every interface; returns what is inside then."""
+        outside = inside.look_outside(host, [config])
+        seen = inside.look_inside(opened.queries, config)
+        made = [self._ensure_one(host, opened, outside, seen, config.uid, item) for item in config.interfaces]
+        if any(made):
+            seen = inside.look_inside(opened.queries, config)
+        missing = [item.name for item in config.interfaces if item.name not in seen.links]
+        if missing:
+            raise errors.Temporary(f"{', '.join(missing)} of endpoint {config.uid} went away while it was set up")
+        return seen
+
+    def _ensure_one(
+        self, host: netlink.Socket, opened: Opened, outside: Outside, seen: Inside, uid: str, interface: Interface
+    ) -> bool:
+        """Whether the veth had to be made."""
+        bridge, outer = outside.pair(interface)
+        inner = seen.links.get(interface.name)
+        alias = self.alias(uid, interface)
+        if bridge is None:
+            words = f"bridge {interface.bridge} of network {interface.network_uid} is missing"
+            raise errors.Temporary(words, delay=0.2)
+        owners.refuse_foreign(outer, "veth", alias)
+        if inside.paired(outer, inner):
+            if not inside.outer_sound(interface, alias, bridge, outer):
+                mended = links.set_link(interface.host_name, alias=alias, mtu=interface.mtu)
+                host.change([mended, *links.attach(interface.host_name, bridge.ifindex)])
+            return False
+        if outer is not None:
+            host.change([links.delete_link(interface.host_name)])
+        if inner is not None:
+            opened.queries.change([links.delete_link(interface.name)])
+        self._make(host, uid, interface, bridge, alias)
+        return True
+
+    def _make(self, host: netlink.Socket, uid: str, interface: Interface, bridge: Link, alias: str) -> None:
+        """Up last, when IPv6 is off: the host's end should get no link-local address."""
+        name = interface.host_name
+        with self._namespaces.descriptor(uid) as fd:
+            new = links.add_veth(name, bridge.ifindex, interface.name, interface.mac, interface.mtu, fd)
+            host.change([new, links.set_link(name, alias=alias), links.set_hairpin(name)])
+        system.write_setting(f"net/ipv6/conf/{name}/disable_ipv6", "1")
+        host.change([links.set_link(name, up=True)])
+
+    def names(self, host: netlink.Socket, uid: str) -> frozenset[str]:
+        """The host's links that bear the endpoint's alias."""
+        found = owners.find(host, uid, lambda link: owners.owner(self._instance, "endpoint", link) == uid)
+        return frozenset(link.name for link in found)
+
+    def delete(self, host: netlink.Socket, names: frozenset[str]) -> None:
+        host.change([links.delete_link(name) for name in sorted(names)])
+
+    def remove(self, host: netlink.Socket, config: EndpointConfig) -> None:
+        """Deletes those that bear the endpoint's alias, and those of its names (a hand may have changed the alias)."""
+        outside = inside.look_outside(host, [config])
+        named = {
+            item.host_name
+            for item in config.interfaces
+            if (outer := outside.links.get(item.host_name)) and owners.ours(outer, "veth", self.alias(config.uid, item))
+        }
+        self.delete(host, self.names(host, config.uid) | named)
+
+    def uids(self, host: netlink.Socket) -> set[str]:
+        """Of which endpoints there is a link."""
+        found = owners.find(host, ":endpoint:", lambda link: True)
+        return {owners.owner(self._instance, "endpoint", link) for link in found}

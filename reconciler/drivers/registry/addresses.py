@@ -1,0 +1,86 @@
+"""Which hosts may be talked to, and how. Pure.
+
+A registry on this host may use plain HTTP, and may send us to places on this host. No other may: a redirect or a token
+realm that points to loopback, link-local and other special addresses would make us a stranger's hands in our own house.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+from reconciler import errors
+
+#: where the registry of Docker's own images is served
+_SERVED_AT = {"docker.io": "registry-1.docker.io"}
+_PORTS = {"http": 80, "https": 443}
+
+
+class Origin(NamedTuple):
+    """Scheme, host (without brackets) and port: who gets to see a credential."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host as written (no port, no brackets) means this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_special(address: str) -> bool:
+    """Whether an IP address is one that only this host, or only this link, means."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast
+
+
+def endpoint(registry: str) -> str:
+    """The base URL of a registry: plain HTTP on loopback, HTTPS elsewhere."""
+    host = _SERVED_AT.get(registry, registry)
+    scheme = "http" if is_loopback(urlsplit(f"//{host}").hostname or "") else "https"
+    return f"{scheme}://{host}"
+
+
+def origin(url: str) -> Origin:
+    """Raises ``Permanent`` for a URL that is none of ours to follow."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        raise errors.Permanent("it sent a malformed address") from None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise errors.Permanent(f"it sent an address that is neither http nor https ({parts.scheme[:20]}:)")
+    if parts.username is not None or parts.password is not None:
+        raise errors.Permanent("it sent an address with a user name or password in it")
+    return Origin(parts.scheme, parts.hostname, port)
+
+
+def follow(registry_url: str, from_url: str, location: str) -> str:
+    """The absolute URL that a redirect or a realm leads to. Raises ``Permanent`` if it may not be followed."""
+    url = urljoin(from_url, location)
+    target = origin(url)
+    if is_loopback(origin(registry_url).host):
+        if target.scheme == "http" and not is_loopback(target.host):
+            raise errors.Permanent(f"it sent us to {target.host} without TLS")
+        return url
+    if target.scheme != "https":
+        raise errors.Permanent(f"it sent us to {target.host} without TLS")
+    if is_loopback(target.host) or _is_special_literal(target.host):
+        raise errors.Permanent(f"it sent us to {target.host}, an address of this host or link")
+    return url
+
+
+def _is_special_literal(host: str) -> bool:
+    try:
+        return is_special(host)
+    except ValueError:
+        return False

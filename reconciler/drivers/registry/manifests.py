@@ -1,0 +1,205 @@
+"""Manifests and indexes: parsed, checked, and the platform chosen. Pure.
+
+Sources: OCI image spec 1.1 (manifest.md, image-index.md), Docker image manifest version 2, schema 2. What comes from a registry is a
+stranger's: every size, digest and type is checked before anything is done with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from reconciler import errors
+from reconciler.drivers.registry import base
+from reconciler.model import references
+
+MAX_MANIFEST = 4 << 20
+MAX_CONFIG = 8 << 20
+MAX_LAYERS = 512
+MAX_INDEX_ENTRIES = 4096
+#: bytes; more than any disk has, and less than what overflows
+MAX_BLOB = 1 << 50
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+MANIFESTS = frozenset((OCI_MANIFEST, DOCKER_MANIFEST))
+INDEXES = frozenset((OCI_INDEX, DOCKER_LIST))
+ACCEPTED = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
+
+CONFIGS = frozenset(
+    ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"),
+)
+_OCI_LAYER = "application/vnd.oci.image.layer."
+_DOCKER_LAYER = "application/vnd.docker.image.rootfs."
+LAYERS = frozenset(
+    [f"{_OCI_LAYER}{kind}v1.tar{packing}" for kind in ("", "nondistributable.") for packing in ("", "+gzip", "+zstd")]
+    + [
+        f"{_DOCKER_LAYER}{kind}tar{packing}"
+        for kind in ("diff.", "foreign.diff.")
+        for packing in ("", ".gzip", ".zstd")
+    ]
+)
+_ATTESTATION = "vnd.docker.reference.type"
+
+
+class Platform(msgspec.Struct, frozen=True):
+    """What an image is made for, in Go's words (amd64, arm64)."""
+
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+class Choice(msgspec.Struct, frozen=True, rename="camel"):
+    """One manifest that an index names."""
+
+    media_type: str
+    digest: str
+    size: int
+    platform: Platform | None = None
+    annotations: dict[str, str] | None = None
+
+
+class _Document(msgspec.Struct, rename="camel"):
+    """The parts of a manifest or an index that count; others are left alone."""
+
+    schema_version: int
+    media_type: str = ""
+    config: base.Descriptor | None = None
+    layers: list[base.Descriptor] | None = None
+    manifests: list[Choice] | None = None
+    fs_layers: Any = None
+
+
+_MACHINES = {
+    "x86_64": Platform("linux", "amd64"),
+    "aarch64": Platform("linux", "arm64", "v8"),
+    "armv7l": Platform("linux", "arm", "v7"),
+    "armv6l": Platform("linux", "arm", "v6"),
+    "i686": Platform("linux", "386"),
+    "i386": Platform("linux", "386"),
+    "loongarch64": Platform("linux", "loong64"),
+}
+
+
+def host_platform(machine: str) -> Platform:
+    """The platform of a host whose ``uname -m`` is ``machine``."""
+    return _MACHINES.get(machine, Platform("linux", machine))
+
+
+class Parsed(msgspec.Struct, frozen=True):
+    """A checked manifest (``config`` is set) or index (``choices`` are)."""
+
+    media_type: str
+    config: base.Descriptor | None = None
+    layers: tuple[base.Descriptor, ...] = ()
+    choices: tuple[Choice, ...] = ()
+
+
+def parse(raw: bytes, content_type: str) -> Parsed:
+    """Checks the bytes of a manifest or index that came as ``content_type``. Raises ``Permanent`` saying what is wrong."""
+    if len(raw) > MAX_MANIFEST:
+        raise errors.Permanent(f"its manifest is larger than the {MAX_MANIFEST} bytes allowed")
+    try:
+        document = msgspec.json.decode(raw, type=_Document)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as error:
+        raise errors.Permanent(f"its manifest is malformed: {error}") from None
+    if document.schema_version == 1 or document.fs_layers is not None:
+        raise errors.Permanent(
+            "its manifest has schema 1, which is retired: push the image again with a present-day tool"
+        )
+    media_type = _media_type(document, content_type.partition(";")[0].strip().lower())
+    if media_type in INDEXES:
+        return _index(document, media_type)
+    return _manifest(document, media_type)
+
+
+def _media_type(document: _Document, served: str) -> str:
+    """The type, on which the header, the document and its shape must agree."""
+    if document.manifests is not None and (document.layers is not None or document.config is not None):
+        raise errors.Permanent("its manifest has both layers and manifests: it could be read in two ways")
+    known = MANIFESTS | INDEXES
+    if document.media_type and served in known and document.media_type != served:
+        raise errors.Permanent(f"its manifest came as {served}, but calls itself {document.media_type}")
+    stated = document.media_type or (served if served in known else "")
+    media_type = stated or (OCI_INDEX if document.manifests is not None else OCI_MANIFEST)
+    if media_type not in known:
+        raise errors.Permanent(f"its manifest has the unknown type {media_type[:100]!r}")
+    if (media_type in INDEXES) != (document.manifests is not None):
+        raise errors.Permanent(f"its manifest is called {media_type}, but has the form of the other kind")
+    return media_type
+
+
+def _index(document: _Document, media_type: str) -> Parsed:
+    choices = document.manifests or []
+    if len(choices) > MAX_INDEX_ENTRIES:
+        raise errors.Permanent(f"its index names {len(choices)} manifests: at most {MAX_INDEX_ENTRIES} are allowed")
+    return Parsed(media_type, choices=tuple(choices))
+
+
+def _manifest(document: _Document, media_type: str) -> Parsed:
+    if document.config is None or document.layers is None:
+        raise errors.Permanent("its manifest names no configuration or no layers")
+    config, layers = document.config, tuple(document.layers)
+    if len(layers) > MAX_LAYERS:
+        raise errors.Permanent(f"it has {len(layers)} layers: at most {MAX_LAYERS} are allowed")
+    if config.media_type not in CONFIGS:
+        raise errors.Permanent(f"it is no container image: its configuration is {config.media_type[:100]!r}")
+    check_descriptor(config, MAX_CONFIG)
+    for layer in layers:
+        check_descriptor(layer, MAX_BLOB)
+        if layer.media_type not in LAYERS:
+            raise errors.Permanent(f"layer {layer.digest} has the unknown type {layer.media_type[:100]!r}")
+    return Parsed(media_type, config, layers)
+
+
+def check_descriptor(descriptor: base.Descriptor | Choice, limit: int) -> None:
+    """Raises ``Permanent`` for a malformed digest or an impossible size."""
+    try:
+        references.check_digest(descriptor.digest)
+    except errors.Invalid as error:
+        raise errors.Permanent(f"its manifest is malformed: {error.message}") from None
+    if not 0 <= descriptor.size <= limit:
+        raise errors.Permanent(f"{descriptor.digest} is said to have {descriptor.size} bytes: expected 0 to {limit}")
+
+
+def choose(choices: tuple[Choice, ...], host: Platform) -> Choice:
+    """The manifest for this host. Raises ``Permanent`` naming the platforms there are."""
+    images = [choice for choice in choices if _is_image(choice)]
+    for wanted in _acceptable(host):
+        for choice in images:
+            if choice.platform == wanted:
+                return _checked(choice)
+    if len(images) == 1 and images[0].platform is None:
+        return _checked(images[0])
+    there = ", ".join(sorted({str(choice.platform) for choice in images if choice.platform})[:20])
+    raise errors.Permanent(f"it is not made for {host}: there is {there or 'no platform'}")
+
+
+def _is_image(choice: Choice) -> bool:
+    """Whether it is an image or another index, and no attestation."""
+    if _ATTESTATION in (choice.annotations or {}):
+        return False
+    if choice.platform is not None and choice.platform.os == "unknown":
+        return False
+    return choice.media_type in MANIFESTS | INDEXES
+
+
+def _acceptable(host: Platform) -> list[Platform]:
+    """Platforms that run on ``host``, best first. Old ARM code runs on newer cores; x86-64 levels above the first are not assumed."""
+    name = host.architecture
+    variants = {"arm64": ["v8", ""], "amd64": ["", "v1"], "arm": ["v7", "v6", "v5", ""]}.get(name, [host.variant, ""])
+    if name == "arm" and host.variant in variants:
+        variants = variants[variants.index(host.variant) :]
+    return [Platform(host.os, name, variant) for variant in dict.fromkeys(variants)]
+
+
+def _checked(choice: Choice) -> Choice:
+    check_descriptor(choice, MAX_MANIFEST)
+    return choice

@@ -1,0 +1,184 @@
+"""HTTP to one registry, and to where it sends us: redirects, time limits, and who may see a credential.
+
+urllib3 does the protocol; redirects are followed here, since each hop must be judged (``addresses.follow``) and credentials
+stay with the registry's own origin. urllib3 is imported when the first request is made.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import reconciler
+from reconciler import errors
+from reconciler.drivers.registry import addresses, answers, deadline
+
+if TYPE_CHECKING:
+    import urllib3
+
+MAX_REDIRECTS = 5
+CHUNK = 256 << 10
+_CONNECT = 15.0
+_READ = 30.0
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_HEADERS = {"User-Agent": f"pydock/{reconciler.__version__}", "Accept-Encoding": "identity"}
+
+
+class Answer:
+    """A response whose body is still to be read; must be closed."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, watch: deadline.Deadline) -> None:
+        self._response, self._watch = response, watch
+        self.status = response.status
+
+    def header(self, name: str) -> str:
+        return str(self._response.headers.get(name, ""))
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it comes. Raises ``Temporary`` when the peer breaks off or makes no progress."""
+        with _translated(self._watch):
+            while piece := self._response.read1(CHUNK, decode_content=False):
+                self._watch.progress(len(piece))
+                yield piece
+
+    def whole(self, limit: int) -> bytes:
+        """The body, if it is no longer than ``limit``; else raises ``Permanent``."""
+        found = bytearray()
+        for piece in self.pieces():
+            found += piece
+            if len(found) > limit:
+                raise errors.Permanent(f"it answered with more than the {limit} bytes allowed")
+        return bytes(found)
+
+    def close(self) -> None:
+        self._watch.close()
+        self._response.close()
+
+    def __enter__(self) -> Answer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Transport:
+    """Requests to the registry at ``url``. Safe for threads."""
+
+    def __init__(self, url: str, patience: float = deadline.PATIENCE) -> None:
+        self.url = url
+        self._patience = patience
+        self._origin = addresses.origin(url)
+        self._local = addresses.is_loopback(self._origin.host)
+        self._lock = threading.Lock()
+        self._managers: dict[bool, urllib3.PoolManager] = {}
+
+    def get(self, url: str, headers: dict[str, str], token: str = "") -> Answer:
+        """Asks, following redirects. ``token`` is shown to the registry's own origin only. The caller judges the status.
+
+        Raises ``Temporary`` where the network fails, ``Permanent`` for a redirect that may not be followed."""
+        for _ in range(MAX_REDIRECTS + 1):
+            own = addresses.origin(url) == self._origin
+            credentials = {"Authorization": f"Bearer {token}"} if token and own else {}
+            answer = self._ask(url, {**_HEADERS, **headers, **credentials}, own=own)
+            if answer.status not in _REDIRECTS:
+                return answer
+            location = answer.header("Location")
+            answer.close()
+            if not location:
+                raise errors.Permanent("it redirects, but does not say where to")
+            url = addresses.follow(self.url, url, location)
+        raise errors.Permanent(f"it redirects more than {MAX_REDIRECTS} times")
+
+    def _ask(self, url: str, headers: dict[str, str], *, own: bool) -> Answer:
+        manager = self._manager(strict=not own and not self._local)
+        watch = deadline.Deadline(self._patience)
+        _current.watch = watch
+        try:
+            with _translated(watch):
+                response = manager.urlopen(
+                    "GET", url, headers=headers, redirect=False, retries=False, preload_content=False
+                )
+        except BaseException:
+            watch.close()
+            raise
+        finally:
+            _current.watch = None
+        return Answer(response, watch)
+
+    def _manager(self, *, strict: bool) -> urllib3.PoolManager:
+        """``strict``: connections refuse addresses that only this host or link means, whatever name led there."""
+        with self._lock:
+            if strict not in self._managers:
+                self._managers[strict] = _new_manager(strict=strict)
+            return self._managers[strict]
+
+
+class _Current(threading.local):
+    """The watch of the request that a thread is making, for the connection that it makes or takes."""
+
+    watch: deadline.Deadline | None = None
+
+
+_current = _Current()
+
+
+class _translated:
+    """Turns what urllib3 raises into errors of ours."""
+
+    def __init__(self, watch: deadline.Deadline) -> None:
+        self._watch = watch
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, _: object) -> None:
+        import urllib3
+
+        if not isinstance(error, (urllib3.exceptions.HTTPError, OSError)):
+            return
+        if self._watch.expired:
+            raise errors.Temporary(
+                "it made no progress for a minute, so the transfer was broken off", delay=5
+            ) from error
+        raise answers.network_failure(error) from error
+
+
+def _new_manager(*, strict: bool) -> urllib3.PoolManager:
+    import urllib3
+    from urllib3 import connection, connectionpool
+
+    class Watched:
+        """Tells the request's watch of the connection, new or used before."""
+
+        def _new_conn(self) -> socket.socket:
+            made: socket.socket = super()._new_conn()  # type: ignore[misc]
+            if strict and addresses.is_special(str(made.getpeername()[0])):
+                made.close()
+                raise errors.Permanent("it sent us to a name that means an address of this host or link")
+            if _current.watch is not None:
+                _current.watch.watch(made)
+            return made
+
+        def request(self, *arguments: Any, **options: Any) -> None:
+            used: socket.socket | None = self.sock  # type: ignore[attr-defined]
+            if used is not None and _current.watch is not None:
+                _current.watch.watch(used)
+            super().request(*arguments, **options)  # type: ignore[misc]
+
+    class PlainConnection(Watched, connection.HTTPConnection):
+        pass
+
+    class TlsConnection(Watched, connection.HTTPSConnection):
+        pass
+
+    class PlainPool(connectionpool.HTTPConnectionPool):
+        ConnectionCls = PlainConnection
+
+    class TlsPool(connectionpool.HTTPSConnectionPool):
+        ConnectionCls = TlsConnection
+
+    manager = urllib3.PoolManager(num_pools=8, maxsize=8, timeout=urllib3.Timeout(connect=_CONNECT, read=_READ))
+    manager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
+    return manager

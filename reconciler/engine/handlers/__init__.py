@@ -1,0 +1,1 @@
+"""The handlers, one file a subject. ``reconciler.engine.table`` names them all."""

@@ -1,0 +1,91 @@
+"""Steps and jobs of images: pull, forget, and `pydock pull`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from reconciler import failpoints
+from reconciler.engine import images
+from reconciler.engine.job import Job
+from reconciler.engine.parts import Parts
+from reconciler.model import references, requests
+from reconciler.model.observed import ImageObserved
+from reconciler.model.view import ImageFacts
+
+Progress = Callable[[str, str, int, int], None]
+
+
+def pull(parts: Parts, job: Job) -> str:
+    """Makes the image complete in the graph and records its relations."""
+    facts = fetch(parts, str(job.args["reference"]))
+    return facts.digest
+
+
+def fetch(parts: Parts, reference: str, progress: Progress | None = None) -> ImageFacts:
+    """Pulls unless it is here; several asking for the same reference share one pull."""
+    parsed = references.parse(reference)
+    failpoints.hit("pull.before")
+    facts, blobs, chain = images.pull(parsed, parts.registry, parts.graph, progress=progress)
+    failpoints.hit("pull.after")
+    with parts.store.transaction() as session:
+        session.images.put(facts, blobs, chain)
+    failpoints.hit("pull.record.after")
+    return facts
+
+
+def untag(parts: Parts, job: Job) -> None:
+    """Forgets a reference and removes what no other image needs; ``keep`` leaves the image and forgets only the
+    object."""
+    gone = job.args.get("object", False)
+    unused: tuple[list[str], list[str]] = ([], [])
+    with parts.store.transaction() as session:
+        if not job.args.get("keep"):
+            unused = session.images.remove(str(job.args["reference"]))
+        desired = session.objects.get(job.uid)
+        if desired is not None and (desired.deleting_at is not None or gone):
+            session.objects.purge(job.uid)
+    failpoints.hit("untag.record.after")
+    discard(parts, unused)
+    failpoints.hit("untag.after")
+
+
+def discard(parts: Parts, unused: tuple[list[str], list[str]]) -> None:
+    """Removes blobs and layers (top first) that no image needs any more."""
+    blobs, layers = unused
+    for chain_id in layers:
+        parts.graph.remove_layer(chain_id)
+    for digest in blobs:
+        parts.graph.remove_blob(digest)
+
+
+def observe(parts: Parts, uid: str, reference: str) -> None:
+    """Notes in an Image object's observed state what the graph has of its reference."""
+    with parts.store.transaction(durable=False) as session:
+        facts = session.images.get(str(references.parse(reference)))
+        found = session.observed.get(uid)
+        observed = found if isinstance(found, ImageObserved) else ImageObserved()
+        if facts is None:
+            seen = msgspec.structs.replace(observed, reference="", digest="", image_id="", size=0)
+        else:
+            seen = msgspec.structs.replace(
+                observed, reference=facts.reference, digest=facts.digest, image_id=facts.image_id, size=facts.size
+            )
+        session.observed.put(uid, seen)
+
+
+def pull_image(parts: Parts, job: Job) -> dict[str, Any]:
+    """`pydock pull`: the image comes into the graph; no desired state changes."""
+    request = msgspec.convert(job.args, requests.Pull)
+
+    references.parse(request.reference)
+    job.started()
+
+    def progress(status: str, layer: str, current: int, total: int) -> None:
+        job.emit({"status": status, "layer": layer, "current": current, "total": total})
+
+    facts = fetch(parts, request.reference, progress)
+    job.emit({"status": f"Present: {facts.reference}", "layer": "", "current": 0, "total": 0, "digest": facts.digest})
+    return {"digest": facts.digest}

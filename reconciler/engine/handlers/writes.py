@@ -1,0 +1,284 @@
+"""Jobs that edit desired state: post, put, apply, patch, delete, override, and the plan that shows them beforehand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from reconciler import errors, failpoints, manifest, planner
+from reconciler.engine import views
+from reconciler.engine.job import Job
+from reconciler.engine.parts import Parts
+from reconciler.manifest import merge
+from reconciler.model import render, requests
+from reconciler.model.keys import Key
+from reconciler.model.objects import Desired, Document, Override, Owner
+from reconciler.store.base import Session
+
+API = "api"
+#: objects that pydock made by itself: any source may take them over
+BUILTIN = "builtin"
+
+
+def post(parts: Parts, job: Job) -> dict[str, Any]:
+    request = msgspec.convert(job.args, requests.Post)
+    document = manifest.check(request.document)
+    with parts.store.snapshot() as session:
+        live = _claimable(session, document.key, request.manager)
+    if live is not None and live.owner.source != BUILTIN:
+        raise errors.Conflict(f"{document.key} already exists (owned by {live.owner})")
+    return _write(parts, document, request.manager, request.document, request.dry_run, applied=None)
+
+
+def put(parts: Parts, job: Job) -> dict[str, Any]:
+    request = msgspec.convert(job.args, requests.Put)
+    document = manifest.check(request.document)
+    return _write(parts, document, request.manager, request.document, request.dry_run, applied=None)
+
+
+def apply(parts: Parts, job: Job) -> dict[str, Any]:
+    request = msgspec.convert(job.args, requests.Apply)
+    document = manifest.check(request.document)
+    return _write(parts, document, request.manager, request.document, request.dry_run, applied=request)
+
+
+def patch(parts: Parts, job: Job) -> dict[str, Any]:
+    """A merge patch; ``metadata.resourceVersion`` in it is a precondition."""
+    request = msgspec.convert(job.args, requests.Patch)
+    key = Key.of(request.kind, request.name, request.namespace)
+    with parts.store.snapshot() as session:
+        live = session.objects.live(key)
+        if live is None:
+            raise errors.NotFound(f"{key} not found")
+        present = session.rendered(live.uid)
+    document = merge.merge_patch(present, request.patch)
+    if "resourceVersion" not in (request.patch.get("metadata") or {}):
+        document["metadata"].pop("resourceVersion", None)
+    checked = manifest.check(document)
+    if checked.key != key:
+        raise errors.Invalid(f"a patch cannot rename {key} to {checked.key}")
+    return _write(parts, checked, request.manager, document, request.dry_run, applied=None)
+
+
+def delete(parts: Parts, job: Job) -> dict[str, Any]:
+    request = msgspec.convert(job.args, requests.Delete)
+    key = Key.of(request.kind, request.name, request.namespace)
+    with parts.store.snapshot() as session:
+        live = session.objects.live(key)
+        if live is None:
+            raise errors.NotFound(f"{key} not found")
+        if live.owner.source not in (API, BUILTIN):
+            raise errors.Conflict(f"{key} is owned by {live.owner}: remove it there, or it would come back")
+        _check_delete(live, session.rendered(live.uid), request)
+        shown = _plan_text(parts, session, {}, {key})
+    if request.dry_run:
+        with parts.store.snapshot() as session:
+            return {"object": session.rendered(live.uid), "plan": shown["plan"]}
+    with parts.store.transaction() as session:
+        deleted = session.objects.mark_deleting(live.uid, parts.clock.now().wall)
+        answer = session.rendered(deleted.uid)
+    failpoints.hit("delete.commit.after")
+    parts.look([key])
+    return {"object": answer, "plan": shown["plan"]}
+
+
+def override(parts: Parts, job: Job) -> dict[str, Any]:
+    """Hand edits beside the owner's version: what a file says stays in the file."""
+    request = msgspec.convert(job.args, requests.Override)
+    key = Key.of("Container", request.name, request.namespace)
+    with parts.store.transaction() as session:
+        live = session.objects.live(key)
+        if live is None:
+            raise errors.NotFound(f"{key} not found")
+        present = live.override
+        if request.action == "stop":
+            wanted = Override(stopped=True, restart=present.restart)
+        elif request.action == "start":
+            wanted = Override(stopped=False, restart=present.restart + (0 if _runs(session, live) else 1))
+        else:
+            wanted = Override(stopped=False, restart=present.restart + 1)
+        if wanted != present:
+            session.objects.set_override(live.uid, wanted)
+        answer = session.rendered(live.uid)
+    parts.look([key])
+    return {"object": answer}
+
+
+def plan(parts: Parts, job: Job) -> dict[str, Any]:
+    """The plan for a set of documents, or for their deletion: the same planner, over the same state, changing
+    nothing."""
+    request = msgspec.convert(job.args, requests.Plan)
+    documents = [manifest.check(document) for document in request.documents]
+    with parts.store.snapshot() as session:
+        if request.delete:
+            return _plan_text(parts, session, {}, {document.key for document in documents})
+        wanted = {document.key: _planned(parts, session, document, request.manager) for document in documents}
+        _admit(session, wanted)
+        return _plan_text(parts, session, wanted, set())
+
+
+def _planned(parts: Parts, session: Session, document: Document, manager: str) -> Desired:
+    """The object as it would be. What a file owns is shown as if that file held this version."""
+    live = session.objects.live(document.key)
+    if live is not None and live.owner.source == API:
+        document = _merged(session, live, document, requests.Apply(document={}, manager=manager))
+    return _would_be(parts, live, document, Owner(API, manager))
+
+
+def _runs(session: Session, live: Desired) -> bool:
+    observed = session.observed.get(live.uid)
+    return getattr(observed, "process", "") == "running"
+
+
+def _write(
+    parts: Parts, document: Document, manager: str, raw: dict[str, Any], dry_run: bool, applied: requests.Apply | None
+) -> dict[str, Any]:
+    """One write transaction (or none, for a dry run): claim, merge, admit, store."""
+    if dry_run:
+        with parts.store.snapshot() as session:
+            live, merged = _prepare(session, document, manager, raw, applied)
+            would_be = _would_be(parts, live, merged, Owner(API, manager))
+            shown = _plan_text(parts, session, {document.key: would_be}, set())
+            return {
+                "object": render.api_object(would_be, _observed(session, live)),
+                "outcome": _outcome(live, would_be),
+                "plan": shown["plan"],
+            }
+    with parts.store.transaction() as session:
+        live, merged = _prepare(session, document, manager, raw, applied)
+        stored = _store(parts, session, live, merged, manager)
+        if applied is not None:
+            _remember(session, stored.uid, document, applied)
+        failpoints.hit("apply.commit.before")
+        answer = {"object": session.rendered(stored.uid), "outcome": _outcome(live, stored), "plan": None}
+    failpoints.hit("apply.commit.after")
+    if answer["outcome"] != "unchanged":
+        parts.look([document.key])
+    return answer
+
+
+def _prepare(
+    session: Session, document: Document, manager: str, raw: dict[str, Any], applied: requests.Apply | None
+) -> tuple[Desired | None, Document]:
+    live = _claimable(session, document.key, manager)
+    _check_revision(session, live, raw)
+    merged = _merged(session, live, document, applied) if applied is not None else document
+    _admit(session, {document.key: merged})
+    return live, merged
+
+
+def _store(parts: Parts, session: Session, live: Desired | None, merged: Document, manager: str) -> Desired:
+    if live is None:
+        return session.objects.create(
+            merged.key, merged.labels, merged.annotations, merged.spec, Owner(API, manager), parts.clock.now().wall
+        )
+    owner = live.owner if live.owner.source == API else Owner(API, manager)
+    return session.objects.replace(live.uid, merged.labels, merged.annotations, merged.spec, owner)
+
+
+def _claimable(session: Session, key: Key, manager: str) -> Desired | None:
+    """The live object, if this manager may write it. What a file owns is edited in the file."""
+    live = session.objects.live(key)
+    if live is not None and live.owner.source not in (API, BUILTIN):
+        raise errors.Conflict(
+            f"{key} is owned by {live.owner}; api manager {manager!r} cannot own it too: edit it there"
+        )
+    return live
+
+
+def _check_revision(session: Session, live: Desired | None, raw: dict[str, Any]) -> None:
+    wanted = str((raw.get("metadata") or {}).get("resourceVersion") or "")
+    if not wanted:
+        return
+    present = str(session.rendered(live.uid)["metadata"]["resourceVersion"]) if live is not None else ""
+    if wanted != present:
+        raise errors.Conflict(
+            f"the object has been modified: resourceVersion {wanted} was given, {present or 'none'} is present; "
+            "read it again and repeat the change"
+        )
+
+
+def _check_delete(live: Desired, shown: dict[str, Any], request: requests.Delete) -> None:
+    if request.uid and request.uid != live.uid:
+        raise errors.Conflict(f"{live.key}: uid is {live.uid}, not {request.uid}")
+    present = str(shown["metadata"]["resourceVersion"])
+    if request.revision and request.revision != present:
+        raise errors.Conflict(f"{live.key}: resourceVersion is {present}, not {request.revision}")
+
+
+def _fields(document: Document) -> dict[str, Any]:
+    return {"labels": document.labels, "annotations": document.annotations, "spec": document.spec}
+
+
+def _merged(session: Session, live: Desired | None, document: Document, request: requests.Apply) -> Document:
+    """The manager's new version merged into the live object, three ways."""
+    if live is None or live.owner.source == BUILTIN:
+        return document
+    kind = document.key.kind
+    others = session.objects.applied(live.uid)
+    last = others.pop(request.manager, None)
+    present = {"labels": live.labels, "annotations": live.annotations, "spec": live.spec}
+    new = _fields(document)
+    if not request.force and (clashes := merge.clashes(new, present, others, kind)):
+        named = "; ".join(f"{clash.path} is set by manager {clash.manager!r}" for clash in clashes)
+        raise errors.Conflict(f"{document.key}: {named}; force takes the fields over")
+    return manifest.check(_envelope(document.key, merge.three_way(last, present, new, kind, others.values())))
+
+
+def _remember(session: Session, uid: str, document: Document, request: requests.Apply) -> None:
+    """What this manager applied; from others goes what it took over by force."""
+    new = _fields(document)
+    if request.force:
+        for manager, applied in session.objects.applied(uid).items():
+            kept = merge.without(applied, new, document.key.kind)
+            if manager != request.manager and kept != applied:
+                session.objects.set_applied(uid, manager, kept)
+    session.objects.set_applied(uid, request.manager, new)
+
+
+def _envelope(key: Key, fields: dict[str, Any]) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"name": key.name, "labels": fields["labels"], "annotations": fields["annotations"]}
+    if key.namespace:
+        metadata["namespace"] = key.namespace
+    return {"apiVersion": "pydock.dev/v1", "kind": key.kind, "metadata": metadata, "spec": fields["spec"]}
+
+
+def _would_be(parts: Parts, live: Desired | None, merged: Document, owner: Owner) -> Desired:
+    if live is None:
+        return Desired(
+            key=merged.key, uid=f"new:{merged.key}", generation=1, revision=0, created_at=parts.clock.now().wall,
+            labels=merged.labels, annotations=merged.annotations, spec=merged.spec, owner=owner,
+        )  # fmt: skip
+    generation = live.generation + (1 if merged.spec != live.spec else 0)
+    return msgspec.structs.replace(
+        live, labels=merged.labels, annotations=merged.annotations, spec=merged.spec, generation=generation
+    )
+
+
+def _outcome(live: Desired | None, stored: Desired) -> str:
+    if live is None:
+        return "created"
+    same = (live.spec, live.labels, live.annotations, live.owner) == (
+        stored.spec,
+        stored.labels,
+        stored.annotations,
+        stored.owner,
+    )
+    return "unchanged" if same else "configured"
+
+
+def _observed(session: Session, live: Desired | None) -> Any:
+    return session.observed.get(live.uid) if live is not None else None
+
+
+def _admit(session: Session, wanted: dict[Key, Any]) -> None:
+    """Refuses what could never work: a cycle of dependencies, with its path."""
+    if any(key.kind == "Container" for key in wanted):
+        views.check_cycles(session, wanted)
+
+
+def _plan_text(parts: Parts, session: Session, wanted: dict[Key, Desired], deleting: set[Key]) -> dict[str, Any]:
+    view, keys = views.hypothetical(parts, session, wanted, deleting)
+    made = planner.plan(view, keys, parts.clock.now())
+    return {"plan": planner.to_json(made), "text": planner.text(made)}

@@ -1,0 +1,67 @@
+"""A Job: a name, arguments, an environment, streams, and how it ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from reconciler.model.keys import Key
+from reconciler.model.plan import Step
+
+
+def _discard(item: Any) -> None:
+    """Nobody listens to this job's items."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass
+class Job:
+    """One piece of work for the Engine, in the manner of Docker's: the caller fills in name, args, env and streams and
+    hands it to ``Engine.run``; the handler reads them, and returns a result or raises one of ``errors``.
+
+    ``fds`` are descriptors the handler may read or write (it does not close them). ``emit`` takes the items of a
+    streaming job, which calls ``started`` when nothing can go wrong any more that the caller should hear as an error.
+    ``gone()`` tells that whoever asked has left; ``gone_fd`` is a descriptor that becomes readable then (-1: there is
+    none). ``key``, ``uid``, ``cause`` and ``attempt`` go to the journal. ``step`` is the plan's, whose precondition is
+    checked first.
+    """
+
+    name: str
+    args: dict[str, Any] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
+    key: Key | None = None
+    uid: str = ""
+    cause: str = ""
+    attempt: int = 1
+    step: Step | None = None
+    fds: tuple[int, ...] = ()
+    emit: Callable[[Any], None] = _discard
+    started: Callable[[], None] = _nothing
+    gone: Callable[[], bool] = _never
+    gone_fd: int = -1
+    stopping: threading.Event = field(default_factory=threading.Event)
+    status: Literal["new", "running", "done", "failed", "interrupted"] = "new"
+    error: str = ""
+    result: Any = None
+
+    def __str__(self) -> str:
+        subject = (
+            str(self.key)
+            if self.key
+            else ", ".join(f"{name}={_short(value)}" for name, value in self.args.items() if value)
+        )
+        return f"{self.name}({subject})"
+
+
+def _short(value: Any) -> str:
+    text = value.get("kind", "…") if isinstance(value, dict) else str(value)
+    return text if len(text) <= 60 else text[:57] + "…"

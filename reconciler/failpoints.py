@@ -1,0 +1,36 @@
+"""Points at which a test may kill the daemon: before and after every side effect.
+
+``PYDOCK_FAILPOINT=NAME`` kills this process with SIGKILL when it comes by NAME (``NAME:3`` the third time), and only
+then; ``PYDOCK_FAILPOINT_RECORD=FILE`` appends each name it comes by to FILE instead, so that a test can learn all of
+them. Without either, a point costs one comparison.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+_target, _, _count = os.environ.get("PYDOCK_FAILPOINT", "").partition(":")
+_record = os.environ.get("PYDOCK_FAILPOINT_RECORD", "")
+_active = bool(_target or _record)
+_left = int(_count or "1")
+
+
+def hit(name: str) -> None:
+    """Tells that the daemon is at ``name`` now, such as ``create.lease.before``."""
+    if _active:
+        _hit(name)
+
+
+def _hit(name: str) -> None:
+    global _left
+    if _record:
+        fd = os.open(_record, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, f"{name}\n".encode())
+        finally:
+            os.close(fd)
+    if name == _target:
+        _left -= 1
+        if _left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,18 @@
+"""The engine socket: how the API process asks the controller for jobs.
+
+Two ends of a SOCK_SEQPACKET pair, the *control* socket, join the processes. For every job the caller makes a
+SOCK_STREAM pair and hands one end over the control socket; on that stream it writes one request frame,
+``{"job": name, "args": {…}}``, with up to four descriptors beside it, and then only reads:
+``{"state": "accepted"}``, for a streaming job ``{"state": "started"}`` and any number of ``{"item": …}``, and last
+``{"result": …}`` or ``{"error": {"class", "message", "problems", "delay"}}``. Closing the stream tells the job to end.
+
+A frame is four bytes of length (big endian) and that much JSON. What a job means is not known here.
+"""
+
+from __future__ import annotations
+
+from reconciler.ipc.client import EngineClient, Stream
+from reconciler.ipc.frames import CallerLeft
+from reconciler.ipc.server import Call, EngineServer
+
+__all__ = ["Call", "CallerLeft", "EngineClient", "EngineServer", "Stream"]

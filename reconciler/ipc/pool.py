@@ -1,0 +1,65 @@
+"""Threads that are there when needed: started on demand, kept a while, never more than a bound."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+Task = Callable[[], None]
+
+
+class Pool:
+    """Runs tasks in at most ``most`` daemon threads; an idle thread ends after ``linger`` seconds.
+
+    Daemon threads, because a task may sit in a stream for hours and must not hold up the end of the process.
+    """
+
+    def __init__(self, most: int, name: str, linger: float = 30.0) -> None:
+        self._most = most
+        self._name = name
+        self._linger = linger
+        self._lock = threading.Lock()
+        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._busy = 0
+        self._threads = 0
+
+    @property
+    def busy(self) -> int:
+        """Tasks that run or are about to."""
+        return self._busy
+
+    def submit(self, task: Task) -> bool:
+        """False when every thread is busy: the task is not taken."""
+        with self._lock:
+            if self._busy >= self._most:
+                return False
+            self._busy += 1
+            start = self._threads < self._busy
+            self._threads += start
+        self._tasks.put(task)
+        if start:
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+        return True
+
+    def _work(self) -> None:
+        while True:
+            try:
+                task = self._tasks.get(timeout=self._linger)
+            except queue.Empty:
+                if self._retire():
+                    return
+                continue
+            try:
+                task()
+            finally:
+                with self._lock:
+                    self._busy -= 1
+
+    def _retire(self) -> bool:
+        """Ends this thread unless a task was promised to it meanwhile."""
+        with self._lock:
+            if self._threads <= self._busy:
+                return False
+            self._threads -= 1
+            return True

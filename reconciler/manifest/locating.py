@@ -1,0 +1,81 @@
+"""Where fields stand: a second reading of a text that had problems, so that a good text pays nothing for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from reconciler.manifest import events, paths
+
+
+class Spot(NamedTuple):
+    """``line`` and ``column`` of a value and of its key (the value's own where it has none), from 1. ``text`` is a plain scalar as
+    written, empty for a text in quotes."""
+
+    line: int
+    column: int
+    key_line: int
+    key_column: int
+    text: str = ""
+
+
+class _Walk:
+    """The path of each node of one document."""
+
+    def __init__(self, wanted: set[paths.Path]) -> None:
+        self.spots: dict[paths.Path, Spot] = {}
+        self._wanted = wanted
+        self._steps: list[str | int] = []
+        self._is_map: list[bool] = []
+        self._key: events.Event | None = None
+
+    def take(self, event: events.Event) -> None:
+        if event.what == events.CLOSE:
+            self._steps.pop()
+            self._is_map.pop()
+            self._next()
+        elif self._is_map and self._is_map[-1] and self._key is None:
+            self._key = event
+            self._steps[-1] = event.value if isinstance(event.value, str) else event.text
+        else:
+            self._node(event)
+
+    def _node(self, event: events.Event) -> None:
+        path = tuple(self._steps)
+        if path in self._wanted:
+            key = self._key or event
+            self.spots[path] = Spot(event.line, event.column, key.line, key.column, event.text)
+        if event.what in (events.MAP, events.LIST):
+            self._is_map.append(event.what == events.MAP)
+            self._steps.append("" if self._is_map[-1] else 0)
+            self._key = None
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        self._key = None
+        if self._steps and not self._is_map[-1]:
+            self._steps[-1] = int(self._steps[-1]) + 1
+
+
+def find(stream: Iterable[events.Event], document: int, wanted: Iterable[paths.Path]) -> dict[paths.Path, Spot]:
+    """The spots of ``wanted`` in the document of that index, each with its nearest ancestor's if it is not there itself."""
+    asked = set(wanted)
+    walk = _Walk({path[:length] for path in asked for length in range(len(path) + 1)})
+    index = -1
+    for event in stream:
+        if event.what == events.DOCUMENT:
+            index += 1
+        elif index == document:
+            if event.what == events.END:
+                break
+            walk.take(event)
+    return {path: spot for path in asked if (spot := _nearest(walk.spots, path)) is not None}
+
+
+def _nearest(spots: dict[paths.Path, Spot], path: paths.Path) -> Spot | None:
+    for length in range(len(path), -1, -1):
+        spot = spots.get(path[:length])
+        if spot is not None:
+            return spot if length == len(path) else spot._replace(line=spot.key_line, column=spot.key_column, text="")
+    return None

@@ -1,0 +1,23 @@
+"""Field paths: tuples of keys and indices, and their text such as ``spec.ports[0].hostPort``."""
+
+from __future__ import annotations
+
+import re
+
+Path = tuple[str | int, ...]
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+
+
+def render(path: Path) -> str:
+    """The path as people write it; keys that are no plain word stand as ``["app.kubernetes.io/name"]``."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif _WORD.match(step):
+            text += f".{step}" if text else step
+        else:
+            shown = step if len(step) <= 80 else step[:77] + "..."
+            text += '["' + shown.encode("unicode_escape").decode() + '"]'
+    return text

@@ -1,0 +1,205 @@
+"""The plan of one container."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model.observed import ContainerObserved, Incarnation
+from reconciler.model.plan import FieldChange
+from reconciler.model.view import Entry
+from reconciler.planner import changes, gates, restarts, retry
+from reconciler.planner.context import Context, Outcome, container_observed
+from reconciler.planner.steps import Sequence
+
+_ALIVE = ("created", "running")
+#: what a start may find
+_STARTABLE = ["absent", "created", "exited"]
+
+
+def plan(context: Context, entry: Entry) -> Outcome:
+    case = _Case(context, entry)
+    if entry.desired.deleting_at is not None:
+        case.removal()
+    elif entry.desired.override.stopped:
+        case.halt()
+    else:
+        case.upkeep()
+    return case.sequence.outcome()
+
+
+def agrees(context: Context, entry: Entry) -> bool:
+    """Whether nothing is to be done for a live container that runs; may say no where planning finds nothing either."""
+    desired, observed = entry.desired, entry.observed
+    if not isinstance(observed, ContainerObserved) or observed.process != "running" or observed.drift:
+        return False
+    made, override = observed.incarnation, desired.override
+    return (
+        made is not None
+        and made.written == desired.spec
+        and made.labels == desired.labels
+        and observed.boot_id == context.now.boot_id
+        and not override.stopped
+        and override.restart <= observed.restart
+        and not context.rewired(desired, observed)
+    )
+
+
+class _Case:
+    """One container's planning: what it is to be is decided top down, each decision adding steps or waits to
+    ``sequence``.
+    """
+
+    def __init__(self, context: Context, entry: Entry) -> None:
+        self.sequence = Sequence(context, entry)
+        self._context, self._entry, self._desired = context, entry, entry.desired
+        self._observed = retry.this_boot(container_observed(entry), context.now)
+        self._made = self._observed.incarnation
+
+    def removal(self) -> None:
+        made, cause = self._made, "it is being deleted"
+        if made is not None and self._alive:
+            self._stop(made, cause)
+        args = {"incarnation": made.id if made else "", "final": True}
+        self.sequence.add("remove", cause, args=args, loses_data=made is not None)
+
+    def halt(self) -> None:
+        """Stopped by hand: changes wait until it is started."""
+        name, made = self._desired.key.name, self._made
+        if made is not None and self._alive:
+            self._stop(made, "it was stopped by hand")
+        if made is not None and changes.container_changes(made, self._desired, self._context.same_image):
+            self.sequence.warn(f"{self._desired.key} was stopped by hand: its changes take effect when it is started")
+        self.sequence.wait("Stopped", f"stopped by hand: `pydock start {name}` starts it")
+
+    def upkeep(self) -> None:
+        made = self._made
+        if made is None:
+            self._make("there is no container yet")
+            return
+        diff = changes.container_changes(made, self._desired, self._context.same_image)
+        if any(not change.in_place for change in diff):
+            self._make_anew(made, "its spec has changed", diff)
+        elif self._context.rewired(self._desired, self._observed):
+            self._make_anew(made, "its networks have changed", diff)
+        else:
+            self._update(made, diff)
+            self._process(made)
+
+    @property
+    def _alive(self) -> bool:
+        return self._observed.process in _ALIVE
+
+    def _make(self, cause: str) -> None:
+        held = gates.gates(self._context, self._entry)
+        if held.circle or self._image():
+            self._create(held, cause)
+        self.sequence.waits(held.waits)
+
+    def _make_anew(self, made: Incarnation, cause: str, diff: tuple[FieldChange, ...]) -> None:
+        """The old incarnation goes on until image, networks and dependencies of the new one are at hand."""
+        held = gates.gates(self._context, self._entry)
+        if held.circle or not self._image():
+            self.sequence.waits(held.circle)
+            return
+        self.sequence.waits(held.waits)
+        if self._alive and held.waits and not gates.in_the_way(self._context, self._entry, self._observed, held.wiring):
+            return
+        if self._alive:
+            self._stop(made, cause, after=() if held.keep_from_creating else held.after, diff=diff, restarts=True)
+        self.sequence.add(
+            "remove", cause, args={"incarnation": made.id, "final": False}, diff=() if self._alive else diff,
+            relies={"incarnation": made.id}, loses_data=True,
+        )  # fmt: skip
+        self._create(held, cause)
+
+    def _create(self, held: gates.Gates, cause: str) -> None:
+        """As far as ``held`` lets it come: what it waits for its turn with is made already."""
+        if held.keep_from_creating:
+            return
+        facts = self._context.image(str(self._desired.spec["image"]))
+        args = {"image": facts.image_id if facts is not None else ""}
+        before = (*held.name.after, *held.wiring.after)
+        self.sequence.add("create", cause, args=args, after=before, relies={"incarnation": ""})
+        if not held.waits:
+            self.sequence.add("start", cause, args={"counts": False}, after=held.after, relies={"process": _STARTABLE})
+
+    def _image(self) -> bool:
+        """Whether the image is here or comes with the plan."""
+        context = self._context
+        reference = context.reference(str(self._desired.spec["image"]))
+        if reference in context.view.images:
+            return True
+        keeper = context.image_object(reference)
+        if keeper is not None and retry.held_back(keeper, "pull", context.now):
+            observed = retry.observed_of(keeper)
+            self.sequence.wait("ImagePullBackOff", observed.error, (keeper.desired.key,), observed.retry_mono)
+            return False
+        self.sequence.pull(reference)
+        return True
+
+    def _update(self, made: Incarnation, diff: tuple[FieldChange, ...]) -> None:
+        if diff:
+            fields = ", ".join(dict.fromkeys(_field(change) for change in diff))
+            self.sequence.add("update", f"{fields} changed", diff=diff, relies={"incarnation": made.id})
+
+    def _process(self, made: Incarnation) -> None:
+        """Brings the process of an incarnation that stays to where it should be."""
+        observed = self._observed
+        asked = self._desired.override.restart > observed.restart
+        if observed.process == "running":
+            if asked:
+                self._restart(made)
+            elif observed.drift:
+                self._repair(made)
+        elif observed.process == "created":
+            # left half-way: a start that was due then is due now
+            self._start(made, "it was created and not started", counts=observed.starts > 0)
+        elif asked:
+            self._start(made, "its restart was asked for")
+        elif restarts.wants_start(self._desired, observed):
+            if observed.starts:
+                self._start_again(made)
+            else:
+                self._start(made, "it has not been started")
+
+    def _start_again(self, made: Incarnation) -> None:
+        observed = self._observed
+        ended = restarts.exit_text(observed)
+        if observed.next_start_mono <= self._context.now.mono:
+            self._start(made, ended, counts=True)
+            return
+        pause = f"{retry.backoff(observed.failures):g} s later, after {observed.failures} exits in a row"
+        self.sequence.wait("CrashLoopBackOff", f"{ended}; it is started again {pause}", until=observed.next_start_mono)
+
+    def _restart(self, made: Incarnation) -> None:
+        held = gates.gates(self._context, self._entry)
+        self.sequence.waits(held.waits)
+        if not held.waits:
+            cause = "its restart was asked for"
+            self._stop(made, cause, after=held.after, restarts=True)
+            self._start(made, cause)
+
+    def _start(self, made: Incarnation, cause: str, counts: bool = False) -> None:
+        held = gates.gates(self._context, self._entry)
+        self.sequence.waits(held.waits)
+        if not held.waits:
+            relies = {"incarnation": made.id, "process": _STARTABLE}
+            self.sequence.add("start", cause, args={"counts": counts}, after=held.after, relies=relies)
+
+    def _repair(self, made: Incarnation) -> None:
+        """Only of what runs: a start makes sure of everything anyway."""
+        facets = sorted(self._observed.drift)
+        after = gates.wiring(self._context, self._entry).after
+        relies = {"incarnation": made.id, "process": ["running"]}
+        cause = "missing or altered: " + ", ".join(facets)
+        self.sequence.add("repair", cause, args={"facets": facets}, after=after, relies=relies)
+
+    def _stop(self, made: Incarnation, cause: str, **more: Any) -> None:
+        args = restarts.stop_args(self._desired, made, self._context.image(made.effective.image))
+        self.sequence.add("stop", cause, args=args, relies={"incarnation": made.id}, **more)
+
+
+def _field(change: FieldChange) -> str:
+    """The top-level field that a changed path belongs to."""
+    parts = change.path.replace("[", ".").split(".")
+    return "labels" if parts[0] == "metadata" else parts[1]

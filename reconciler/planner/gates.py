@@ -1,0 +1,119 @@
+"""What other objects hold against a container: its predecessors, its networks, the containers it starts after."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from reconciler.model.observed import ContainerObserved
+from reconciler.model.plan import Wait
+from reconciler.model.view import Entry
+from reconciler.planner import restarts, retry, steps
+from reconciler.planner.context import Context, container_observed
+
+
+class Gate(NamedTuple):
+    """Steps of others to come after, and waits where the plan has no such step."""
+
+    after: tuple[str, ...] = ()
+    waits: tuple[Wait, ...] = ()
+
+
+class Gates(NamedTuple):
+    """``circle`` has a wait when the container is in a dependency cycle; nothing else matters then."""
+
+    name: Gate = Gate()
+    wiring: Gate = Gate()
+    turn: Gate = Gate()
+    circle: tuple[Wait, ...] = ()
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        return (*self.name.after, *self.wiring.after, *self.turn.after)
+
+    @property
+    def waits(self) -> tuple[Wait, ...]:
+        """All that keeps the container from starting."""
+        return self.circle or (*self.name.waits, *self.wiring.waits, *self.turn.waits)
+
+    @property
+    def keep_from_creating(self) -> bool:
+        return bool(self.circle or self.name.waits or self.wiring.waits)
+
+
+def gates(context: Context, entry: Entry) -> Gates:
+    path = context.cycles.get(entry.desired.key)
+    if path:
+        message = "dependsOn forms a cycle: " + " → ".join(str(key) for key in path)
+        return Gates(circle=(steps.wait(entry, "DependencyCycle", message),))
+    return Gates(_name(context, entry), wiring(context, entry), _turn(context, entry))
+
+
+def wiring(context: Context, entry: Entry) -> Gate:
+    """The container's networks must be there and as they should be."""
+    after: list[str] = []
+    waits: list[Wait] = []
+    for key in context.networks(entry.desired):
+        network = context.view.live.get(key)
+        if network is None:
+            waits.append(steps.wait(entry, "NetworkMissing", f"{key} does not exist", (key,)))
+            continue
+        planned = context.outcome(network).steps
+        after += [step.id for step in planned]
+        if not planned and not getattr(network.observed, "created", False):
+            waits.append(steps.wait(entry, "NetworkNotReady", f"{key} is not ready", (key,)))
+    return Gate(tuple(after), tuple(waits))
+
+
+def in_the_way(context: Context, entry: Entry, observed: ContainerObserved, gate: Gate) -> bool:
+    """Whether the container's own attachments keep its next network from being made: a former network of that name
+    goes only when nobody uses it.
+    """
+    if not gate.waits:
+        return False
+    live = [key for key in context.networks(entry.desired) if key in context.view.live]
+    former = {gone.desired.uid for key in live for gone in context.view.terminating.get(key, ())}
+    return any(at.network_uid in former for at in observed.attachments)
+
+
+def _name(context: Context, entry: Entry) -> Gate:
+    """Former containers of the name go first. One that is an incarnation already is past that."""
+    if container_observed(entry).incarnation is not None:
+        return Gate()
+    key, after = entry.desired.key, []
+    for predecessor in context.view.terminating.get(key, ()):
+        removal = context.outcome(predecessor).find("remove")
+        if removal is None:
+            return Gate((), (steps.wait(entry, "NameTerminating", f"the former {key} is still being removed", (key,)),))
+        after.append(removal.id)
+    return Gate(tuple(after))
+
+
+def _turn(context: Context, entry: Entry) -> Gate:
+    """The containers it depends on must have started."""
+    after: list[str] = []
+    waits: list[Wait] = []
+    for key in restarts.dependencies(entry.desired):
+        other = context.view.live.get(key)
+        if other is None:
+            waits.append(steps.wait(entry, "DependencyMissing", f"{key} does not exist", (key,)))
+            continue
+        planned = context.outcome(other)
+        anew = planned.find("remove") or planned.find("create")
+        start = planned.find("start")
+        if not anew and _has_started(context, other):
+            continue
+        if start is not None:
+            after.append(start.id)
+        else:
+            waits.append(steps.wait(entry, "DependencyNotStarted", f"{key} has not started", (key,)))
+    return Gate(tuple(after), tuple(waits))
+
+
+def _has_started(context: Context, entry: Entry) -> bool:
+    """In this boot; or it has done what it was for, and need not start again."""
+    observed = retry.this_boot(container_observed(entry), context.now)
+    if observed.incarnation is None:
+        return False
+    if observed.starts > 0 and observed.process in ("running", "exited"):
+        return True
+    return observed.process == "exited" and not restarts.wants_start(entry.desired, observed)

@@ -1,0 +1,164 @@
+"""The daemon's settings: defaults, then the TOML file, then flags; frozen once made.
+
+The file (``/etc/pydock/pydockd.toml`` unless ``--config`` names another) has the same names as the flags, with
+underscores::
+
+    manifests = "/etc/pydock.d"
+    hosts = ["unix:///run/pydock/pydock.sock"]
+    exec_runtime = "crun"
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from reconciler import __version__, errors
+from reconciler.model import names
+
+DEFAULT_CONFIG = "/etc/pydock/pydockd.toml"
+#: the drop-in directory of a host's own manifests
+DEFAULT_MANIFESTS = "/etc/pydock.d"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``resync`` and ``source_rescan`` are seconds between full looks when no event asks for one; ``api_user`` is the
+    name or uid that the API process runs as; empty ``exec_runtime`` and ``storage_driver`` mean: probe for the best."""
+
+    root: str = "/var/lib/pydock"
+    run_dir: str = "/run/pydock"
+    manifests: str = DEFAULT_MANIFESTS
+    hosts: tuple[str, ...] = ()
+    group: str = ""
+    exec_runtime: str = ""
+    storage_driver: str = ""
+    instance: str = "default"
+    pidfile: str = ""
+    api_user: str = "nobody"
+    resync: float = 300.0
+    source_rescan: float = 30.0
+    workers: int = 64
+    keep_changes: int = 10_000
+    keep_jobs: int = 5_000
+    keep_events: int = 5_000
+    debug: bool = False
+
+    @property
+    def root_path(self) -> Path:
+        return Path(self.root)
+
+    @property
+    def run_path(self) -> Path:
+        return Path(self.run_dir)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pydockd",
+        description="Keeps this host's containers the way its manifests say.",
+        epilog="Flags win over the configuration file, the file over the defaults; --print-config shows the outcome.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--config", metavar="FILE", help=f"TOML configuration (default: {DEFAULT_CONFIG}, if it exists)")
+    add("--root", metavar="DIR", help="state: database, images, logs (default: /var/lib/pydock)")
+    add("--run-dir", metavar="DIR", help="run-time files, on tmpfs (default: /run/pydock)")
+    add("--manifests", metavar="DIR", help=f"the watched directory of manifests (default: {DEFAULT_MANIFESTS})")
+    listen = "listen here: unix:///PATH or fd:// (systemd activation); may be repeated (default: RUN_DIR/pydock.sock)"
+    add("-H", "--host", action="append", dest="hosts", metavar="ADDRESS", help=listen)
+    add("--group", metavar="NAME", help="group that may use the unix sockets (mode 0660)")
+    add("--exec-runtime", metavar="NAME|PATH", help="OCI runtime (default: the first of crun, runc that works here)")
+    add("--storage-driver", metavar="NAME", help="overlay or vfs (default: the first that works here)")
+    add(
+        "--instance",
+        metavar="NAME",
+        help="name in bridges, firewall table and slice; several can run side by side (default: default)",
+    )
+    add("--pidfile", metavar="FILE", help="default: RUN_DIR/pydockd.pid")
+    add("--api-user", metavar="USER", help="the unprivileged user of the API process (default: nobody)")
+    add("--resync", type=float, metavar="SECONDS", help="slow full look behind the events (default: 300)")
+    add(
+        "--source-rescan", type=float, metavar="SECONDS", help="rescan of the manifests behind the events (default: 30)"
+    )
+    add("--debug", action="store_true", default=None, help="verbose log; SIGQUIT dumps the stacks of all threads")
+    add("--print-config", action="store_true", help="print the settings in force as TOML and exit")
+    add("--version", action="version", version=f"pydockd {__version__}")
+    return parser
+
+
+def parse(argv: Sequence[str]) -> tuple[Settings, bool]:
+    """Settings from the command line and the file it names, and whether only to print them.
+
+    Raises ``errors.Invalid`` for a bad file or value; a bad command line exits with status 2, as argparse does.
+    """
+    flags = vars(_parser().parse_args(argv))
+    print_only = bool(flags.pop("print_config"))
+    config = flags.pop("config")
+    given = _read(config or DEFAULT_CONFIG, required=config is not None)
+    given.update({name: value for name, value in flags.items() if value is not None})
+    return make(given), print_only
+
+
+def make(given: dict[str, Any]) -> Settings:
+    """Checked settings with what follows from others filled in."""
+    try:
+        settings = msgspec.convert(given, Settings)
+    except msgspec.ValidationError as error:
+        raise errors.Invalid(f"configuration: {error}") from None
+    names.check_instance(settings.instance)
+    for name in ("root", "run_dir", "manifests"):
+        if not os.path.isabs(getattr(settings, name)):
+            raise errors.Invalid(f"{name} {getattr(settings, name)!r}: expected an absolute path")
+    for name in ("resync", "source_rescan"):
+        if getattr(settings, name) <= 0:
+            raise errors.Invalid(f"{name} {getattr(settings, name)}: expected a number of seconds above 0")
+    hosts = tuple(check_host(host) for host in settings.hosts) or (f"unix://{settings.run_dir}/pydock.sock",)
+    return msgspec.structs.replace(settings, hosts=hosts, pidfile=settings.pidfile or f"{settings.run_dir}/pydockd.pid")
+
+
+def check_host(host: str) -> str:
+    """``host`` if pydockd can listen there."""
+    if host in ("fd://", "fd://*"):
+        return "fd://"
+    if host.startswith("unix:///"):
+        return host
+    if host.startswith("tcp://"):
+        raise errors.Invalid(
+            f"-H {host}: tcp:// needs TLS with client certificates, which this version does not have; listen on unix:///PATH"
+        )
+    raise errors.Invalid(f"-H {host}: expected unix:///ABSOLUTE/PATH or fd://")
+
+
+def _read(path: str, required: bool) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        if required:
+            raise errors.Invalid(f"configuration {path}: no such file") from None
+        return {}
+    except OSError as error:
+        raise errors.Invalid(f"configuration {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise errors.Invalid(f"configuration {path}: {error}") from None
+
+
+def to_toml(settings: Settings) -> str:
+    """The settings as a file that ``--config`` takes."""
+
+    def value(item: Any) -> str:
+        if isinstance(item, bool):
+            return "true" if item else "false"
+        if isinstance(item, str):
+            return msgspec.json.encode(item).decode()
+        if isinstance(item, tuple):
+            return "[" + ", ".join(value(part) for part in item) + "]"
+        return str(item)
+
+    return "".join(f"{name} = {value(getattr(settings, name))}\n" for name in settings.__struct_fields__)

@@ -1,0 +1,135 @@
+"""The connections to one database: one writer, and readers that come and go.
+
+SQLite 3.7.0 to 3.51.2 may corrupt a write-ahead log when two connections write or checkpoint in the same instant. So
+only the writer, under the store's lock, does either; readers are ``query_only`` and never checkpoint, and the writer is
+closed last.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Protocol
+
+from reconciler.store import faults
+from reconciler.store.sql import Link
+
+#: how long SQLite waits for another process that holds the file
+BUSY_SECONDS = 5.0
+#: the writer copies the log into the database after a commit that leaves more pages of 4 KiB than this in it
+CHECKPOINT_PAGES = 2000
+#: a log file longer than this is cut when nobody reads it
+LARGE_LOG = 64 * 1024 * 1024
+_IDLE_READERS = 4
+
+
+class Connections(Protocol):
+    """Where the store's connections come from. ``writer`` is guarded by the store's lock."""
+
+    writer: Link
+
+    def take_reader(self) -> Link:
+        """A reader, in a transaction that sees the state after the last commit."""
+
+    def give_reader(self, link: Link) -> None:
+        """Ends the reader's transaction; the link is not used again by who gave it."""
+
+    def checkpoint(self, thorough: bool) -> bool:
+        """Writes the log back; under the store's lock.
+
+        ``thorough`` waits for readers and leaves the log empty. False when not all could be done.
+        """
+
+    def committed(self) -> None:
+        """Called after each commit, under the store's lock."""
+
+    def close(self) -> None: ...
+
+
+class FileConnections:
+    """Connections to a file."""
+
+    writer: Link
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._idle: list[Link] = []
+        self._open: set[Link] = set()
+        self.writer = self._connect(writable=True)
+        try:
+            self.writer.control("PRAGMA journal_mode = WAL")
+            self.writer.control(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            self.writer.control("PRAGMA foreign_keys = ON")
+            self.writer.control("PRAGMA synchronous = FULL")
+        except BaseException:
+            self.writer.driver.close()
+            raise
+
+    def take_reader(self) -> Link:
+        with self._lock:
+            link = self._idle.pop() if self._idle else None
+        if link is None:
+            link = self._make_reader()
+        try:
+            link.control("BEGIN")
+            link.control("SELECT 1 FROM sqlite_master LIMIT 1")
+        except BaseException:
+            self._discard(link)
+            raise
+        return link
+
+    def give_reader(self, link: Link) -> None:
+        link.rollback()
+        with self._lock:
+            keep = link in self._open and len(self._idle) < _IDLE_READERS
+            if keep:
+                self._idle.append(link)
+        if not keep:
+            self._discard(link)
+
+    def checkpoint(self, thorough: bool) -> bool:
+        log = self._path.with_name(self._path.name + "-wal")
+        busy, pages, copied = self.writer.control("PRAGMA wal_checkpoint(PASSIVE)")[0]
+        large = log.exists() and log.stat().st_size > LARGE_LOG
+        if thorough or (large and pages == copied):
+            busy, pages, copied = self.writer.control("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        return not busy and pages == copied
+
+    def committed(self) -> None:
+        pass
+
+    def close(self) -> None:
+        """Readers that are lent out are closed when they come back."""
+        with self._lock:
+            idle, self._idle, self._open = self._idle, [], set()
+        for link in idle:
+            link.driver.close()
+        self.writer.driver.close()
+
+    def _discard(self, link: Link) -> None:
+        with self._lock:
+            self._open.discard(link)
+        link.driver.close()
+
+    def _make_reader(self) -> Link:
+        link = self._connect(writable=False)
+        try:
+            link.control("PRAGMA query_only = ON")
+            link.control("PRAGMA wal_autocheckpoint = 0")
+        except BaseException:
+            link.driver.close()
+            raise
+        with self._lock:
+            self._open.add(link)
+        return link
+
+    def _connect(self, writable: bool) -> Link:
+        try:
+            driver = sqlite3.connect(
+                self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+        except sqlite3.Error as error:
+            raise faults.translate(error, self._path) from error
+        return Link(driver, self._path, writable)

@@ -1,0 +1,68 @@
+"""A session: the repositories over one connection in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from reconciler import errors
+from reconciler.model import render
+from reconciler.model.keys import Key
+from reconciler.model.view import Entry
+from reconciler.store import base
+from reconciler.store.changes import SqlChanges
+from reconciler.store.entries import all_entries, entries_of, entry
+from reconciler.store.events import SqlEvents
+from reconciler.store.images import SqlImages
+from reconciler.store.journal import SqlJournal
+from reconciler.store.leases import SqlLeases
+from reconciler.store.memory import SqlFacts, SqlSources
+from reconciler.store.objects import SqlObjects
+from reconciler.store.observed import SqlObserved
+from reconciler.store.sql import Link
+
+
+class SqlSession:
+    """``base.Session``. ``revision`` is the last one taken in it, 0 for none."""
+
+    objects: base.Objects
+    observed: base.ObservedStates
+    changes: base.Changes
+    journal: base.Journal
+    events: base.Events
+    leases: base.Leases
+    images: base.Images
+    sources: base.SourceStates
+    facts: base.Facts
+
+    def __init__(self, link: Link) -> None:
+        self._link = link.lend()
+        self._changes = SqlChanges(self._link)
+        leases = SqlLeases(self._link)
+        self.changes = self._changes
+        self.leases = leases
+        self.objects = SqlObjects(self._link, self._changes, leases)
+        self.observed = SqlObserved(self._link, self._changes)
+        self.journal = SqlJournal(self._link)
+        self.events = SqlEvents(self._link)
+        self.images = SqlImages(self._link)
+        self.sources = SqlSources(self._link)
+        self.facts = SqlFacts(self._link)
+
+    @property
+    def revision(self) -> int:
+        return self._changes.taken
+
+    def entries(self, keys: Iterable[Key] | None = None) -> list[Entry]:
+        """Ordered by kind, namespace, name, uid."""
+        return all_entries(self._link) if keys is None else entries_of(self._link, keys)
+
+    def rendered(self, uid: str) -> dict[str, Any]:
+        found = entry(self._link, uid)
+        if found is None:
+            raise errors.NotFound(f"no object has uid {uid}")
+        return render.api_object(found.desired, found.observed)
+
+    def end(self) -> None:
+        """Using the session from now on is an error."""
+        self._link.retire()

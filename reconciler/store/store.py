@@ -1,0 +1,143 @@
+"""The store: snapshots and transactions over its connections."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+
+from reconciler import errors
+from reconciler.store.connections import Connections
+from reconciler.store.guard import Guard
+from reconciler.store.session import SqlSession
+
+_log = logging.getLogger(__name__)
+#: how long a transaction waits for the ones before it
+TURN_SECONDS = 30.0
+
+
+class SqlStore:
+    """``base.Store`` on SQLite; ``reconciler.store.open_store`` makes one."""
+
+    def __init__(self, connections: Connections, guard: Guard | None = None) -> None:
+        self._connections = connections
+        self._guard = guard
+        self._turn = threading.Lock()
+        self._writing: int | None = None
+        self._synced = True
+        self._doubtful = False
+        self._closed = False
+        self._callbacks: list[tuple[Callable[[int], None]]] = []
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[SqlSession]:
+        """One consistent state for reading, as after the last commit."""
+        if self._closed:
+            raise errors.Temporary("the state is closed: pydockd is stopping")
+        link = self._connections.take_reader()
+        session = SqlSession(link)
+        try:
+            yield session
+        finally:
+            session.end()
+            self._connections.give_reader(link)
+
+    @contextlib.contextmanager
+    def transaction(self, durable: bool = True) -> Iterator[SqlSession]:
+        """All or nothing; an exception inside takes everything back. In one thread transactions do not nest."""
+        with self._my_turn():
+            session = self._begin(durable)
+            try:
+                yield session
+                self._commit(durable)
+            except BaseException:
+                self._take_back()
+                raise
+            finally:
+                session.end()
+            if durable and session.revision and self._guard:
+                self._guard.note(session.revision)
+        if session.revision:
+            self._tell(session.revision)
+
+    def on_change(self, callback: Callable[[int], None]) -> Callable[[], None]:
+        """See ``base.Store``. With several writers calls may come out of order: the largest revision counts."""
+        entry = (callback,)
+        self._callbacks.append(entry)
+
+        def forget() -> None:
+            self._callbacks = [other for other in self._callbacks if other is not entry]
+
+        return forget
+
+    def checkpoint(self) -> None:
+        """Copies the log into the database file; cuts a log that has grown long."""
+        with self._my_turn():
+            self._connections.checkpoint(thorough=False)
+
+    def close(self) -> None:
+        """Waits for a running transaction; later ones are refused. Closing twice does nothing."""
+        with self._my_turn(closing=True):
+            if not self._closed:
+                self._closed = True
+                self._connections.close()
+                if self._guard:
+                    self._guard.close()
+
+    @contextlib.contextmanager
+    def _my_turn(self, closing: bool = False) -> Iterator[None]:
+        if self._writing == threading.get_ident():
+            raise RuntimeError("this thread is inside a transaction already: use that one's session")
+        if not self._turn.acquire(timeout=TURN_SECONDS):
+            raise errors.Temporary("the state is busy: another change has been in the works for very long")
+        self._writing = threading.get_ident()
+        try:
+            if self._closed and not closing:
+                raise errors.Temporary("the state is closed: pydockd is stopping")
+            yield
+        finally:
+            self._writing = None
+            self._turn.release()
+
+    def _begin(self, durable: bool) -> SqlSession:
+        writer = self._connections.writer
+        if self._doubtful:
+            self._mend()
+        if durable != self._synced:
+            writer.control(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._synced = durable
+        writer.control("BEGIN IMMEDIATE")
+        return SqlSession(writer)
+
+    def _commit(self, durable: bool) -> None:
+        try:
+            self._connections.writer.control("COMMIT")
+        except errors.PydockError:
+            self._doubtful = True
+            raise
+        self._connections.committed()
+
+    def _take_back(self) -> None:
+        try:
+            self._connections.writer.rollback()
+        except errors.PydockError:
+            self._doubtful = True
+            _log.exception("a transaction could not be rolled back in an orderly way")
+
+    def _mend(self) -> None:
+        """Makes the log trustworthy again before anything more is promised.
+
+        After a failed write or sync the kernel may take pages of the log for written that are not, and a later commit
+        in that log would rest on them. So the log is copied into the database, synced and cut.
+        """
+        if not self._connections.checkpoint(thorough=True):
+            raise errors.Temporary("the disk of the state failed, and readers are still at work: writing must wait")
+        self._doubtful = False
+
+    def _tell(self, revision: int) -> None:
+        for (callback,) in tuple(self._callbacks):
+            try:
+                callback(revision)
+            except Exception:  # noqa: BLE001 - the change is committed: whoever listens badly must not undo the answer
+                _log.exception("a listener of state changes failed")

@@ -1,0 +1,46 @@
+"""Bringing an older database to the current version, all steps in one transaction."""
+
+from __future__ import annotations
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.pool import StaticPool
+
+from reconciler.store import schema
+from reconciler.store.sql import Link
+
+
+def to_current(link: Link) -> None:
+    """Migrates; on an error the database is as it was.
+
+    Foreign keys are not enforced meanwhile, because SQLite changes a table by making another; they are checked at last.
+    """
+    link.control("PRAGMA foreign_keys = OFF")
+    link.control("BEGIN IMMEDIATE")
+    try:
+        _migrate(link, schema.CURRENT)
+        _check(link)
+        link.control("COMMIT")
+    except BaseException:
+        link.rollback()
+        raise
+    finally:
+        link.control("PRAGMA foreign_keys = ON")
+
+
+def _migrate(link: Link, revision: str) -> None:
+    engine = sqlalchemy.create_engine(
+        "sqlite://", creator=lambda: link.driver, poolclass=StaticPool, pool_reset_on_return=None
+    )
+    config = Config()
+    config.set_main_option("script_location", "reconciler.store:migrations")
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def _check(link: Link) -> None:
+    broken = link.control("PRAGMA foreign_key_check")
+    if broken:
+        raise RuntimeError(f"a migration left rows that refer to nothing: {broken[:3]}")

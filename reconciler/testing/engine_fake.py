@@ -1,0 +1,175 @@
+"""An engine's end for tests of the API: handlers by job name over a real engine socket, a few objects in memory."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from reconciler import errors
+from reconciler.ipc import Call, EngineServer
+from reconciler.model import requests
+
+Handler = Callable[[Call, Any], None]
+Object = dict[str, Any]
+
+
+class FakeEngine:
+    """Answers the jobs of the allow list from ``objects``; ``handlers`` overrides any by name.
+
+    ``asked`` records (job, arguments as their type) of every call. ``serve`` starts on the controller's end of an engine socket.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str, str], Object] = {}
+        self.handlers: dict[str, Handler] = {}
+        self.asked: list[tuple[str, requests.Request]] = []
+        self.revision = 0
+        self.ready = True
+        self.watching: set[Call] = set()
+        self.changed = threading.Condition()
+        self._server: EngineServer | None = None
+
+    def serve(self, control: socket.socket, **settings: Any) -> EngineServer:
+        self._server = EngineServer(control, self._run, **settings)
+        self._server.start()
+        return self._server
+
+    def put(self, kind: str, namespace: str, name: str, **spec: Any) -> Object:
+        """Stores an object and tells the watchers."""
+        with self.changed:
+            self.revision += 1
+            known = self.objects.get((kind, namespace, name))
+            made = _object(kind, namespace, name, spec, self.revision)
+            self.objects[kind, namespace, name] = made
+            event = {"type": "MODIFIED" if known else "ADDED", "object": made}
+            for call in list(self.watching):
+                call.emit(event)
+        return made
+
+    def last(self, job: str) -> Any:
+        """The arguments of the last call of ``job``."""
+        return next(args for name, args in reversed(self.asked) if name == job)
+
+    def _run(self, call: Call) -> None:
+        args = msgspec.convert(call.args, requests.JOBS[call.name])
+        self.asked.append((call.name, args))
+        handler = self.handlers.get(call.name) or getattr(self, f"_{call.name}")
+        handler(call, args)
+
+    def _find(self, kind: str, namespace: str, name: str) -> Object:
+        found = self.objects.get((kind, namespace, name))
+        if found is None:
+            raise errors.NotFound(f"no {kind} {name!r}")
+        return found
+
+    def _get(self, call: Call, args: requests.Get) -> None:
+        call.result(self._find(args.kind, args.namespace, args.name))
+
+    def _list(self, call: Call, args: requests.List) -> None:
+        items = [
+            found
+            for (kind, namespace, _), found in sorted(self.objects.items())
+            if kind == args.kind and args.namespace in ("", namespace)
+        ]
+        call.result({"revision": self.revision, "items": items})
+
+    def _watch(self, call: Call, args: requests.Watch) -> None:
+        if 0 < args.revision < 5 and self.revision > 100:
+            raise errors.Expired(f"revision {args.revision} is gone: the oldest is 5")
+        call.started()
+        with self.changed:
+            for (kind, _, _), found in sorted(self.objects.items()):
+                if kind == args.kind and args.revision == 0:
+                    call.emit({"type": "ADDED", "object": found})
+            self.watching.add(call)
+        select.select([call], [], [], args.timeout or None)
+        with self.changed:
+            self.watching.discard(call)
+
+    def _write(self, call: Call, args: requests.Write) -> None:
+        document = args.document
+        metadata = document["metadata"]
+        key = (document["kind"], metadata.get("namespace", ""), metadata["name"])
+        known = self.objects.get(key)
+        if isinstance(args, requests.Post) and known:
+            raise errors.Conflict(f"{key[0]} {key[2]!r} exists already")
+        spec = document.get("spec", {})
+        outcome = "created" if known is None else "unchanged" if known["spec"] == spec else "configured"
+        if args.dry_run or outcome == "unchanged":
+            written = known or _object(*key, spec, self.revision)
+        else:
+            written = self.put(*key, **spec)
+        call.result({"object": written, "plan": {"steps": [{"action": "create"}]}, "outcome": outcome})
+
+    _post = _put = _apply = _write
+
+    def _patch(self, call: Call, args: requests.Patch) -> None:
+        found = self._find(args.kind, args.namespace, args.name)
+        spec = found["spec"] | args.patch.get("spec", {})
+        written = found if args.dry_run else self.put(args.kind, args.namespace, args.name, **spec)
+        call.result({"object": written, "plan": {"steps": []}, "outcome": "configured"})
+
+    def _delete(self, call: Call, args: requests.Delete) -> None:
+        found = self._find(args.kind, args.namespace, args.name)
+        if args.uid and args.uid != found["metadata"]["uid"]:
+            raise errors.Conflict(f"the uid is {found['metadata']['uid']}, not {args.uid}")
+        if not args.dry_run:
+            del self.objects[args.kind, args.namespace, args.name]
+        call.result({"object": found, "plan": {"steps": [{"action": "remove"}]}})
+
+    def _override(self, call: Call, args: requests.Override) -> None:
+        call.result({"object": self._find("Container", args.namespace, args.name)})
+
+    def _plan(self, call: Call, args: requests.Plan) -> None:
+        call.result({"plan": {"steps": []}, "text": f"{len(args.documents)} documents\n"})
+
+    def _logs(self, call: Call, args: requests.Logs) -> None:
+        self._find("Container", args.namespace, args.name)
+        call.started()
+        for number in range(3):
+            os.write(call.fds[0], f"line {number}\n".encode())
+        if args.follow:
+            select.select([call], [], [])
+
+    def _events(self, call: Call, args: requests.Events) -> None:
+        call.result({"items": [{"key": args.key, "count": 1}]})
+
+    def _jobs(self, call: Call, args: requests.Jobs) -> None:
+        call.result({"items": [{"key": args.key, "name": "create"}]})
+
+    def _sources(self, call: Call, args: requests.Sources) -> None:
+        call.result({"items": []})
+
+    def _ack(self, call: Call, args: requests.Ack) -> None:
+        call.result({"removed": ["container/default/web"]})
+
+    def _pull_image(self, call: Call, args: requests.Pull) -> None:
+        call.started()
+        call.emit({"status": "Pulling", "layer": "a", "current": 1, "total": 2})
+        call.emit({"status": "Done", "layer": "", "current": 0, "total": 0, "digest": "sha256:" + "0" * 64})
+
+    def _version(self, call: Call, args: requests.Version) -> None:
+        call.result({"version": "0.0.0", "apiVersion": "pydock.dev/v1"})
+
+    def _ping(self, call: Call, args: requests.Ping) -> None:
+        call.result({"ready": self.ready})
+
+    def _commands(self, call: Call, args: requests.Commands) -> None:
+        call.result({"commands": sorted(requests.JOBS)})
+
+
+def _object(kind: str, namespace: str, name: str, spec: Object, revision: int) -> Object:
+    scope = {"namespace": namespace} if namespace else {}
+    return {
+        "apiVersion": "pydock.dev/v1",
+        "kind": kind,
+        "metadata": {"name": name, **scope, "uid": f"uid-{name}", "resourceVersion": str(revision), "generation": 1},
+        "spec": spec,
+        "status": {},
+    }

@@ -1,0 +1,66 @@
+"""Settings: flags over file over defaults, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler import errors, settings
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    made = settings.make({})
+    assert made.hosts == ("unix:///run/pydock/pydock.sock",)
+    assert made.pidfile == "/run/pydock/pydockd.pid"
+    assert (made.root, made.manifests) == ("/var/lib/pydock", "/etc/pydock.d")
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "pydockd.toml"
+    file.write_text('root = "/from/file"\nmanifests = "/also/file"\n')
+    made, print_only = settings.parse(["--config", str(file), "--root", "/from/flag", "--print-config"])
+    assert print_only
+    assert (made.root, made.manifests) == ("/from/flag", "/also/file")
+
+
+def test_what_print_config_prints_can_be_read_again(tmp_path: Path) -> None:
+    made = settings.make({"hosts": ["unix:///a/b.sock", "fd://"], "group": 'we "quote"', "debug": True, "resync": 12.5})
+    file = tmp_path / "again.toml"
+    file.write_text(settings.to_toml(made))
+    assert settings.parse(["--config", str(file)])[0] == made
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"hosts": ["tcp://0.0.0.0:2375"]}, "needs TLS"),
+        ({"hosts": ["unix://relative"]}, "unix:///ABSOLUTE/PATH"),
+        ({"instance": "Über"}, "instance name"),
+        ({"instance": ""}, "instance name"),
+        ({"root": "relative"}, "absolute path"),
+        ({"resync": 0}, "above 0"),
+        ({"debug": "yes"}, "debug"),
+        ({"colour": "blue"}, "colour"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_name(given: dict[str, object], words: str) -> None:
+    with pytest.raises(errors.Invalid) as caught:
+        settings.make(given)
+    assert words in caught.value.message
+
+
+def test_surplus_arguments_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        settings.parse(["surplus"])
+    assert caught.value.code == 2
+    assert "surplus" in capsys.readouterr().err
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(errors.Invalid, match=r"absent\.toml: no such file"):
+        settings.parse(["--config", str(tmp_path / "absent.toml")])
+    broken = tmp_path / "broken.toml"
+    broken.write_text("root = [")
+    with pytest.raises(errors.Invalid, match=r"broken\.toml"):
+        settings.parse(["--config", str(broken)])
