@@ -28,7 +28,7 @@ DEFAULT_MANIFESTS = "/etc/pydock.d"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``resync`` and ``source_rescan`` are seconds between full looks when no event asks for one; ``api_user`` is the
+    """``resync`` is the seconds between full looks when no event asks for one; ``api_user`` is the
     name or uid that the API process runs as; empty ``exec_runtime`` and ``storage_driver`` mean: probe for the best."""
 
     root: str = "/var/lib/pydock"
@@ -42,7 +42,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pidfile: str = ""
     api_user: str = "nobody"
     resync: float = 300.0
-    source_rescan: float = 30.0
     workers: int = 64
     keep_changes: int = 10_000
     keep_jobs: int = 5_000
@@ -83,9 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--pidfile", metavar="FILE", help="default: RUN_DIR/pydockd.pid")
     add("--api-user", metavar="USER", help="the unprivileged user of the API process (default: nobody)")
     add("--resync", type=float, metavar="SECONDS", help="slow full look behind the events (default: 300)")
-    add(
-        "--source-rescan", type=float, metavar="SECONDS", help="rescan of the manifests behind the events (default: 30)"
-    )
     add("--debug", action="store_true", default=None, help="verbose log; SIGQUIT dumps the stacks of all threads")
     add("--print-config", action="store_true", help="print the settings in force as TOML and exit")
     add("--version", action="version", version=f"pydockd {__version__}")
@@ -115,9 +111,8 @@ def make(given: dict[str, Any]) -> Settings:
     for name in ("root", "run_dir", "manifests"):
         if not os.path.isabs(getattr(settings, name)):
             raise errors.Invalid(f"{name} {getattr(settings, name)!r}: expected an absolute path")
-    for name in ("resync", "source_rescan"):
-        if getattr(settings, name) <= 0:
-            raise errors.Invalid(f"{name} {getattr(settings, name)}: expected a number of seconds above 0")
+    if settings.resync <= 0:
+        raise errors.Invalid(f"resync {settings.resync}: expected a number of seconds above 0")
     hosts = tuple(check_host(host) for host in settings.hosts) or (f"unix://{settings.run_dir}/pydock.sock",)
     return msgspec.structs.replace(settings, hosts=hosts, pidfile=settings.pidfile or f"{settings.run_dir}/pydockd.pid")
 

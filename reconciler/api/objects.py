@@ -210,7 +210,7 @@ def _check_propagation(policy: object) -> None:
 
 def _preconditions(options: dict[str, Any]) -> tuple[str, str]:
     """uid and resourceVersion that the object must have; empty for any."""
-    given = options.get("preconditions") or {}
+    given = {} if options.get("preconditions") is None else options["preconditions"]
     if not isinstance(given, dict) or given.keys() - {"uid", "resourceVersion"}:
         raise Refused(400, "preconditions must be an object with uid, resourceVersion or both")
     values = [given.get("uid") or "", given.get("resourceVersion") or ""]

@@ -161,11 +161,11 @@ class Output(Following):
             raise
 
     def _begin(self) -> None:
-        """Waits for the first byte or word; raises the job's error."""
+        """Waits for the first byte or word; raises the job's error, which comes before the end of the pipe."""
         deadline = time.monotonic() + _HEAD_START
         while not self._job.started and not self._job.ended:
             ready = self.wait(deadline)
-            if not ready or self._pipe in ready:
+            if not ready or self._job.fileno() not in ready:
                 return
             self._hear()
 

@@ -6,7 +6,7 @@ import os
 import platform
 import pwd
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reconciler import __version__, build_info, errors, store
@@ -16,11 +16,11 @@ from reconciler.control.events import Events
 from reconciler.control.housekeeping import Housekeeping
 from reconciler.control.observer import Observer
 from reconciler.control.reconcile import Reconciler
-from reconciler.control.sources import DirectoryLoop
+from reconciler.control.sources.loop import DirectoryLoop, DirectorySource
 from reconciler.drivers import exec as exec_driver
-from reconciler.drivers import graph as graph_driver
-from reconciler.drivers import network as network_driver
-from reconciler.drivers import registry as registry_driver
+from reconciler.drivers.graph import opening as graph_driver
+from reconciler.drivers.network import driver as network_driver
+from reconciler.drivers.registry import client as registry_driver
 from reconciler.engine.engine import Engine
 from reconciler.engine.parts import Parts
 from reconciler.engine.table import TABLE
@@ -48,14 +48,14 @@ def build(settings: Settings, api: life.Api) -> life.Daemon:
     parts.commands = engine.commands
     holder: list[Reconciler] = []
 
-    def look(keys: Sequence[Key], closely: bool = False) -> None:
+    def look(keys: Iterable[Key], closely: bool = False) -> None:
         holder[0].look(keys, closely)
 
     events = Events(parts, look)
     reconciler = Reconciler(parts, engine, Observer(parts), settings.workers, events.track)
     holder.append(reconciler)
     parts.look = reconciler.look
-    source = DirectoryLoop(settings.manifests, opened, reconciler.look, settings.source_rescan)
+    source = DirectoryLoop(DirectorySource(settings.manifests), opened, reconciler.look)
     parts.sources = [source]
     return life.Daemon(
         settings, parts, engine, reconciler, events, Housekeeping(settings, parts, reconciler), [source], api
@@ -66,7 +66,7 @@ def _parts(settings: Settings, opened: Store) -> Parts:
     runtime = exec_driver.open_driver(settings.instance, settings.run_path, settings.exec_runtime or None)
     facts = runtime.probe()
     graph, snapshots = graph_driver.open_graph(settings.root_path / "graph", settings.storage_driver or None)
-    network = network_driver.open_driver(settings.instance, settings.run_path, StoredFacts(opened))
+    network = network_driver.open_driver(settings.instance, settings.run_path)
     drivers = {
         "exec": f"{facts.name} {facts.version}",
         "graph": snapshots.probe(),
@@ -81,25 +81,10 @@ def _parts(settings: Settings, opened: Store) -> Parts:
         graph=graph,
         graph_driver=snapshots,
         network=network,
-        registry=registry_driver.open_registry(),
+        registry=registry_driver.RegistryClient(),
         sources=[],
         version=_version(settings, drivers),
     )
-
-
-class StoredFacts:
-    """Small facts that a driver wants to find again, kept by the store."""
-
-    def __init__(self, opened: Store) -> None:
-        self._store = opened
-
-    def get(self, name: str) -> Any:
-        with self._store.snapshot() as session:
-            return session.facts.get(name)
-
-    def put(self, name: str, value: Any) -> None:
-        with self._store.transaction() as session:
-            session.facts.put(name, value)
 
 
 def _version(settings: Settings, drivers: dict[str, str]) -> dict[str, Any]:

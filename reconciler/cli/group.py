@@ -99,6 +99,6 @@ def _version(context: click.Context, parameter: click.Parameter, value: bool) ->
 @click.pass_context
 def pydock(context: click.Context) -> None:
     """Keep the containers of a host the way their manifests say."""
-    context.ensure_object(session.Session)
+    context.call_on_close(context.ensure_object(session.Session).close)
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

@@ -49,6 +49,10 @@ class Session:
             self._client = api.Client(self.path())
         return self._client
 
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
 
 def _hosts(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> None:
     context.ensure_object(Session).use_hosts([text.removeprefix("=") for text in value])

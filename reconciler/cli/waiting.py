@@ -87,7 +87,8 @@ def restarted(before: dict[str, Any]) -> Goal:
 def until(client: api.Client, target: targets.Target, namespace: str, goal: Goal, end: float | None) -> None:
     """Returns when ``goal`` is met; ``end`` is monotonic, None never comes.
 
-    Raises ``TimedOut`` saying what is in the way, ``errors.Permanent`` when it can never be met, ``errors.NotFound`` for an object that is not there (unless its end is waited for).
+    Raises ``TimedOut`` saying what is in the way, ``errors.Permanent`` when the goal can never be met, and
+    ``errors.NotFound`` for an object that is not there (unless its end is waited for).
     """
     last: dict[str, Any] = {}
     fields = f"metadata.name={target.name}"

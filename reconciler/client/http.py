@@ -18,6 +18,8 @@ _LINE = 64 * 1024
 _HEADERS = 100
 _PIECE = 64 * 1024
 _NO_BODY = (204, 304)
+#: methods that may be sent again when nobody knows whether the server saw them (our only PATCH declares a whole)
+_HARMLESS_TWICE = ("GET", "PATCH")
 
 
 class Unreachable(errors.Temporary):
@@ -71,7 +73,7 @@ class Connection:
         self._path = path
         self._socket: socket.socket | None = None
         self._buffer = bytearray()
-        self._busy = False
+        self._busy = self._heard = False
 
     def request(
         self,
@@ -86,16 +88,26 @@ class Connection:
         ``timeout`` bounds each wait for bytes, in seconds; None waits for ever. Raises ``Unreachable``,
         ``Cut``, ``TimedOut``.
         """
-        self._open()
-        self._busy = True
         lines = [f"{method} {target} HTTP/1.1", "Host: localhost", "User-Agent: pydock"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         if body or method not in ("GET", "HEAD"):
             lines.append(f"Content-Length: {len(body)}")
-        self.wait(timeout)
-        self._send("\r\n".join([*lines, "", ""]).encode("ascii") + body)
-        head = self._head()
+        data = "\r\n".join([*lines, "", ""]).encode("ascii") + body
+        used = self._open()
+        try:
+            head = self._ask(data, timeout)
+        except Cut:
+            if self._heard or not used or method not in _HARMLESS_TWICE:
+                raise
+            self._open()  # the server closed the idle connection just as it was used again
+            head = self._ask(data, timeout)
         return Response(head, self._body(head))
+
+    def _ask(self, data: bytes, timeout: float | None) -> Head:
+        self._busy, self._heard = True, False
+        self.wait(timeout)
+        self._send(data)
+        return self._head()
 
     def wait(self, timeout: float | None) -> None:
         """Sets how long the next reads may take, in seconds."""
@@ -109,12 +121,13 @@ class Connection:
         self._buffer.clear()
         self._busy = False
 
-    def _open(self) -> None:
-        """A connection is used again only when its last answer was read to the end and the server still holds it."""
+    def _open(self) -> bool:
+        """Whether the connection was used before: it is used again when its last answer was read to the end and the
+        server still holds it."""
         if self._socket is not None and (self._busy or self._dropped()):
             self.close()
         if self._socket is not None:
-            return
+            return True
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(PATIENCE)
@@ -123,6 +136,7 @@ class Connection:
             connection.close()
             raise Unreachable(_why(self._path, error)) from None
         self._socket = connection
+        return False
 
     def _dropped(self) -> bool:
         """Between two requests the server has nothing to say: anything to read is the end of the connection."""
@@ -162,6 +176,7 @@ class Connection:
         if not piece:
             self.close()
             raise Cut(f"the server at unix://{self._path} closed the connection before its answer was complete")
+        self._heard = True
         self._buffer += piece
 
     def _line(self) -> str:

@@ -1,9 +1,10 @@
 """Text to typed resources: guarded parsing, schemas, problems with their places, declarative merging.
 
-Pure: text or parsed values in, facts out. Nothing here opens a manifest, asks a clock or logs; only the
-schemas that pydock ships are read, once.
+Pure: text or parsed values in, facts out. Nothing here opens a manifest, asks a clock or logs; only the schemas that
+pydock ships are read, once.
 
-``load`` takes a whole file, ``check`` one parsed document, ``parse_json`` and ``parse_yaml_body`` the body of a request.
+``load`` takes a whole file, ``check`` one parsed document, ``parse_json`` and ``parse_yaml_body`` the body of a
+request.
 """
 
 from __future__ import annotations

@@ -90,7 +90,9 @@ class _Builder:
         frame, key = self._frames[-1], event.value
         if not isinstance(key, str) or event.doubt:
             key = event.text
-            self._problem(f"the key {_short(key)} is not read as text by every reader: write {_quoted(key)}", event, key)
+            self._problem(
+                f"the key {_short(key)} is not read as text by every reader: write {_quoted(key)}", event, key
+            )
         elif key == "<<":
             self._problem("merge keys (<<) are not supported: write the fields out", event, key)
         elif text.unfit(key):
@@ -127,7 +129,9 @@ class _Builder:
             raise events.Broken(f"the alias *{event.anchor[:40]} refers to no anchor", event.line, event.column)
         found = self._anchors[event.anchor]
         if found is None:
-            raise events.Broken(f"the alias *{event.anchor[:40]} stands inside of what it names", event.line, event.column)
+            raise events.Broken(
+                f"the alias *{event.anchor[:40]} stands inside of what it names", event.line, event.column
+            )
         self._count(found.nodes, found.characters, event)
         if len(self._frames) + found.height > MAX_DEPTH:
             raise events.Broken(f"nested too deep: more than {MAX_DEPTH} levels", event.line, event.column)
@@ -153,9 +157,13 @@ class _Builder:
         self._nodes += nodes
         self._characters += characters
         if self._nodes > self._max_nodes:
-            raise events.Broken(f"too large: more than {self._max_nodes} values in one document", event.line, event.column)
+            raise events.Broken(
+                f"too large: more than {self._max_nodes} values in one document", event.line, event.column
+            )
         if self._characters > MAX_CHARACTERS:
-            raise events.Broken(f"too large: more than {MAX_CHARACTERS} characters of text in one document", event.line, event.column)
+            raise events.Broken(
+                f"too large: more than {MAX_CHARACTERS} characters of text in one document", event.line, event.column
+            )
 
     def _problem(self, message: str, event: events.Event, key: str | None = None) -> None:
         path = [_entered(frame) for frame in self._frames[:-1]]
@@ -165,8 +173,8 @@ class _Builder:
 
 
 def build(stream: Iterable[events.Event], report: Report, max_nodes: int = MAX_NODES) -> Iterator[Tree]:
-    """The documents of ``stream`` one after the other. What is wrong but lets reading go on is reported; the rest raises
-    ``events.Broken``."""
+    """The documents of ``stream`` one after the other. What is wrong but lets reading go on is reported; the rest
+    raises ``events.Broken``."""
     start = events.Event(events.DOCUMENT, 1, 1)
     builder = _Builder(report, max_nodes)
     for event in stream:
@@ -189,7 +197,8 @@ def _entered(frame: _Frame) -> str | int:
 
 
 def _doubtful(event: events.Event) -> str:
-    return f"{_short(event.text)} is not clear: {event.doubt}; write {_quoted(event.text)} to mean the text, or a plain decimal number"
+    said = f"{_short(event.text)} is not clear: {event.doubt}"
+    return f"{said}; write {_quoted(event.text)} to mean the text, or a plain decimal number"
 
 
 def _quoted(value: str) -> str:

@@ -30,7 +30,8 @@ def check(document: Any, file: str = "") -> Document:
 
 
 def effective(kind: str, spec: dict[str, Any]) -> Effective:
-    """What ``spec`` means once defaults are applied: ``ImageSpec``, ``ContainerSpec`` or ``NetworkSpec`` by ``kind``'s name.
+    """What ``spec`` means once defaults are applied: ``ImageSpec``, ``ContainerSpec`` or ``NetworkSpec`` by ``kind``'s
+    name.
 
     Raises ``errors.Invalid`` for a spec that no ``check`` would have let through.
     """
@@ -43,13 +44,17 @@ def effective(kind: str, spec: dict[str, Any]) -> Effective:
 def examine(document: Any) -> tuple[Document | None, list[Finding]]:
     """The typed document, or None and what is wrong."""
     if not isinstance(document, dict):
-        return None, [Finding((), f"found {schema.describe(document)}, expected a map with apiVersion, kind, metadata and spec")]
+        return None, [
+            Finding((), f"found {schema.describe(document)}, expected a map with apiVersion, kind, metadata and spec")
+        ]
     kind = document.get("kind")
     if not isinstance(kind, str) or kind not in _KINDS:
         return None, _unknown_kind(document)
     findings = schema.check(contract.of(kind), document)
     if not _host_scoped_right(kind, document):
-        findings.append(Finding(("metadata", "namespace"), f"{kind} is of host scope: it has no namespace", at_key=True))
+        findings.append(
+            Finding(("metadata", "namespace"), f"{kind} is of host scope: it has no namespace", at_key=True)
+        )
     key = _key(kind, document)
     findings += rules.check(kind, key, _sane(document, findings))
     if findings:
@@ -58,7 +63,9 @@ def examine(document: Any) -> tuple[Document | None, list[Finding]]:
     return Document(key, metadata.get("labels", {}), metadata.get("annotations", {}), document.get("spec", {})), []
 
 
-def problems(findings: list[Finding], file: str, spots: Mapping[paths.Path, locating.Spot] | None = None) -> list[errors.Problem]:
+def problems(
+    findings: list[Finding], file: str, spots: Mapping[paths.Path, locating.Spot] | None = None
+) -> list[errors.Problem]:
     """Findings as problems, with their places where ``spots`` has them."""
     return [_problem(finding, file, (spots or {}).get(finding.path)) for finding in findings]
 
@@ -70,7 +77,9 @@ def _problem(finding: Finding, file: str, spot: locating.Spot | None) -> errors.
     message = finding.message
     if finding.scalar and spot.text:
         written = schema.quote(spot.text)
-        message = f"found {spot.text[:60]}, which YAML takes for {_taken_for(message)}: write {written} to mean the text"
+        message = (
+            f"found {spot.text[:60]}, which YAML takes for {_taken_for(message)}: write {written} to mean the text"
+        )
     line, column = (spot.key_line, spot.key_column) if finding.at_key else (spot.line, spot.column)
     return errors.Problem(message, field, file, line, column)
 
@@ -85,7 +94,9 @@ def _unknown_kind(document: dict[str, Any]) -> list[Finding]:
         findings.append(Finding(("apiVersion",), f"required, but not given: write {kinds.API_VERSION}", at_key=True))
     kind = document.get("kind")
     if kind is None:
-        findings.append(Finding(("kind",), f"required, but not given: expected one of {', '.join(_KINDS)}", at_key=True))
+        findings.append(
+            Finding(("kind",), f"required, but not given: expected one of {', '.join(_KINDS)}", at_key=True)
+        )
     elif kind in kinds.RESERVED:
         findings.append(Finding(("kind",), f"{kind} is not yet supported"))
     else:
@@ -104,8 +115,8 @@ def _key(kind: str, document: dict[str, Any]) -> Key:
 
 
 def _sane(document: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:
-    """The spec without what is wrong already, so that rules see sane types only: wrong fields are left out, wrong entries of
-    lists are None."""
+    """The spec without what is wrong already, so that rules see sane types only: wrong fields are left out, wrong
+    entries of lists are None."""
     spec = _map(document.get("spec"))
     wrong = [finding.path[1:] for finding in findings if len(finding.path) > 1 and finding.path[0] == "spec"]
     if wrong:

@@ -1,7 +1,7 @@
 """What both parsers say of a text, piece by piece, so that limits hold before anything is built of it.
 
-A stream of a document is ``DOCUMENT``, one node, ``END``; a node is ``SCALAR``, ``ALIAS``, or ``MAP`` or ``LIST`` with its nodes
-and ``CLOSE``. In a map, keys and values take turns.
+A stream of a document is ``DOCUMENT``, one node, ``END``; a node is ``SCALAR``, ``ALIAS``, or ``MAP`` or ``LIST`` with
+its nodes and ``CLOSE``. In a map, keys and values take turns.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ DOCUMENT, END, MAP, LIST, CLOSE, SCALAR, ALIAS = range(7)
 
 class Event(NamedTuple):
     """``line`` and ``column`` count from 1. A scalar has its ``value`` and, where YAML's plain style leaves its type to
-    guesswork, the ``text`` as written; ``doubt`` says why the text must not be guessed at. ``anchor`` names the node, or is
-    what an alias refers to."""
+    guesswork, the ``text`` as written; ``doubt`` says why the text must not be guessed at. ``anchor`` names the node,
+    or is what an alias refers to."""
 
     what: int
     line: int
@@ -27,7 +27,7 @@ class Event(NamedTuple):
     anchor: str = ""
 
 
-class Broken(Exception):  # noqa: N818
+class Broken(Exception):
     """The text cannot be read any further."""
 
     def __init__(self, message: str, line: int = 0, column: int = 0) -> None:

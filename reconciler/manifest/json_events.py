@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from json import decoder
-from typing import Any
 
 from reconciler.manifest import events
 
@@ -49,7 +48,7 @@ def parse(text: str) -> Iterator[events.Event]:
     yield events.Event(events.END, *place.of(position))
 
 
-def _value(text: str, position: int, place: _Place) -> Iterator[Any]:
+def _value(text: str, position: int, place: _Place) -> Generator[events.Event, None, int]:
     """Yields one whole node, returns where it ended. ``open_`` holds the closing bracket of each open collection."""
     open_: list[str] = []
     while True:
@@ -70,18 +69,22 @@ def _value(text: str, position: int, place: _Place) -> Iterator[Any]:
             open_.pop()
             position = _skip(text, position + 1)
         if not open_:
-            return position  # noqa: B901
+            return position
         if text[position : position + 1] != ",":
-            raise events.Broken(f"not valid JSON: expected ',' or '{open_[-1]}', found {_found(text, position)}", *place.of(position))
+            raise events.Broken(
+                f"not valid JSON: expected ',' or '{open_[-1]}', found {_found(text, position)}", *place.of(position)
+            )
         position = yield from _key(text, _skip(text, position + 1), place, open_)
 
 
-def _key(text: str, position: int, place: _Place, open_: list[str]) -> Iterator[Any]:
+def _key(text: str, position: int, place: _Place, open_: list[str]) -> Generator[events.Event, None, int]:
     """In an object: yields the key. Returns where the value starts."""
     if open_[-1] == "]":
-        return position  # noqa: B901
+        return position
     if text[position : position + 1] != '"':
-        raise events.Broken(f"not valid JSON: expected a key in double quotes, found {_found(text, position)}", *place.of(position))
+        raise events.Broken(
+            f"not valid JSON: expected a key in double quotes, found {_found(text, position)}", *place.of(position)
+        )
     event, position = _scalar(text, position, place)
     yield event
     position = _skip(text, position)
@@ -111,7 +114,9 @@ def _string(text: str, position: int, line: int, column: int) -> tuple[str, int]
     try:
         return decoder.scanstring(text, position + 1, True)  # type: ignore[attr-defined,no-any-return]
     except json.JSONDecodeError as error:
-        raise events.Broken(f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:].removesuffix(' at')}", line, column) from None
+        raise events.Broken(
+            f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:].removesuffix(' at')}", line, column
+        ) from None
 
 
 def _number(found: re.Match[str], line: int, column: int) -> int | float:

@@ -15,12 +15,13 @@ MAX_DOCUMENTS = 2_000
 #: problems told of one file
 MAX_PROBLEMS = schema.MAX_FINDINGS
 #: problems without a line come last
-MAX_LINE = 1 << 30
+_LAST = 1 << 30
 _LIST_FIELDS = frozenset({"apiVersion", "kind", "metadata", "items"})
 
 
 class Located(NamedTuple):
-    """A checked document, the line it starts in, and its value as parsed (with the envelope that ``document`` leaves out)."""
+    """A checked document, the line it starts in, and its value as parsed (with the envelope that ``document`` leaves
+    out)."""
 
     document: Document
     line: int
@@ -28,7 +29,8 @@ class Located(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """What a file holds. With any problem the file as a whole is not to be used; without problems and documents it is empty."""
+    """What a file holds. With any problem the file as a whole is not to be used; without problems and documents it is
+    empty."""
 
     documents: tuple[Located, ...]
     problems: tuple[errors.Problem, ...]
@@ -44,7 +46,8 @@ class _Item(NamedTuple):
 
 
 def load(data: bytes, file: str) -> Loaded:
-    """All documents and all problems of a manifest file (JSON if its name ends so, else YAML). Never raises for what ``data`` holds."""
+    """All documents and all problems of a manifest file (JSON if its name ends so, else YAML). Never raises for what
+    ``data`` holds."""
     return _Loading(data, file).result()
 
 
@@ -59,33 +62,47 @@ def parse_yaml_body(data: bytes) -> Any:
 
 
 class _Loading:
+    """One file. Findings are kept until the end, when one more reading of the text tells where they stand."""
+
     def __init__(self, data: bytes, file: str) -> None:
         self._data, self._file, self._is_json = data, file, file.endswith(".json")
         self._text = ""
         self._problems: list[errors.Problem] = []
+        self._findings: dict[int, list[schema.Finding]] = {}
         self._located: list[Located] = []
         self._lines: dict[Key, int] = {}
-        self._told: set[tuple[int, int]] = set()
 
     def result(self) -> Loaded:
         try:
             self._text = text.decode(self._data)
             for item in self._items():
                 self._examine(item)
-                if len(self._problems) >= MAX_PROBLEMS:
-                    self._report(errors.Problem("more problems than are shown: mend these first"))
+                if len(self._problems) + sum(map(len, self._findings.values())) >= MAX_PROBLEMS:
+                    self._report(errors.Problem("there are more problems than are shown: mend these first"))
                     break
         except events.Broken as broken:
             self._report(broken.problem(""))
-        return Loaded(tuple(self._located), tuple(sorted(self._problems, key=lambda problem: problem.line or MAX_LINE)))
+        return Loaded(tuple(self._located), tuple(self._all_problems()))
 
     def _report(self, problem: errors.Problem) -> None:
-        """One problem a place: what the parser doubts, the schema need not find wrong as well."""
-        place = problem.line, problem.column
-        if len(self._problems) > MAX_PROBLEMS or (place in self._told and problem.line):
-            return
-        self._told.add(place)
-        self._problems.append(problem._replace(file=self._file))
+        if len(self._problems) <= MAX_PROBLEMS:
+            self._problems.append(problem._replace(file=self._file))
+
+    def _all_problems(self) -> list[errors.Problem]:
+        """In the order of the text. What the parser doubts, the schema need not find wrong as well."""
+        found = self._problems
+        if self._findings:
+            doubted = {(problem.line, problem.column) for problem in found}
+            for problem in self._placed():
+                if (problem.line, problem.column) not in doubted:
+                    found.append(problem)
+        return sorted(found, key=lambda problem: problem.line or _LAST)
+
+    def _placed(self) -> Iterator[errors.Problem]:
+        wanted = {index: [finding.path for finding in findings] for index, findings in self._findings.items()}
+        spots = locating.find(_parse(self._text, self._is_json), wanted)
+        for index, findings in self._findings.items():
+            yield from checking.problems(findings, self._file, spots.get(index))
 
     def _items(self) -> Iterator[_Item]:
         for index, tree in enumerate(building.build(_parse(self._text, self._is_json), self._report)):
@@ -111,14 +128,13 @@ class _Loading:
     def _examine(self, item: _Item) -> None:
         document, findings = checking.examine(item.value)
         if document is None:
-            findings = [finding._replace(path=item.path + finding.path) for finding in findings]
-            spots = locating.find(_parse(self._text, self._is_json), item.document, [finding.path for finding in findings])
-            for problem in checking.problems(findings, self._file, spots):
-                self._report(problem)
+            placed = [finding._replace(path=item.path + finding.path) for finding in findings]
+            self._findings.setdefault(item.document, []).extend(placed)
             return
         first = self._lines.get(document.key)
         if first is not None:
-            self._report(errors.Problem(f"{document.key} is given twice: first in line {first}", "metadata.name", "", item.line, 1))
+            said = f"{document.key} is given twice: first in line {first}"
+            self._report(errors.Problem(said, "metadata.name", "", item.line, 1))
             return
         self._lines[document.key] = item.line
         self._located.append(Located(document, item.line, item.value))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from reconciler.manifest import events, paths
 
 
 class Spot(NamedTuple):
-    """``line`` and ``column`` of a value and of its key (the value's own where it has none), from 1. ``text`` is a plain scalar as
-    written, empty for a text in quotes."""
+    """``line`` and ``column`` of a value and of its key (the value's own where it has none), from 1. ``text`` is a
+    plain scalar as written, empty for a text in quotes."""
 
     line: int
     column: int
@@ -19,11 +20,14 @@ class Spot(NamedTuple):
     text: str = ""
 
 
+Spots = dict[paths.Path, Spot]
+
+
 class _Walk:
     """The path of each node of one document."""
 
     def __init__(self, wanted: set[paths.Path]) -> None:
-        self.spots: dict[paths.Path, Spot] = {}
+        self.spots: Spots = {}
         self._wanted = wanted
         self._steps: list[str | int] = []
         self._is_map: list[bool] = []
@@ -58,22 +62,29 @@ class _Walk:
             self._steps[-1] = int(self._steps[-1]) + 1
 
 
-def find(stream: Iterable[events.Event], document: int, wanted: Iterable[paths.Path]) -> dict[paths.Path, Spot]:
-    """The spots of ``wanted`` in the document of that index, each with its nearest ancestor's if it is not there itself."""
-    asked = set(wanted)
-    walk = _Walk({path[:length] for path in asked for length in range(len(path) + 1)})
-    index = -1
-    for event in stream:
-        if event.what == events.DOCUMENT:
-            index += 1
-        elif index == document:
-            if event.what == events.END:
+def find(stream: Iterable[events.Event], wanted: Mapping[int, Collection[paths.Path]]) -> dict[int, Spots]:
+    """The spots of the paths wanted of each document, by its index; a path that is not there has its nearest ancestor's.
+
+    Reads no further than it must; a text that cannot be read to its end has spots up to there.
+    """
+    found: dict[int, Spots] = {}
+    last = max(wanted, default=-1)
+    index, walk = -1, _Walk(set())
+    with contextlib.suppress(events.Broken):
+        for event in stream:
+            if event.what == events.DOCUMENT:
+                index += 1
+                walk = _Walk({path[:length] for path in wanted.get(index, ()) for length in range(len(path) + 1)})
+            elif event.what != events.END:
+                walk.take(event)
+            elif index in wanted:
+                found[index] = {path: spot for path in wanted[index] if (spot := _nearest(walk.spots, path))}
+            if event.what == events.END and index >= last:
                 break
-            walk.take(event)
-    return {path: spot for path in asked if (spot := _nearest(walk.spots, path)) is not None}
+    return found
 
 
-def _nearest(spots: dict[paths.Path, Spot], path: paths.Path) -> Spot | None:
+def _nearest(spots: Spots, path: paths.Path) -> Spot | None:
     for length in range(len(path), -1, -1):
         spot = spots.get(path[:length])
         if spot is not None:

@@ -1,8 +1,9 @@
 """Declarative apply and merge patch, on plain values.
 
-A document here is ``{"labels", "annotations", "spec"}``. A *field* is a leaf: a scalar, a whole list without merge keys, or an
-empty map. Entries of lists with merge keys (``x-kubernetes-list-map-keys`` in the schemas) are told apart by those, so
-that managers can share a list: there the entry itself, with its keys, is a field too. Nothing given is changed.
+A document here is ``{"labels", "annotations", "spec"}``. A *field* is a leaf: a scalar, a whole list without merge
+keys, or an empty map. Entries of lists with merge keys (``x-kubernetes-list-map-keys`` in the schemas) are told apart
+by those, so that managers can share a list: there the entry itself, with its keys, is a field too. Nothing given is
+changed.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ class Clash(NamedTuple):
     manager: str
 
 
-def three_way(last: Document | None, live: Document, new: Document, kind: str, others: Iterable[Document] = ()) -> Document:
+def three_way(
+    last: Document | None, live: Document, new: Document, kind: str, others: Iterable[Document] = ()
+) -> Document:
     """``live`` after a manager whose version was ``last`` applied ``new``.
 
-    Fields that ``last`` had and ``new`` lacks are removed, unless one of ``others`` (what other managers applied) has them; fields of
-    ``new`` are set; the rest stays. Entries of shared lists keep their order, new ones follow.
+    Fields that ``last`` had and ``new`` lacks are removed, unless one of ``others`` (what other managers applied) has
+    them; fields of ``new`` are set; the rest stays. Entries of shared lists keep their order, new ones follow.
     """
     made: Document = {part: copy.deepcopy(live.get(part, {})) for part in PARTS}
     kept = {path for document in (*others, new) for path in fields(document, kind)}
@@ -52,7 +55,8 @@ def three_way(last: Document | None, live: Document, new: Document, kind: str, o
 
 
 def clashes(new: Document, live: Document, others: Mapping[str, Document], kind: str) -> list[Clash]:
-    """The fields that ``new`` would give another value than the live one, of which another manager applied a version."""
+    """The fields that ``new`` would give another value than the live one, of which another manager applied a
+    version."""
     present = fields(live, kind)
     changed = {path for path, value in fields(new, kind).items() if path in present and not _same(present[path], value)}
     found = []
@@ -63,7 +67,8 @@ def clashes(new: Document, live: Document, others: Mapping[str, Document], kind:
 
 
 def without(document: Document, taken: Document, kind: str) -> Document:
-    """``document`` less the fields that ``taken`` has with another value: what remains a manager's after another took them by force."""
+    """``document`` less the fields that ``taken`` has with another value: what remains a manager's after another took
+    them by force."""
     theirs = fields(taken, kind)
     made = copy.deepcopy(document)
     for path, value in fields(document, kind).items():
@@ -88,7 +93,9 @@ def merge_patch(live: Any, patch: Any) -> Any:
 def fields(document: Document, kind: str) -> dict[FieldPath, Any]:
     """Every field of ``document`` with its value."""
     schema = _schema(kind)
-    return {path: value for part in PARTS for path, value in _leaves(document.get(part, {}), schema.get(part, {}), (part,))}
+    return {
+        path: value for part in PARTS for path, value in _leaves(document.get(part, {}), schema.get(part, {}), (part,))
+    }
 
 
 def render(path: FieldPath) -> str:
@@ -152,12 +159,19 @@ def _merged(live: Any, new: Any, schema: contract.Schema) -> Any:
 
 
 def _merged_list(live: list[Any], new: list[Any], keys: list[str], item: contract.Schema) -> list[Any]:
-    """In the order of ``new`` where it names all entries, else in the order of ``live``: two managers do not keep reordering."""
+    """In the order of ``new`` where it names all entries, else in the order of ``live``: two managers do not keep
+    reordering."""
     present = {_entry(entry, keys, item): entry for entry in live}
     wanted = {_entry(entry, keys, item): entry for entry in new}
-    order = list(wanted) if present.keys() <= wanted.keys() else [*present, *(step for step in wanted if step not in present)]
+    order = (
+        list(wanted)
+        if present.keys() <= wanted.keys()
+        else [*present, *(step for step in wanted if step not in present)]
+    )
     return [
-        _merged(present[step], wanted[step], item) if step in present and step in wanted else copy.deepcopy(wanted.get(step, present.get(step)))
+        _merged(present[step], wanted[step], item)
+        if step in present and step in wanted
+        else copy.deepcopy(wanted.get(step, present.get(step)))
         for step in order
     ]
 
@@ -191,7 +205,9 @@ def _child(parent: Any, step: Step) -> Any:
 
 
 def _matches(entry: Any, step: Entry) -> bool:
-    return isinstance(entry, dict) and all(_plain(entry.get(key, default)) == value for key, value, default in step.keys)
+    return isinstance(entry, dict) and all(
+        _plain(entry.get(key, default)) == value for key, value, default in step.keys
+    )
 
 
 def _drop(parent: Any, step: Step) -> None:

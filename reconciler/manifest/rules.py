@@ -24,7 +24,9 @@ MAX_ARGUMENT = 131071
 MAX_ID = 2**31 - 1
 #: bytes of one component of a path (NAME_MAX)
 MAX_COMPONENT = 255
-_PRIVATE = tuple(ipaddress.IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
+_PRIVATE = tuple(
+    ipaddress.IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+)
 _ANY_ADDRESS = "0.0.0.0"
 
 
@@ -54,14 +56,18 @@ def _arguments(key: Key, spec: Spec) -> Iterator[Finding]:
     for field in ("command", "args"):
         for index, argument in _entries(spec, field):
             if len(argument.encode()) > MAX_ARGUMENT:
-                yield Finding(("spec", field, index), f"longer than {MAX_ARGUMENT} bytes, the kernel's limit for one argument")
+                yield Finding(
+                    ("spec", field, index), f"longer than {MAX_ARGUMENT} bytes, the kernel's limit for one argument"
+                )
 
 
 def _env(key: Key, spec: Spec) -> Iterator[Finding]:
     yield from _twice(spec, "env", "name")
     for index, variable in _entries(spec, "env"):
         if len(variable["name"]) + 1 + len(variable.get("value", "").encode()) > MAX_ARGUMENT:
-            yield Finding(("spec", "env", index), f"longer than {MAX_ARGUMENT} bytes, the kernel's limit for one variable")
+            yield Finding(
+                ("spec", "env", index), f"longer than {MAX_ARGUMENT} bytes, the kernel's limit for one variable"
+            )
 
 
 def _networks(key: Key, spec: Spec) -> Iterator[Finding]:
@@ -80,7 +86,9 @@ def _twice(spec: Spec, field: str, name: str) -> Iterator[Finding]:
     for index, entry in _entries(spec, field):
         first = seen.setdefault(entry[name], index)
         if first != index:
-            yield Finding(("spec", field, index, name), f"{quote(entry[name])} is given twice: first in spec.{field}[{first}]")
+            yield Finding(
+                ("spec", field, index, name), f"{quote(entry[name])} is given twice: first in spec.{field}[{first}]"
+            )
 
 
 def _ports(key: Key, spec: Spec) -> Iterator[Finding]:
@@ -92,7 +100,9 @@ def _ports(key: Key, spec: Spec) -> Iterator[Finding]:
         clash = next((first for other, first in others if other == address or _ANY_ADDRESS in (other, address)), None)
         if clash is not None:
             path = ("spec", "ports", index, "hostPort")
-            yield Finding(path, f"{protocol} port {port['hostPort']} of the host is published twice: first in spec.ports[{clash}]")
+            yield Finding(
+                path, f"{protocol} port {port['hostPort']} of the host is published twice: first in spec.ports[{clash}]"
+            )
         others.append((address, index))
 
 
@@ -166,7 +176,9 @@ def _subnet(key: Key, spec: Spec) -> Iterator[Finding]:
     if not found and not wrong:
         network, address = _network(spec["subnet"]), ipaddress.IPv4Address(spec["gateway"])
         if address not in network or address in (network.network_address, network.broadcast_address):
-            yield Finding(path, f"{address} is no host address of the subnet {network}: expected one such as {network[1]}")
+            yield Finding(
+                path, f"{address} is no host address of the subnet {network}: expected one such as {network[1]}"
+            )
 
 
 def _network(value: str) -> ipaddress.IPv4Network:
@@ -195,6 +207,16 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "Image": (_image,),
     "Network": (_subnet,),
     "Container": (
-        _image, _arguments, _env, _working_dir, _user, _ports, _networks, _mounts, _limits, _dependencies, _signal,
+        _image,
+        _arguments,
+        _env,
+        _working_dir,
+        _user,
+        _ports,
+        _networks,
+        _mounts,
+        _limits,
+        _dependencies,
+        _signal,
     ),
-}  # fmt: skip
+}

@@ -1,7 +1,7 @@
 """What a plain YAML scalar means, and when that is in doubt.
 
-YAML 1.1 (which most tools still read) and 1.2 disagree about ``0777``, ``1_000``, ``22:22``, ``1e3``: a text that two readers
-read differently is never guessed at. ``no``, ``on`` and their like are booleans where a boolean is meant and
+YAML 1.1 (which most tools still read) and 1.2 disagree about ``0777``, ``1_000``, ``22:22``, ``1e3``: a text that two
+readers read differently is never guessed at. ``no``, ``on`` and their like are booleans where a boolean is meant and
 refused, by the schema, where a text is.
 """
 
@@ -10,7 +10,15 @@ from __future__ import annotations
 import re
 
 _WORDS: dict[str, bool | None] = {"": None, "~": None}
-for _word, _meaning in (("null", None), ("true", True), ("yes", True), ("on", True), ("false", False), ("no", False), ("off", False)):
+for _word, _meaning in (
+    ("null", None),
+    ("true", True),
+    ("yes", True),
+    ("on", True),
+    ("false", False),
+    ("no", False),
+    ("off", False),
+):
     _WORDS.update({_word: _meaning, _word.capitalize(): _meaning, _word.upper(): _meaning})
 
 #: anything that is not a word above and starts otherwise is a text
@@ -24,7 +32,10 @@ _DOUBTS = (
     (re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?\Z"), "some readers take it for a number of base 60"),
     (re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z"), "infinity is no value here"),
     (re.compile(r"\.(?:nan|NaN|NAN)\Z"), "'not a number' is no value here"),
-    (re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+\Z"), "readers differ on numbers with an exponent"),
+    (
+        re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9_]+)[eE][-+]?[0-9]+\Z"),
+        "readers differ on numbers with an exponent",
+    ),
     (re.compile(r"[-+]?\.[0-9][0-9_]*\Z"), "readers differ on numbers that start with a point"),
     (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?\Z"), "some readers take it for a date"),
     (re.compile(r"[-+]?[0-9]+\.?[0-9]*\Z"), "the number is too long"),
@@ -36,7 +47,8 @@ _LONG_NUMBER = re.compile(r"[-+]?[0-9_.:]+\Z")
 
 
 def resolve(text: str) -> tuple[str | int | float | bool | None, str]:
-    """The value of a plain scalar, and the doubt about it (empty if there is none; with a doubt the value is the text)."""
+    """The value of a plain scalar, and the doubt about it (empty if there is none; with a doubt the value is the
+    text)."""
     if text in _WORDS:
         return _WORDS[text], ""
     if not _NUMERIC.match(text):

@@ -1,9 +1,10 @@
 """Checks values against the schemas and says what is wrong in sentences.
 
-The schemas are plain JSON Schema 2020-12, of which this module knows the keywords in ``KEYWORDS`` (a test keeps the schemas
-within them and compares each verdict with the jsonschema package's). It is an own checker because the sentences need one branch
-a keyword anyway, and because it is fast enough (tens of thousands of specs a second, jsonschema one thousand) to check all that is read.
-Beyond the standard: ``x-pydock-expects`` words a pattern, ``x-pydock-later`` names fields that are not supported yet.
+The schemas are plain JSON Schema 2020-12, of which this module knows the keywords in ``KEYWORDS`` (a test keeps the
+schemas within them and compares each verdict with the jsonschema package's). It is an own checker because the sentences
+need one branch a keyword anyway, and because it is fast enough (tens of thousands of specs a second, jsonschema one
+thousand) to check all that is read. Beyond the standard: ``x-pydock-expects`` words a pattern, ``x-pydock-later`` names
+fields that are not supported yet.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ MAX_FINDINGS = 100
 
 
 class Finding(NamedTuple):
-    """``at_key``: the key itself is wrong. ``scalar``: a text was meant, another scalar was found, which quotes may mend."""
+    """``at_key``: the key itself is wrong. ``scalar``: a text was meant, another scalar was found, which quotes may
+    mend."""
 
     path: paths.Path
     message: str
@@ -63,13 +65,23 @@ def _is_type(allowed: str | list[str], value: Any) -> bool:
 
 
 _TYPES: dict[type, tuple[str, ...]] = {
-    dict: ("object",), list: ("array",), str: ("string",), bool: ("boolean",), int: ("integer", "number"), float: ("number",),
+    dict: ("object",),
+    list: ("array",),
+    str: ("string",),
+    bool: ("boolean",),
+    int: ("integer", "number"),
+    float: ("number",),
     type(None): ("null",),
-}  # fmt: skip
+}
 _TYPE_WORDS = {
-    "object": "a map", "array": "a list", "string": "a text", "boolean": "true or false", "integer": "a whole number",
-    "number": "a number", "null": "nothing",
-}  # fmt: skip
+    "object": "a map",
+    "array": "a list",
+    "string": "a text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "null": "nothing",
+}
 
 
 def _wrong_type(allowed: str | list[str], value: Any, path: paths.Path) -> Finding:
@@ -96,7 +108,13 @@ def describe(value: Any) -> str:
 def quote(value: str) -> str:
     """A text in quotes, shortened, with nothing that a terminal would act on."""
     short = value if len(value) <= 60 else value[:57] + "..."
-    return '"' + "".join(char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in short) + '"'
+    return (
+        '"'
+        + "".join(
+            char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in short
+        )
+        + '"'
+    )
 
 
 def _const(schema: contract.Schema, const: Any, value: Any, path: paths.Path, findings: Findings) -> None:
@@ -108,10 +126,20 @@ def _enum(schema: contract.Schema, allowed: list[str], value: str, path: paths.P
     if value in allowed:
         return
     bare = value.upper().removeprefix("CAP_")
-    near = [bare] if bare in allowed else [name for name in allowed if name.lower() == value.lower()] or _near(value, allowed)
+    near = (
+        [bare]
+        if bare in allowed
+        else [name for name in allowed if name.lower() == value.lower()] or _near(value, allowed)
+    )
     hint = f"; did you mean {near[0]}?" if near else ""
-    listed = ", ".join(allowed) if len(allowed) <= 12 else f"one of the {len(allowed)} known names, such as {', '.join(allowed[:4])}"
-    findings.append(Finding(path, f"found {quote(value)}, expected {'one of ' if len(allowed) <= 12 else ''}{listed}{hint}"))
+    listed = (
+        ", ".join(allowed)
+        if len(allowed) <= 12
+        else f"one of the {len(allowed)} known names, such as {', '.join(allowed[:4])}"
+    )
+    findings.append(
+        Finding(path, f"found {quote(value)}, expected {'one of ' if len(allowed) <= 12 else ''}{listed}{hint}")
+    )
 
 
 @functools.cache
@@ -139,7 +167,9 @@ def _foreign(value: str) -> str:
 
 def _min_length(schema: contract.Schema, least: int, value: str, path: paths.Path, findings: Findings) -> None:
     if len(value) < least:
-        findings.append(Finding(path, "the text is empty" if not value else f"the text is shorter than {least} characters"))
+        findings.append(
+            Finding(path, "the text is empty" if not value else f"the text is shorter than {least} characters")
+        )
 
 
 def _max_length(schema: contract.Schema, most: int, value: str, path: paths.Path, findings: Findings) -> None:
@@ -159,10 +189,18 @@ def _maximum(schema: contract.Schema, most: float, value: float, path: paths.Pat
 
 def _range(schema: contract.Schema) -> str:
     least, most = schema.get("minimum"), schema.get("maximum")
-    return f"{least} to {most}" if least is not None and most is not None else f"at least {least}" if most is None else f"at most {most}"
+    return (
+        f"{least} to {most}"
+        if least is not None and most is not None
+        else f"at least {least}"
+        if most is None
+        else f"at most {most}"
+    )
 
 
-def _items(schema: contract.Schema, item: contract.Schema, value: list[Any], path: paths.Path, findings: Findings) -> None:
+def _items(
+    schema: contract.Schema, item: contract.Schema, value: list[Any], path: paths.Path, findings: Findings
+) -> None:
     for index, entry in enumerate(value):
         _check(item, entry, (*path, index), findings)
 
@@ -172,24 +210,32 @@ def _max_items(schema: contract.Schema, most: int, value: list[Any], path: paths
         findings.append(Finding(path, f"the list has {len(value)} entries: at most {most} are allowed"))
 
 
-def _max_properties(schema: contract.Schema, most: int, value: dict[str, Any], path: paths.Path, findings: Findings) -> None:
+def _max_properties(
+    schema: contract.Schema, most: int, value: dict[str, Any], path: paths.Path, findings: Findings
+) -> None:
     if len(value) > most:
         findings.append(Finding(path, f"the map has {len(value)} entries: at most {most} are allowed"))
 
 
-def _properties(schema: contract.Schema, known: dict[str, Any], value: dict[str, Any], path: paths.Path, findings: Findings) -> None:
+def _properties(
+    schema: contract.Schema, known: dict[str, Any], value: dict[str, Any], path: paths.Path, findings: Findings
+) -> None:
     for key, entry in value.items():
         if key in known:
             _check(known[key], entry, (*path, key), findings)
 
 
-def _required(schema: contract.Schema, names: list[str], value: dict[str, Any], path: paths.Path, findings: Findings) -> None:
+def _required(
+    schema: contract.Schema, names: list[str], value: dict[str, Any], path: paths.Path, findings: Findings
+) -> None:
     for name in names:
         if name not in value:
             findings.append(Finding((*path, name), "required, but not given", at_key=True))
 
 
-def _additional(schema: contract.Schema, rest: Any, value: dict[str, Any], path: paths.Path, findings: Findings) -> None:
+def _additional(
+    schema: contract.Schema, rest: Any, value: dict[str, Any], path: paths.Path, findings: Findings
+) -> None:
     known = schema.get("properties", {})
     for key, entry in value.items():
         if key in known:
@@ -215,13 +261,17 @@ def _near(word: str, known: list[str]) -> list[str]:
     return difflib.get_close_matches(word[:64], known, n=1, cutoff=0.6)
 
 
-def _property_names(schema: contract.Schema, names: contract.Schema, value: dict[str, Any], path: paths.Path, findings: Findings) -> None:
+def _property_names(
+    schema: contract.Schema, names: contract.Schema, value: dict[str, Any], path: paths.Path, findings: Findings
+) -> None:
     for key in value:
         for finding in check(names, key):
             findings.append(finding._replace(path=(*path, key), at_key=True))
 
 
-def _one_of(schema: contract.Schema, choices: list[contract.Schema], value: dict[str, Any], path: paths.Path, findings: Findings) -> None:
+def _one_of(
+    schema: contract.Schema, choices: list[contract.Schema], value: dict[str, Any], path: paths.Path, findings: Findings
+) -> None:
     """Only choices that name one required field each."""
     names = [choice["required"][0] for choice in choices]
     given = [name for name in names if name in value]
@@ -232,17 +282,28 @@ def _one_of(schema: contract.Schema, choices: list[contract.Schema], value: dict
 
 _ANY: dict[str, _Check] = {"const": _const}
 _OF_STRING: dict[str, _Check] = {
-    **_ANY, "enum": _enum, "minLength": _min_length, "maxLength": _max_length, "pattern": _pattern,
-}  # fmt: skip
+    **_ANY,
+    "enum": _enum,
+    "minLength": _min_length,
+    "maxLength": _max_length,
+    "pattern": _pattern,
+}
 _OF_NUMBER: dict[str, _Check] = {**_ANY, "minimum": _minimum, "maximum": _maximum}
 _OF_LIST: dict[str, _Check] = {"maxItems": _max_items, "items": _items}
 _OF_OBJECT: dict[str, _Check] = {
-    "maxProperties": _max_properties, "required": _required, "oneOf": _one_of, "propertyNames": _property_names, "properties": _properties,
+    "maxProperties": _max_properties,
+    "required": _required,
+    "oneOf": _one_of,
+    "propertyNames": _property_names,
+    "properties": _properties,
     "additionalProperties": _additional,
-}  # fmt: skip
+}
 _CHECKS_OF: dict[type, tuple[tuple[str, _Check], ...]] = {
-    str: tuple(_OF_STRING.items()), int: tuple(_OF_NUMBER.items()), float: tuple(_OF_NUMBER.items()), list: tuple(_OF_LIST.items()),
+    str: tuple(_OF_STRING.items()),
+    int: tuple(_OF_NUMBER.items()),
+    float: tuple(_OF_NUMBER.items()),
+    list: tuple(_OF_LIST.items()),
     dict: tuple(_OF_OBJECT.items()),
-}  # fmt: skip
+}
 #: the keywords that are checked; all others that the schemas use only annotate
 KEYWORDS = frozenset({"$ref", "type", *_OF_STRING, *_OF_NUMBER, *_OF_LIST, *_OF_OBJECT})

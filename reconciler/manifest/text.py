@@ -1,4 +1,5 @@
-"""From bytes to text, refusing what no manifest has: too much, another encoding, characters that editors do not show."""
+"""From bytes to text, refusing what no manifest has: too much, another encoding, characters that editors do not
+show."""
 
 from __future__ import annotations
 

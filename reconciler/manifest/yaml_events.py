@@ -112,7 +112,14 @@ def _tagged(tag: str, line: int, column: int) -> events.Broken:
 
 
 _HANDLERS: dict[type, Any] = {
-    yaml.StreamStartEvent: _nothing, yaml.StreamEndEvent: _nothing, yaml.DocumentStartEvent: _document, yaml.DocumentEndEvent: _end,
-    yaml.MappingStartEvent: _map, yaml.MappingEndEvent: _close, yaml.SequenceStartEvent: _list, yaml.SequenceEndEvent: _close,
-    yaml.ScalarEvent: _scalar, yaml.AliasEvent: _alias,
-}  # fmt: skip
+    yaml.StreamStartEvent: _nothing,
+    yaml.StreamEndEvent: _nothing,
+    yaml.DocumentStartEvent: _document,
+    yaml.DocumentEndEvent: _end,
+    yaml.MappingStartEvent: _map,
+    yaml.MappingEndEvent: _close,
+    yaml.SequenceStartEvent: _list,
+    yaml.SequenceEndEvent: _close,
+    yaml.ScalarEvent: _scalar,
+    yaml.AliasEvent: _alias,
+}

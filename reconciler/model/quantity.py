@@ -21,7 +21,9 @@ MIN_MILLICORES = 10
 MAX_MILLICORES = 1_000_000_000
 MAX_MEMORY = 2**63 - 1
 
-_SYNTAX = re.compile(r"(?P<number>[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:(?P<suffix>[KMGTPE]i|[mkMGTPE])|[eE](?P<exponent>[+-]?[0-9]{1,2}))?\Z")
+_SYNTAX = re.compile(
+    r"(?P<number>[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:(?P<suffix>[KMGTPE]i|[mkMGTPE])|[eE](?P<exponent>[+-]?[0-9]{1,2}))?\Z"
+)
 _SUFFIX = {
     "m": Fraction(1, 1000),
     **{letter: Fraction(1000 ** (power + 1)) for power, letter in enumerate("kMGTPE")},
@@ -34,7 +36,9 @@ def parse(value: str | int | float) -> Fraction:
     text = str(value)
     found = _SYNTAX.match(text)
     if found is None:
-        raise errors.Invalid(f"{text[:40]!r} is no quantity: expected a number with a suffix such as 500m, 1.5, 64Mi or 2G")
+        raise errors.Invalid(
+            f"{text[:40]!r} is no quantity: expected a number with a suffix such as 500m, 1.5, 64Mi or 2G"
+        )
     number = Fraction(found["number"].rstrip(".") or "0")
     if found["exponent"]:
         return number * Fraction(10) ** int(found["exponent"])
@@ -45,7 +49,7 @@ def millicores(value: str | int | float) -> int:
     """CPU as thousandths of a core: ``"500m"`` and ``0.5`` are 500. Raises ``errors.Invalid`` outside 10m … 1000000."""
     amount = math.ceil(parse(value) * 1000)
     if not MIN_MILLICORES <= amount <= MAX_MILLICORES:
-        raise errors.Invalid(f"cpu {str(value)} is out of range: expected at least 10m and at most 1000000")
+        raise errors.Invalid(f"cpu {value!s} is out of range: expected at least 10m and at most 1000000")
     return amount
 
 
@@ -64,6 +68,5 @@ def memory(value: str | int) -> int:
     """A memory limit in bytes. Raises ``errors.Invalid`` under 6Mi too: no container can start with less."""
     amount = to_bytes(value)
     if amount < MIN_MEMORY:
-        raise errors.Invalid(f"memory {str(value)} is too little to start a container: expected at least 6Mi")
+        raise errors.Invalid(f"memory {value!s} is too little to start a container: expected at least 6Mi")
     return amount
-

@@ -1,8 +1,8 @@
 """References: the names of images, normalised as Docker normalises them.
 
 ``[host[:port]/]path[:tag][@digest]``: a first part with a dot or a colon, or ``localhost``, is the registry's host;
-else the registry is ``docker.io``, where a path of one part lives below ``library/``. Without tag and digest the tag is ``latest``.
-The grammar is the one of the distribution project (https://github.com/distribution/reference).
+else the registry is ``docker.io``, where a path of one part lives below ``library/``. Without tag and digest the tag
+is ``latest``. The grammar is the one of the distribution project (https://github.com/distribution/reference).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _DIGESTS = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """A normalised name: ``registry`` is host[:port]; ``tag`` may be empty when ``digest`` is not. With both, the digest decides."""
+    """A normalised name: ``registry`` is host[:port]; ``tag`` may be empty when ``digest`` is not. With both, the
+    digest decides."""
 
     registry: str
     path: str
@@ -53,7 +54,8 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 def check_digest(digest: str) -> str:
-    """Returns ``digest`` if it is ``sha256:`` with 64 or ``sha512:`` with 128 lower-case hexadecimal digits; raises ``errors.Invalid``."""
+    """Returns ``digest`` if it is ``sha256:`` with 64 or ``sha512:`` with 128 lower-case hexadecimal digits; raises
+    ``errors.Invalid``."""
     algorithm, _, value = digest.partition(":")
     form = _DIGESTS.get(algorithm)
     if form is None or not form.fullmatch(value):

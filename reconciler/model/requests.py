@@ -18,7 +18,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pass
 
 
-class Get(Request):
+class Get(Request, frozen=True):
     """→ ``object``"""
 
     kind: str
@@ -26,7 +26,7 @@ class Get(Request):
     name: str
 
 
-class List(Request):
+class List(Request, frozen=True):
     """→ ``{"revision": int, "items": [object, …]}`` sorted by namespace and name; ``namespace`` empty means all."""
 
     kind: str
@@ -35,7 +35,7 @@ class List(Request):
     field_selector: str = ""
 
 
-class Watch(Request):
+class Watch(Request, frozen=True):
     """streams ``{"type": "ADDED"|"MODIFIED"|"DELETED"|"BOOKMARK", "object": object}``. ``revision`` 0 sends the present
     objects as ADDED first. Raises ``Expired`` when ``revision`` was compacted. ``timeout`` seconds (0: until the caller
     leaves)."""
@@ -48,7 +48,7 @@ class Watch(Request):
     timeout: float = 0.0
 
 
-class Write(Request):
+class Write(Request, frozen=True):
     """``document`` is a whole manifest as parsed JSON. ``manager`` names who writes (``kubectl``'s fieldManager). With
     ``dry_run`` nothing changes. → ``{"object": object, "plan": plan, "outcome":
     "created"|"configured"|"unchanged"}``"""
@@ -58,22 +58,22 @@ class Write(Request):
     dry_run: bool = False
 
 
-class Post(Write):
+class Post(Write, frozen=True):
     """Creates; ``Conflict`` if the name is taken."""
 
 
-class Put(Write):
+class Put(Write, frozen=True):
     """Replaces the whole object; ``metadata.resourceVersion``, when given, must be the present one (``Conflict``)."""
 
 
-class Apply(Write):
+class Apply(Write, frozen=True):
     """Declarative apply of one manager's version: keys that its last version had and this one lacks are removed, fields
     that others set stay. ``force`` takes over fields of other managers, otherwise a ``Conflict`` names them."""
 
     force: bool = False
 
 
-class Patch(Request):
+class Patch(Request, frozen=True):
     """A JSON merge patch (RFC 7386) of one object. Result as ``Write``'s."""
 
     kind: str
@@ -84,7 +84,7 @@ class Patch(Request):
     dry_run: bool = False
 
 
-class Delete(Request):
+class Delete(Request, frozen=True):
     """→ ``{"object": object, "plan": plan}``. ``uid`` and ``revision``, when given, must be the present ones."""
 
     kind: str
@@ -96,7 +96,7 @@ class Delete(Request):
     dry_run: bool = False
 
 
-class Plan(Request):
+class Plan(Request, frozen=True):
     """The plan for applying all ``documents`` together (``delete`` True: for deleting them).
     → ``{"plan": plan, "text": str}``; ``plan["steps"]`` empty means nothing to do."""
 
@@ -105,7 +105,7 @@ class Plan(Request):
     delete: bool = False
 
 
-class Override(Request):
+class Override(Request, frozen=True):
     """``pydock stop|start|restart`` of a container → ``{"object": object}``."""
 
     namespace: str
@@ -113,7 +113,7 @@ class Override(Request):
     action: Literal["stop", "start", "restart"]
 
 
-class Logs(Request):
+class Logs(Request, frozen=True):
     """*fd*: writes log bytes to the passed descriptor (stdout and stderr as they were written) → ``{}``. ``tail`` -1
     means all; ``timestamps`` puts RFC 3339 times before the lines."""
 
@@ -124,27 +124,27 @@ class Logs(Request):
     timestamps: bool = False
 
 
-class Events(Request):
+class Events(Request, frozen=True):
     """→ ``{"items": [event, …]}``, oldest first; ``key`` empty means all."""
 
     key: str = ""
     limit: int = 500
 
 
-class Jobs(Request):
+class Jobs(Request, frozen=True):
     """→ ``{"items": [job, …]}``, newest first."""
 
     key: str = ""
     limit: int = 100
 
 
-class Sources(Request):
+class Sources(Request, frozen=True):
     """→ ``{"items": [{"name", "path", "state": "ok"|"held"|"unavailable", "objects": int, "files": [{"path", "state",
     "objects", "problems": [str]}], "held": [str], "digest": str, "message": str}]}``; ``held`` lists the objects whose
     removal waits, ``digest`` names exactly that set."""
 
 
-class Ack(Request):
+class Ack(Request, frozen=True):
     """Acknowledges the held removals of a source: exactly the set that ``digest`` names → ``{"removed": [str, …]}``.
     ``Conflict`` when the set has changed since."""
 
@@ -152,23 +152,23 @@ class Ack(Request):
     digest: str
 
 
-class Pull(Request):
+class Pull(Request, frozen=True):
     """streams ``{"status": str, "layer": str, "current": int, "total": int}`` while an image is pulled; the last item
     has ``"digest"`` too."""
 
     reference: str
 
 
-class Version(Request):
+class Version(Request, frozen=True):
     """→ ``{"version", "apiVersion", "commit", "python", "os", "arch", "kernel", "instance", "drivers": {"exec",
     "graph", "network", "registry"}}``"""
 
 
-class Ping(Request):
+class Ping(Request, frozen=True):
     """→ ``{"ready": bool}``"""
 
 
-class Commands(Request):
+class Commands(Request, frozen=True):
     """→ ``{"commands": [str, …]}``: every handler the Engine has."""
 
 

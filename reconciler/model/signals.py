@@ -11,7 +11,8 @@ _REAL_TIME = re.compile(r"(RTMIN|RTMAX)([+-][0-9]{1,2})?\Z")
 
 
 def number(name: str) -> int:
-    """The number of ``SIGTERM``, ``TERM``, ``15``, ``SIGRTMIN+3``. Raises ``errors.Invalid`` for what Linux does not know."""
+    """The number of ``SIGTERM``, ``TERM``, ``15``, ``SIGRTMIN+3``. Raises ``errors.Invalid`` for what Linux does not
+    know."""
     short = name.strip().upper().removeprefix("SIG")
     real_time = _REAL_TIME.match(short)
     if real_time is not None:

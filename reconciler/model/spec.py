@@ -19,11 +19,11 @@ class Spec(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """Encoded with its defaults: an incarnation's record must keep those of the version that made it."""
 
 
-class ImageSpec(Spec):
+class ImageSpec(Spec, frozen=True):
     reference: str
 
 
-class NetworkSpec(Spec):
+class NetworkSpec(Spec, frozen=True):
     """``subnet`` None means: pydock leases a free one. ``gateway`` None means the first host address."""
 
     subnet: str | None = None
@@ -33,33 +33,33 @@ class NetworkSpec(Spec):
     masquerade: bool = True
 
 
-class EnvVar(Spec):
+class EnvVar(Spec, frozen=True):
     name: str
     value: str = ""
 
 
-class Port(Spec):
+class Port(Spec, frozen=True):
     container_port: int
     host_port: int
     protocol: Protocol = "TCP"
     host_ip: str = msgspec.field(default="0.0.0.0", name="hostIP")
 
 
-class NetworkRef(Spec):
+class NetworkRef(Spec, frozen=True):
     name: str
 
 
-class HostPath(Spec):
+class HostPath(Spec, frozen=True):
     path: str
 
 
-class Tmpfs(Spec):
+class Tmpfs(Spec, frozen=True):
     """``size_limit``: a Kubernetes quantity of bytes; None leaves the kernel's default (half of memory)."""
 
     size_limit: str | None = None
 
 
-class Mount(Spec):
+class Mount(Spec, frozen=True):
     """Exactly one of ``host_path`` and ``tmpfs`` is set."""
 
     mount_path: str
@@ -68,7 +68,7 @@ class Mount(Spec):
     tmpfs: Tmpfs | None = None
 
 
-class Limits(Spec):
+class Limits(Spec, frozen=True):
     """Kubernetes quantities: cpu ``500m`` or ``1.5``, memory ``64Mi``; pids a number. None is no limit,
     but pids, where None is the daemon's default (``quantity.DEFAULT_PIDS``)."""
 
@@ -77,30 +77,30 @@ class Limits(Spec):
     pids: int | None = None
 
 
-class Resources(Spec):
+class Resources(Spec, frozen=True):
     limits: Limits = Limits()
 
 
-class Dependency(Spec):
+class Dependency(Spec, frozen=True):
     """Another container of the same namespace that must have started first."""
 
     name: str
     condition: Literal["Started"] = "Started"
 
 
-class Capabilities(Spec):
+class Capabilities(Spec, frozen=True):
     """Names without the ``CAP_`` prefix, upper case; ``ALL`` is allowed."""
 
     add: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
 
 
-class SecurityContext(Spec):
+class SecurityContext(Spec, frozen=True):
     read_only_root_filesystem: bool = False
     capabilities: Capabilities = Capabilities()
 
 
-class ContainerSpec(Spec):
+class ContainerSpec(Spec, frozen=True):
     """``command`` None keeps the image's entrypoint, ``args`` None its cmd (dropped when command is set).
     ``user`` is ``name|uid[:group|gid]``; None keeps the image's. ``networks`` () means the default one."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved
 from reconciler.model.view import Entry
-from reconciler.planner import changes
+from reconciler.planner import changes, restarts, retry
 from reconciler.planner.context import Context, Outcome, network_observed
 from reconciler.planner.steps import Sequence
 
@@ -63,11 +63,8 @@ def _creation(context: Context, entry: Entry, sequence: Sequence) -> None:
 def _removal(context: Context, entry: Entry) -> Outcome:
     sequence = Sequence(context, entry)
     uid = entry.desired.uid
-    # between two incarnations a container is not held by the address of the last one
     users = [
-        user.desired.key
-        for user, seen in context.containers(terminating=False)
-        if seen.incarnation and attached(seen, uid)
+        user.desired.key for user, seen in context.containers(terminating=False) if _holds(context, user, seen, uid)
     ]
     if users:
         sequence.wait("InUse", "used by " + _names(users), tuple(users))
@@ -82,6 +79,18 @@ def _removal(context: Context, entry: Entry) -> Outcome:
             after.append(removal.id)
     sequence.add("network_remove", "it is being deleted", args={"bridge": network_observed(entry).bridge}, after=after)
     return sequence.outcome()
+
+
+def _holds(context: Context, user: Entry, seen: ContainerObserved, uid: str) -> bool:
+    """Whether a live container runs, or is about to run again, in the network. One that is stopped or has done its
+    work does not: should it start again, it is wired anew.
+    """
+    observed = retry.this_boot(seen, context.now)
+    if observed.incarnation is None or not attached(observed, uid):
+        return False
+    if observed.process in ("created", "running"):
+        return True
+    return not user.desired.override.stopped and restarts.wants_start(user.desired, observed)
 
 
 def _names(keys: list[Key], most: int = 5) -> str:

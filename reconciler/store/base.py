@@ -103,7 +103,8 @@ class Events(Protocol):
     ) -> None:
         """The same reason and message about the same uid again within an hour: the count grows, no new row."""
 
-    def find(self, key: str = "", limit: int = 500) -> list[EventRecord]: ...
+    def find(self, key: str = "", limit: int = 500) -> list[EventRecord]:
+        """The newest ``limit``, oldest first."""
 
     def trim(self, keep: int) -> int: ...
 
@@ -136,7 +137,8 @@ class Images(Protocol):
     """The relations of the graph: which reference means which image, of which layers."""
 
     def put(self, facts: ImageFacts, blobs: Sequence[str], chain: Sequence[str]) -> None:
-        """``blobs``: digests of manifest(s), config and layers; ``chain``: chain ids, bottom first."""
+        """``blobs``: digests of manifest(s), config and layers; ``chain``: chain ids, bottom first. An image that loses its
+        last reference to another one stays, under its digest as reference, until that is removed: containers may use it."""
 
     def get(self, reference: str) -> ImageFacts | None: ...
 

@@ -7,6 +7,8 @@ closed last.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -17,10 +19,10 @@ from reconciler.store.sql import Link
 
 #: how long SQLite waits for another process that holds the file
 BUSY_SECONDS = 5.0
-#: the writer copies the log into the database after a commit that leaves more pages of 4 KiB than this in it
-CHECKPOINT_PAGES = 2000
+#: the log has this much of the disk from the beginning, so that a full disk still lets containers be removed
+RESERVED_LOG = 8 * 1024 * 1024
 #: a log file longer than this is cut when nobody reads it
-LARGE_LOG = 64 * 1024 * 1024
+LARGE_LOG = 68 * 1024 * 1024
 _IDLE_READERS = 4
 
 
@@ -54,15 +56,18 @@ class FileConnections:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._log = path.with_name(path.name + "-wal")
         self._lock = threading.Lock()
         self._idle: list[Link] = []
         self._open: set[Link] = set()
         self.writer = self._connect(writable=True)
         try:
             self.writer.control("PRAGMA journal_mode = WAL")
-            self.writer.control(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            self.writer.control("PRAGMA wal_autocheckpoint = 0")
             self.writer.control("PRAGMA foreign_keys = ON")
             self.writer.control("PRAGMA synchronous = FULL")
+            self.writer.control("SELECT 1 FROM sqlite_master")
+            self._reserve()
         except BaseException:
             self.writer.driver.close()
             raise
@@ -90,11 +95,10 @@ class FileConnections:
             self._discard(link)
 
     def checkpoint(self, thorough: bool) -> bool:
-        log = self._path.with_name(self._path.name + "-wal")
         busy, pages, copied = self.writer.control("PRAGMA wal_checkpoint(PASSIVE)")[0]
-        large = log.exists() and log.stat().st_size > LARGE_LOG
-        if thorough or (large and pages == copied):
+        if thorough or (pages == copied and self._log.stat().st_size > LARGE_LOG):
             busy, pages, copied = self.writer.control("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+            self._reserve()
         return not busy and pages == copied
 
     def committed(self) -> None:
@@ -124,6 +128,15 @@ class FileConnections:
         with self._lock:
             self._open.add(link)
         return link
+
+    def _reserve(self) -> None:
+        """Takes disk space for the log; SQLite reads no further than it wrote. A precaution: it may fail."""
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self._log, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                os.posix_fallocate(descriptor, 0, RESERVED_LOG)
+            finally:
+                os.close(descriptor)
 
     def _connect(self, writable: bool) -> Link:
         try:

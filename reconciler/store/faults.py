@@ -30,6 +30,21 @@ def translate(error: sqlite3.Error, path: Path) -> errors.PydockError:
     return errors.Permanent(f"{path} refused a statement: {error}; {_NOTHING}")
 
 
+def disk_failed(error: errors.PydockError) -> bool:
+    """Whether ``error``, made by ``translate``, tells of a failed read, write or sync (not of a full disk)."""
+    return _primary(error) == sqlite3.SQLITE_IOERR
+
+
+def disk_full(error: errors.PydockError) -> bool:
+    """Whether ``error``, made by ``translate``, tells of a full disk."""
+    return _primary(error) == sqlite3.SQLITE_FULL
+
+
+def _primary(error: errors.PydockError) -> int:
+    code: int = getattr(error.__cause__, "sqlite_errorcode", 0)
+    return code & 0xFF
+
+
 def damaged(path: Path, what: str) -> str:
     """The sentence for a database that cannot be trusted any more."""
     return f"{path} is damaged ({what}); running containers were not touched. {_remedy(path)}"

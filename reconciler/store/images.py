@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, bindparam, delete, func, insert, select
+from sqlalchemy import ColumnElement, Table, bindparam, delete, exists, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from reconciler.model.view import ImageFacts
@@ -47,8 +47,8 @@ _REMOVE_IMAGE = Query(delete(tables.images).where(_i.digest == bindparam("digest
 def _only(column: ColumnElement[Any], digest: ColumnElement[Any], table: Table) -> Query:
     """What an image has and no other has, the highest position first where there is one."""
     other = table.alias("other")
-    shared = select(other.c[str(column.key)]).where(other.c.digest != bindparam("digest"))
-    mine = select(column).where(digest == bindparam("digest"), column.not_in(shared))
+    shared = exists().where(other.c[str(column.key)] == column, other.c.digest != digest)
+    mine = select(column).where(digest == bindparam("digest"), ~shared)
     return Query(mine.order_by(_l.position.desc()) if table is tables.image_layers else mine.order_by(column))
 
 

@@ -67,7 +67,10 @@ def _examine(path: Path, guard: Guard) -> None:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise errors.Permanent(f"{path} is not an SQLite database: {_not_ours(guard)}")
     with contextlib.closing(_read_only(path, hot)) as driver:
-        checks.whole(Link(driver, path, writable=False), guard.promised)
+        link = Link(driver, path, writable=False)
+        if not hot and size % link.control("PRAGMA page_size")[0][0]:
+            raise errors.Permanent(faults.damaged(path, "its end is missing"))
+        checks.whole(link, guard.promised)
 
 
 def _not_ours(guard: Guard) -> str:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from reconciler import errors
+from reconciler.store import faults
 from reconciler.store.connections import Connections
 from reconciler.store.guard import Guard
 from reconciler.store.session import SqlSession
@@ -15,6 +16,8 @@ from reconciler.store.session import SqlSession
 _log = logging.getLogger(__name__)
 #: how long a transaction waits for the ones before it
 TURN_SECONDS = 30.0
+#: the log is copied into the database after this many commits, if nobody asked for it before
+CHECKPOINT_COMMITS = 200
 
 
 class SqlStore:
@@ -27,6 +30,7 @@ class SqlStore:
         self._writing: int | None = None
         self._synced = True
         self._doubtful = False
+        self._unchecked = 0
         self._closed = False
         self._callbacks: list[tuple[Callable[[int], None]]] = []
 
@@ -51,8 +55,8 @@ class SqlStore:
             try:
                 yield session
                 self._commit(durable)
-            except BaseException:
-                self._take_back()
+            except BaseException as error:
+                self._take_back(error)
                 raise
             finally:
                 session.end()
@@ -74,7 +78,7 @@ class SqlStore:
     def checkpoint(self) -> None:
         """Copies the log into the database file; cuts a log that has grown long."""
         with self._my_turn():
-            self._connections.checkpoint(thorough=False)
+            self._checkpoint()
 
     def close(self) -> None:
         """Waits for a running transaction; later ones are refused. Closing twice does nothing."""
@@ -113,14 +117,35 @@ class SqlStore:
     def _commit(self, durable: bool) -> None:
         try:
             self._connections.writer.control("COMMIT")
-        except errors.PydockError:
-            self._doubtful = True
+        except errors.PydockError as error:
+            self._doubtful = self._doubtful or faults.disk_failed(error)
             raise
         self._connections.committed()
+        self._unchecked += 1
+        if self._unchecked >= CHECKPOINT_COMMITS:
+            self._tidy()
 
-    def _take_back(self) -> None:
+    def _tidy(self) -> None:
+        """A checkpoint after many commits. The last one is on disk already: a failure here must not make it one."""
+        try:
+            self._checkpoint()
+        except errors.PydockError:
+            _log.warning("the log of the state could not be written back", exc_info=True)
+
+    def _checkpoint(self) -> None:
+        self._unchecked = 0
+        try:
+            self._connections.checkpoint(thorough=False)
+        except errors.PydockError as error:
+            self._doubtful = self._doubtful or faults.disk_failed(error)
+            raise
+
+    def _take_back(self, cause: BaseException) -> None:
         try:
             self._connections.writer.rollback()
+            if isinstance(cause, errors.PydockError) and faults.disk_full(cause):
+                # what is written back makes room in the log: the next, smaller change may fit
+                self._tidy()
         except errors.PydockError:
             self._doubtful = True
             _log.exception("a transaction could not be rolled back in an orderly way")

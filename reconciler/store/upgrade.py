@@ -17,27 +17,28 @@ def to_current(link: Link) -> None:
     Foreign keys are not enforced meanwhile, because SQLite changes a table by making another; they are checked at last.
     """
     link.control("PRAGMA foreign_keys = OFF")
-    link.control("BEGIN IMMEDIATE")
     try:
-        _migrate(link, schema.CURRENT)
-        _check(link)
-        link.control("COMMIT")
-    except BaseException:
-        link.rollback()
-        raise
+        with _engine(link).connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _migrate(connection, schema.CURRENT)
+            _check(link)
+            connection.commit()
     finally:
         link.control("PRAGMA foreign_keys = ON")
 
 
-def _migrate(link: Link, revision: str) -> None:
-    engine = sqlalchemy.create_engine(
+def _engine(link: Link) -> sqlalchemy.Engine:
+    """SQLAlchemy on the store's own connection, which it neither makes nor closes."""
+    return sqlalchemy.create_engine(
         "sqlite://", creator=lambda: link.driver, poolclass=StaticPool, pool_reset_on_return=None
     )
+
+
+def _migrate(connection: sqlalchemy.Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", "reconciler.store:migrations")
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def _check(link: Link) -> None:

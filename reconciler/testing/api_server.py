@@ -12,8 +12,9 @@ import socket
 import socketserver
 import threading
 import time
+import types
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,14 +44,14 @@ class Answer(NamedTuple):
 
     body: Any
     code: int = 200
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = types.MappingProxyType({})
 
 
 Handler = Callable[[Request], Answer]
 
 
 class Server:
-    """Listens at ``path``. ``asked`` records every request; ``answers`` maps ``METHOD path`` to a handler of the test's."""
+    """Listens at ``path``. ``asked`` records every request; ``answers``: ``METHOD path`` → a test's own handler."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -165,7 +166,8 @@ class Server:
                         return
                     if not self._open:
                         return
-                for seen, what, obj in new:
+                for revision, what, obj in new:
+                    seen = revision
                     if matches(obj):
                         yield json.dumps({"type": what, "object": obj}).encode() + b"\n"
 
@@ -237,15 +239,17 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 class _Requests(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server  # type: ignore[assignment]
+    server: _Server
 
     def _do(self) -> None:
         path, _, query = self.path.partition("?")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, path, dict(urllib.parse.parse_qsl(query)), headers, body)
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        try:
             self._send(self.server.owner.answer(request))
+        except ConnectionError:
+            self.close_connection = True
 
     do_GET = do_POST = do_PATCH = do_DELETE = _do
 

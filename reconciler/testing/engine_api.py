@@ -74,10 +74,10 @@ class Served:
 
 
 def raw(path: str, timeout: float = 20.0) -> socket.socket:
-    """A connected client's socket."""
+    """A connected client's socket. A full backlog makes it wait, as a patient client would."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(timeout)
     sock.connect(path)
+    sock.settimeout(timeout)
     return sock
 
 

@@ -7,20 +7,10 @@ from pathlib import Path
 
 from reconciler import errors
 from reconciler.drivers import exec as exec_driver
-from reconciler.drivers import graph as graph_driver
-from reconciler.drivers import network as network_driver
+from reconciler.drivers.graph import opening as graph_driver
+from reconciler.drivers.network import driver as network_driver
 from reconciler.drivers.network.base import EndpointConfig
 from reconciler.model import names
-
-
-class _NoFacts:
-    """What a driver remembers is of no use any more."""
-
-    def get(self, name: str) -> None:
-        return None
-
-    def put(self, name: str, value: object) -> None:
-        return None
 
 
 def instance(name: str, root: Path, run: Path) -> None:
@@ -33,7 +23,7 @@ def instance(name: str, root: Path, run: Path) -> None:
             with contextlib.suppress(errors.PydockError, OSError):
                 runtime.delete(id)
     with contextlib.suppress(errors.PydockError, OSError):
-        network = network_driver.open_driver(name, run, _NoFacts())
+        network = network_driver.open_driver(name, run)
         networks, endpoints = network.list()
         for uid in endpoints:
             with contextlib.suppress(errors.PydockError, OSError):

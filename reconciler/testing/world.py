@@ -347,7 +347,7 @@ class World:
         used = [
             each.desired.key
             for each, seen in self._containers()
-            if seen.incarnation and any(at.network_uid == uid for at in seen.attachments)
+            if seen.process in _ALIVE and any(at.network_uid == uid for at in seen.attachments)
         ]
         assert not used, f"{step.id}: used by {used}"
         del self.entries[uid]

@@ -173,15 +173,18 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
         self._linger(conn)
 
     def _shed(self) -> None:
-        """Makes room by ending who has been idle or slow for longest."""
-        if self.keepalived_conns:
+        """Makes room at once by ending who has been idle or slow for longest."""
+        if self._lingering:
+            self._end_linger(next(iter(self._lingering)))
+        elif self.keepalived_conns:
             conn = self.keepalived_conns.popleft()
             self.poller.unregister(conn.sock)
             self._close(conn)
-        elif self._lingering:
-            self._end_linger(next(iter(self._lingering)))
         elif self._collecting:
-            self._refuse(next(iter(self._collecting)), 503, "too many connections")
+            conn = next(iter(self._collecting))
+            self._stop_collecting(conn)
+            _send_now(conn.sock, _response(503, "too many connections"))
+            self._close(conn)
 
     # Requests that were answered
 
@@ -196,7 +199,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, conn: Connection, future: futures.Future[Any]) -> None:
         """In the event loop, after a thread is done with a request."""
-        if future.cancelled() or future.exception() is not None or not future.result():
+        if not self.alive or future.cancelled() or future.exception() is not None or not future.result():
             self._linger(conn)
             return
         ahead = conn.parser.unreader.take_buffered()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from reconciler import failpoints
 from reconciler.drivers.exec import pids, rundir
 from reconciler.errors import Permanent, Temporary
 
@@ -71,15 +72,18 @@ def launch(argv: list[str], run: rundir.Run, join: Callable[[int], None]) -> run
     with sync, begin:
         with sync_child, begin_child:
             process = _spawn(argv, run, sync_child.fileno(), begin_child.fileno())
+        failpoints.hit("exec.create.spawn.after")
         begin.send(b"\0")
         # conmon forks and its first process ends once the pid file is written
         process.wait()
+        failpoints.hit("exec.create.fork.after")
         conmon = run.pid(rundir.CONMON_PID_FILE)
         conmon_start = pids.start_time(conmon)
         if conmon_start is not None:
             # gone already when the runtime failed at once
             with contextlib.suppress(ProcessLookupError):
                 join(conmon)
+        failpoints.hit("exec.create.join.after")
         reply = _reply(sync, run)
     pid_start = pids.start_time(reply.data)
     # a process that was killed meanwhile is an ended run, not a failed create

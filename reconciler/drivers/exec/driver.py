@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from reconciler import failpoints
 from reconciler.drivers.exec import (
     base,
     cgroups,
@@ -29,7 +30,7 @@ from reconciler.drivers.exec import (
     trial,
     users,
 )
-from reconciler.errors import Conflict, NotFound, Permanent
+from reconciler.errors import Conflict, NotFound, Permanent, PydockError
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -88,12 +89,13 @@ class Driver:
         with self._slice_in_use():
             if self._remains(run):
                 processes.clear(run, self._groups, tools.runtime)
+            failpoints.hit("exec.create.clear.after")
             run.make()
             try:
                 self._launch(config, run, tools)
             except BaseException:
                 # what is left is cleared by the next create or delete if this fails too
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(PydockError, OSError):
                     processes.clear(run, self._groups, tools.runtime)
                 raise
         return self.inspect(config.id)
@@ -113,8 +115,11 @@ class Driver:
             systemd=self._groups.systemd,
             runtime_known=tools.runtime.known(),
         )
-        join = partial(self._join_supervisor, run.id)
-        run.save(conmon.launch(argv, run, join))
+        failpoints.hit("exec.create.files.after")
+        record = conmon.launch(argv, run, partial(self._join_supervisor, run.id))
+        failpoints.hit("exec.create.launch.after")
+        run.save(record)
+        failpoints.hit("exec.create.record.after")
 
     def _join_supervisor(self, id: str, pid: int) -> None:
         where = self._groups
@@ -131,7 +136,9 @@ class Driver:
         if facts.status != "created":
             return facts
         found = self._adopted(run)
+        failpoints.hit("exec.start.adopt.after")
         run.mark_started()
+        failpoints.hit("exec.start.mark.after")
         processes.release(run, found, self._probe().runtime)
         return self.inspect(id)
 
@@ -185,7 +192,7 @@ class Driver:
 
     @contextlib.contextmanager
     def _slice_in_use(self) -> Iterator[None]:
-        """While a create is under way its slice is not removed under it."""
+        """While a create is under way its slice is not removed under it; after one that failed it may go."""
         with self._slice_lock:
             self._creating += 1
         try:
@@ -193,6 +200,7 @@ class Driver:
         finally:
             with self._slice_lock:
                 self._creating -= 1
+            self._drop_slice()
 
     def _drop_slice(self) -> None:
         """Removes the slice with the last container; systemd cares for its own."""

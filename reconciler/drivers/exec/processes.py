@@ -7,8 +7,9 @@ import os
 import select
 import signal
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
+from reconciler import failpoints
 from reconciler.drivers.exec import base, cgroups, groups, pids, rundir, runtime
 from reconciler.errors import Permanent, Temporary
 
@@ -135,6 +136,7 @@ def release(run: rundir.Run, found: rundir.Record, tool: runtime.Runtime) -> Non
     try:
         if pidfd is not None and not _readable(fd, pidfd):
             raise Temporary(f"the created process {found.pid} does not let itself be started")
+        failpoints.hit("exec.start.release.after")
         fifo.unlink(missing_ok=True)
     finally:
         os.close(fd)
@@ -156,16 +158,20 @@ def clear(run: rundir.Run, where: groups.Groups, tool: runtime.Runtime | None) -
     if found is not None:
         pids.send(found.pid, found.pid_start, signal.SIGKILL)
     cgroups.kill_all(where.layout, where.container(run.id))
+    failpoints.hit("exec.clear.kill.after")
     if run.record() is None and run.exists():
         _kill_strays(run)
     if found is not None and not pids.wait_end(found.conmon, found.conmon_start, _CONMON_TIMEOUT):
         pids.send(found.conmon, found.conmon_start, signal.SIGKILL)
+    failpoints.hit("exec.clear.conmon.after")
     if tool is not None and run.state.exists() and not (tool.known() and not where.systemd):
         _delete_by_runtime(run, tool)
     for group in (where.container(run.id), where.conmon(run.id)):
         if not cgroups.remove(where.layout, group, _REMOVE_TIMEOUT):
             raise Temporary(f"processes of {run.id} have not ended yet (cgroup {group})", delay=5.0)
+    failpoints.hit("exec.clear.cgroup.after")
     run.remove()
+    failpoints.hit("exec.clear.files.after")
 
 
 def _delete_by_runtime(run: rundir.Run, tool: runtime.Runtime) -> None:
@@ -178,15 +184,21 @@ def _delete_by_runtime(run: rundir.Run, tool: runtime.Runtime) -> None:
 
 def _kill_strays(run: rundir.Run) -> None:
     """Kills conmon and runtime of a create that was cut off: nobody wrote down their pids, but their command lines
-    name the run's bundle."""
-    bundle = os.fsencode(run.bundle)
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        pid = int(entry.name)
-        pid_start = pids.start_time(pid)
-        if pid_start is not None and _works_on(pids.command_line(pid), bundle):
+    name the run's bundle. Looks until there are none, for one may fork while it is looked for."""
+    deadline = time.monotonic() + _REMOVE_TIMEOUT
+    while strays := list(_strays(os.fsencode(run.bundle))):
+        for pid, pid_start in strays:
             pids.send(pid, pid_start, signal.SIGKILL)
+        for pid, pid_start in strays:
+            if not pids.wait_end(pid, pid_start, deadline - time.monotonic()):
+                raise Temporary(f"process {pid}, left by a create of {run.id}, does not end", delay=5.0)
+
+
+def _strays(bundle: bytes) -> Iterator[tuple[int, int]]:
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        pid_start = pids.start_time(int(name))
+        if pid_start is not None and _works_on(pids.command_line(int(name)), bundle):
+            yield int(name), pid_start
 
 
 def _works_on(arguments: tuple[bytes, ...], bundle: bytes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-from reconciler import errors
+from reconciler import errors, failpoints
 from reconciler.drivers.graph import files
 from reconciler.model import references
 
@@ -49,7 +49,9 @@ class FileWriter:
         try:
             self._verify()
             os.fdatasync(self._fd)
+            failpoints.hit("graph.blob.data.after")
             os.rename(self._aside, self._path)
+            failpoints.hit("graph.blob.name.after")
         except OSError as error:
             raise errors.Temporary(f"storing {self._digest}: {error.strerror}", delay=30) from error
         finally:

@@ -1,8 +1,8 @@
 """The extraction helper: unpacks one layer behind walls, and says what came of it.
 
 It reads a request (JSON) from standard input and writes one JSON object to standard output:
-``{"diff_id", "size", "opaque": [path as hexadecimal, …]}``, or ``{"error", "retry"}``. It opens no file by a name from the archive, has
-no network, and dies with its parent.
+``{"diff_id", "size", "opaque": [path as hexadecimal, …]}``, or ``{"error", "retry"}``. It opens no file by a name from
+the archive, has no network, and dies with its parent.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from reconciler.drivers.graph import confine, decompress, merged, overlayfs, sys
 
 
 class Request(TypedDict):
-    """``blob``: the inherited descriptor of the compressed layer; ``target``: the directory to fill; ``layers`` and ``lower``: the
-    directory of layers and the names in it below this one, top first; ``overlay``: the form of whiteouts."""
+    """``blob``: the inherited descriptor of the compressed layer; ``target``: the directory to fill; ``layers`` and
+    ``lower``: the directory of layers and the names in it below this one, top first; ``lowest``: there is none;
+    ``overlay``: the form of whiteouts."""
 
     blob: int
     target: str
     layers: str
     lower: list[str]
     overlay: bool
+    lowest: bool
     algorithm: str
     max_bytes: int
     max_entries: int
@@ -54,7 +56,7 @@ def _run(request: Request) -> dict[str, Any]:
     stream = decompress.Stream(request["blob"], request["max_bytes"], request["algorithm"])
     tree = merged.Tree(upper, lower)
     budget = unpack.Budget(request["max_bytes"], request["max_entries"])
-    unpack.Unpacker(tree, budget, overlay=request["overlay"]).run(tar.Reader(stream))
+    unpack.Unpacker(tree, budget, overlay=request["overlay"], lowest=request["lowest"]).run(tar.Reader(stream))
     digest = stream.drain()
     opaque = [path.hex() for path in sorted(tree.opaque)]
     return {"diff_id": f"{request['algorithm']}:{digest}", "size": budget.used, "opaque": opaque}

@@ -35,6 +35,7 @@ class Layer(NamedTuple):
     lower: Sequence[str]
     diff_id: str
     overlay: bool
+    lowest: bool
 
 
 class Result(NamedTuple):
@@ -43,7 +44,8 @@ class Result(NamedTuple):
 
 
 def run(layer: Layer, limits: Limits) -> Result:
-    """Unpacks. Raises ``Permanent`` for an archive that is refused or does not match its diff id, ``Temporary`` where the host is at fault."""
+    """Unpacks. Raises ``Permanent`` for an archive that is refused or does not match its diff id, ``Temporary`` where
+    the host is at fault."""
     try:
         descriptor = os.open(layer.blob, _HERE)
     except FileNotFoundError:
@@ -71,6 +73,7 @@ def _request(layer: Layer, limits: Limits, descriptor: int) -> dict[str, Any]:
         "layers": layer.layers,
         "lower": list(layer.lower),
         "overlay": layer.overlay,
+        "lowest": layer.lowest,
         "algorithm": layer.diff_id.partition(":")[0],
         "max_bytes": min(limits.bytes, space.f_bavail * space.f_frsize * 9 // 10),
         "max_entries": entries,

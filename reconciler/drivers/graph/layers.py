@@ -2,19 +2,18 @@
 
 ``layers/NAME/`` is the tree; NAME is 16 characters made of the chain id, so that many fit into one mount call.
 ``chains/HEX`` is the record, and writing it is the commit: a tree without a record is a leftover. A new layer is filled
-below ``tmp/``, checked against its diff id, its file system synced (``syncfs``, once a layer), then renamed, then recorded.
+below ``tmp/``, checked against its diff id, its file system synced (``syncfs``, once a layer), then renamed, then
+recorded.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 from typing import Literal, NamedTuple
 
-from reconciler import errors
-from reconciler.drivers.graph import extraction, files, syscalls, trees
+from reconciler import errors, failpoints
+from reconciler.drivers.graph import chains, extraction, files, syscalls, trees
 from reconciler.model import references
 
 Form = Literal["overlay", "applied"]
@@ -29,22 +28,9 @@ class Record(NamedTuple):
     size: int
 
 
-def chain_id(parent: str, diff_id: str) -> str:
-    """OCI image spec, "Layer ChainID"."""
-    if not parent:
-        return diff_id
-    return "sha256:" + hashlib.sha256(f"{parent} {diff_id}".encode()).hexdigest()
-
-
-def short_name(chain: str) -> str:
-    """80 bits of the chain id's digest: lower-case letters and digits."""
-    digest = hashlib.sha256(chain.encode()).digest()[:10]
-    return base64.b32encode(digest).decode().lower()
-
-
 class Layers:
-    """The directory of layers. With form *overlay* a tree is the diff, with overlay's marks; with form *applied* it is the whole
-    file system up to that layer."""
+    """The directory of layers. With form *overlay* a tree is the diff, with overlay's marks; with form *applied* it is
+    the whole file system up to that layer."""
 
     def __init__(self, root: str, temporaries: str, form: Form, limits: extraction.Limits) -> None:
         self.directory = os.path.join(root, "layers")
@@ -55,7 +41,7 @@ class Layers:
 
     def clean(self) -> None:
         """Removes trees that were never recorded: what a crash left."""
-        known = {_NOTHING, *(short_name(chain) for chain in self.all())}
+        known = {_NOTHING, *(chains.short_name(chain) for chain in self.all())}
         for name in os.listdir(self.directory):
             if name not in known:
                 trees.remove_path(os.path.join(self.directory, name))
@@ -69,7 +55,7 @@ class Layers:
     def path(self, chain: str) -> str:
         """The tree's directory. Raises ``NotFound`` for a layer that is not here."""
         self.record(chain)  # the tree is whole only then
-        return os.path.join(self.directory, short_name(chain))
+        return os.path.join(self.directory, chains.short_name(chain))
 
     def record(self, chain: str) -> Record:
         """What was recorded of a layer. Raises ``NotFound``, or ``Permanent`` for a damaged record."""
@@ -93,7 +79,7 @@ class Layers:
 
     def unpack(self, chain: str, parent: str, diff_id: str, blob: str) -> int:
         """``blob`` is the path of the compressed layer. Returns the bytes used; already there: no effect."""
-        if chain != chain_id(parent, references.check_digest(diff_id)):
+        if chain != chains.chain_id(parent, references.check_digest(diff_id)):
             raise errors.Invalid(f"layer {chain} is not what its parent and diff id make")
         if self.has(chain):
             return self.record(chain).size
@@ -102,6 +88,7 @@ class Layers:
         os.mkdir(aside, 0o700)
         try:
             size = self._fill(aside, lower, diff_id, blob)
+            failpoints.hit("graph.layer.fill.after")
             self._settle(aside, chain, Record(parent, diff_id, size))
         except OSError as error:
             raise errors.Temporary(f"storing layer {chain}: {error.strerror}", delay=30) from error
@@ -112,8 +99,9 @@ class Layers:
     def _fill(self, target: str, lower: list[str], diff_id: str, blob: str) -> int:
         if self._form == "applied" and lower:
             copy(self.path(lower[0]), target)
-        names = [short_name(chain) for chain in lower] if self._form == "overlay" else []
-        layer = extraction.Layer(blob, target, self.directory, names, diff_id, overlay=self._form == "overlay")
+        names = [chains.short_name(chain) for chain in lower] if self._form == "overlay" else []
+        overlay = self._form == "overlay"
+        layer = extraction.Layer(blob, target, self.directory, names, diff_id, overlay=overlay, lowest=not lower)
         result = extraction.run(layer, self._limits)
         for path in result.opaque:
             mark_opaque(target, path)
@@ -126,11 +114,13 @@ class Layers:
             syscalls.syncfs(descriptor)
         finally:
             os.close(descriptor)
-        path = os.path.join(self.directory, short_name(chain))
+        path = os.path.join(self.directory, chains.short_name(chain))
         trees.remove_path(path)
         os.rename(aside, path)
+        failpoints.hit("graph.layer.name.after")
         files.sync_directory(self.directory)
         files.write(self._record_path(chain), json.dumps(record._asdict()).encode(), self._temporaries)
+        failpoints.hit("graph.layer.record.after")
 
     def nothing(self) -> str:
         """The name of an empty directory, to stack where there is no layer."""
@@ -140,13 +130,15 @@ class Layers:
     def remove(self, chain: str) -> None:
         """The record goes first: what is left after a crash is a leftover."""
         files.discard(self._record_path(chain))
+        failpoints.hit("graph.layer.remove.record.after")
         files.sync_directory(self._records)
-        tree = os.path.join(self.directory, short_name(chain))
+        tree = os.path.join(self.directory, chains.short_name(chain))
         aside = files.temporary(self._temporaries, "gone")
         try:
             os.rename(tree, aside)
         except FileNotFoundError:
             return
+        failpoints.hit("graph.layer.remove.name.after")
         trees.remove_path(aside)
 
     def _record_path(self, chain: str) -> str:

@@ -3,8 +3,8 @@
 A layer's archive names paths of the whole tree, but holds only what changed. With *upper* the layer's own new
 directory and *lower* the finished layers below it (or nothing), a path is looked up in both, one name at a time:
 links are followed inside the tree, ``..`` ends at its root, and a directory that exists below only is made above with
-its owner, mode, xattrs and time, as the kernel's overlay would on a change. No call here takes a path of more than one name
-or follows a link, so nothing outside can be reached whatever the archive says.
+its owner, mode, xattrs and time, as the kernel's overlay would on a change. No call here takes a path of more than one
+name or follows a link, so nothing outside can be reached whatever the archive says.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Directory:
 class Tree:
     """Keeps the directories down to the last one asked for open: archives list neighbours together.
 
-    ``times`` (path → mtime in ns) is what each directory touched must have in the end; ``opaque`` the paths of those that
-    hide the directory of the same name in the layers below. Both may name directories that were replaced since.
+    ``times`` (path → mtime in ns) is what each directory touched must have in the end; ``opaque`` the paths of those
+    that hide the directory of the same name in the layers below. Both may name directories that were replaced since.
     """
 
     def __init__(self, upper: int, lower: int) -> None:
@@ -66,7 +66,8 @@ class Tree:
         return self._stack[-1]
 
     def walk(self, path: bytes, *, make: bool) -> Directory | None:
-        """The directory ``path``; what is missing is made with ``make``, else None is returned. Valid until the next walk."""
+        """The directory ``path``; what is missing is made with ``make``, else None is returned. Valid until the next
+        walk."""
         todo = self._onto(_names(path))
         links = 0
         while todo:
@@ -110,7 +111,8 @@ class Tree:
             self._stack.pop().close()
 
     def _step(self, name: bytes, *, make: bool) -> bytes | None:
-        """Goes one name down and returns None; or stays and returns a link's target, or ``b""`` where no directory is."""
+        """Goes one name down and returns None; or stays and returns a link's target, or ``b""`` where no directory
+        is."""
         here = self.top
         found = lstat(here.upper, name)
         if found is None:
@@ -182,7 +184,8 @@ class Tree:
 
 
 def clean(path: bytes) -> bytes:
-    """A member's name as a path below the root: without empty parts and dots, ``..`` taken back and ending at the root."""
+    """A member's name as a path below the root: without empty parts and dots, ``..`` taken back and ending at the
+    root."""
     names: list[bytes] = []
     for name in _names(path):
         if name != b"..":

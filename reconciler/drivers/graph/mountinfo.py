@@ -38,6 +38,11 @@ class Mounts:
             else:
                 self._at[mount.parent, mount.point] = mount
 
+    def under(self, path: str) -> list[str]:
+        """The mount points below ``path``, deepest first, one for each mount there."""
+        points = [mount.point for mount in self._at.values() if mount.point.startswith(path.rstrip("/") + "/")]
+        return sorted(points, key=lambda point: point.count("/"), reverse=True)
+
     def root(self) -> Mount | None:
         """The mount that ``/`` is on."""
         base = next((mount for mount in self._roots if mount.point == "/"), None)
@@ -53,7 +58,8 @@ class Mounts:
         return current
 
     def child(self, over: Mount | None, path: str) -> Mount | None:
-        """The mount at exactly ``path``, a place below which nothing but ``over`` is in the way; None if there is none."""
+        """The mount at exactly ``path``, a place below which nothing but ``over`` is in the way; None if there is
+        none."""
         if over is None:
             return None
         top = self._top(over, path)

@@ -24,13 +24,14 @@ def open_graph(
     """Opens (or makes, 0700) the graph at ``root`` and removes what a crash left half-made.
 
     ``driver`` None takes the one that made ``root``, or else overlay if it works here, or else vfs. Raises ``Invalid``
-    for a driver that there is not, ``Conflict`` for a root of another driver, ``Permanent`` if the driver does not work here.
+    for a driver that there is not, ``Conflict`` for a root of another driver, ``Permanent`` if the driver does not
+    work here.
     """
     _check_name(driver)
     place = os.path.realpath(root)
     if not _PLAIN.fullmatch(place):
         raise errors.Invalid(
-            f"graph root {place!r}: expected at most 200 characters without blanks, quotes, commas, colons and backslashes"
+            f"graph root {place!r}: no blanks, quotes, commas, colons, backslashes; at most 200 characters"
         )
     os.makedirs(place, mode=0o700, exist_ok=True)
     os.chmod(place, 0o700)

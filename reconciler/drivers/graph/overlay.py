@@ -1,9 +1,9 @@
 """The overlay graph driver: a snapshot is an upper directory, mounted over the layers of its chain.
 
-Mount tables show source ``pydock`` and, in the options, the upper directory: by that a mount is known as ours. Mounts are
-made where ``snapshots/`` is, with that place's propagation: on a host whose / is shared they are seen in namespaces that
-follow it. A runtime makes the container's own namespace private before it pivots, so no container sees another's.
-The way down to them is 0700; the runtime, being root, passes.
+Mount tables show source ``pydock`` and, in the options, the upper directory: by that a mount is known as ours. Mounts
+are made where ``snapshots/`` is, with that place's propagation: on a host whose / is shared they are seen in
+namespaces that follow it. A runtime makes the container's own namespace private before it pivots, so no container sees
+another's. The way down to them is 0700; the runtime, being root, passes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import stat
 
-from reconciler import errors
-from reconciler.drivers.graph import layers, mountinfo, overlayfs, snapshots, store, syscalls, trees
+from reconciler import errors, failpoints
+from reconciler.drivers.graph import chains, mountinfo, overlayfs, snapshots, store, syscalls, trees
 
 _SOURCE = "pydock"
 
@@ -28,7 +28,7 @@ class OverlayDriver:
         self._events: int | None = None
 
     def probe(self) -> str:
-        """Mounts two empty layers and an upper one, writes a whiteout's and an opaque directory's marks, and looks at what shows."""
+        """Mounts two small layers with a whiteout and an opaque directory, and looks at what shows."""
         aside = self._snapshots.begin("probe")
         try:
             _try_out(aside)
@@ -52,6 +52,7 @@ class OverlayDriver:
             for layer in chain:
                 self._graph.trees.path(layer)
             raise errors.Permanent(f"mounting the file system of {id}: {error.strerror}") from error
+        failpoints.hit("graph.snapshot.mount.after")
         return self.rootfs(id)
 
     def _make(self, id: str, top: str) -> None:
@@ -70,7 +71,7 @@ class OverlayDriver:
     def _mount(self, id: str, chain: tuple[str, ...]) -> None:
         here = self._snapshots.path(id)
         upper, work = os.path.join(here, "upper"), os.path.join(here, "work")
-        names = [layers.short_name(layer) for layer in reversed(chain)] or [self._graph.trees.nothing()]
+        names = [chains.short_name(layer) for layer in reversed(chain)] or [self._graph.trees.nothing()]
         overlayfs.attach(_SOURCE, self.rootfs(id), self._graph.trees.directory, names, upper, work)
 
     def rootfs(self, id: str) -> str:
@@ -94,8 +95,8 @@ class OverlayDriver:
         return f"upperdir={os.path.join(self._snapshots.path(id), 'upper')}" in mount.options.split(",")
 
     def restore_mount(self, id: str, pid: int) -> None:
-        """The container's root mount is copied in its own mount namespace and attached here: the same overlay, so both sides see
-        one another's changes. If the container has it read-only, the copy is not."""
+        """The container's root mount is copied in its own mount namespace and attached here: the same overlay, so both
+        sides see one another's changes. If the container has it read-only, the copy is not."""
         if self._snapshots.base(id) is None:
             raise errors.NotFound(f"there is no snapshot {id}")
         if self.mounted(id):
@@ -147,6 +148,7 @@ class OverlayDriver:
 
     def remove(self, id: str) -> None:
         self.unmount(id)
+        failpoints.hit("graph.snapshot.unmount.after")
         self._snapshots.remove(id)
 
     def snapshots(self) -> tuple[str, ...]:

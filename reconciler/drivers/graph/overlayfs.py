@@ -4,8 +4,8 @@ Light on purpose: the extraction helper imports it. Two ways: since Linux 6.7 la
 (``lowerdir+``), up to 500; before, all of them go into one page of options, so they are named relative to their
 common directory by names of 16 characters, which makes room for more than 200.
 
-Options: ``index=off`` as Docker has it (an index would tie the upper directory to one mount and break layers that were copied),
-``metacopy=off`` and ``redirect_dir=nofollow``, so that a layer's marks cannot lead to another layer's data.
+Options: ``index=off`` as Docker has it (an index would tie the upper directory to one mount and break layers that were
+copied), ``metacopy=off`` and ``redirect_dir=nofollow``, so that a layer's marks cannot lead to another layer's data.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ _PAGE = 4095
 
 
 def detached(source: str, layers: str, names: Sequence[str], upper: str = "", work: str = "") -> int:
-    """A descriptor of a new mount, attached nowhere; ``names`` in the directory ``layers``, top first, two at least if there
-    is no ``upper``. ``source`` is what mount tables show. Raises ``OSError`` (EINVAL on kernels that do not know the way)."""
+    """A descriptor of a new mount, attached nowhere; ``names`` in the directory ``layers``, top first, two at least if
+    there is no ``upper``. ``source`` is what mount tables show. Raises ``OSError`` (EINVAL on kernels that do not know
+    the way)."""
     options = [("source", source), *_COMMON]
     options += [("lowerdir+", os.path.join(layers, name)) for name in names]
     if upper:

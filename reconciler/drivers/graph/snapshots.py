@@ -1,7 +1,7 @@
 """Snapshots on disk: a directory each, named by the incarnation's id, that appears and disappears whole.
 
-``snapshots/ID/base`` is a symbolic link whose text is the top layer's chain id: a short link lives in its inode, so that making a
-snapshot changes names only, needs no sync, and a power cut leaves all of it or nothing.
+``snapshots/ID/base`` is a symbolic link whose text is the top layer's chain id: a short link lives in its inode, so
+that making a snapshot changes names only, needs no sync, and a power cut leaves all of it or nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 
-from reconciler import errors
+from reconciler import errors, failpoints
 from reconciler.drivers.graph import files, trees
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -50,7 +50,9 @@ class Snapshots:
         return aside
 
     def finish(self, aside: str, id: str) -> None:
+        failpoints.hit("graph.snapshot.make.after")
         os.rename(aside, self.path(id))
+        failpoints.hit("graph.snapshot.name.after")
 
     def remove(self, id: str) -> None:
         """The name goes at once, the data then."""
@@ -59,6 +61,7 @@ class Snapshots:
             os.rename(self.path(id), aside)
         except FileNotFoundError:
             return
+        failpoints.hit("graph.snapshot.remove.name.after")
         trees.remove_path(aside)
 
     def all(self) -> tuple[str, ...]:

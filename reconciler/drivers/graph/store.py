@@ -8,16 +8,16 @@
     snapshots/ID/      the drivers' own
     tmp/               whatever is being made: emptied when the store is opened
 
-What is synced when, against a power cut: a blob's data before its name; a layer's whole file system before its name, and its name before
-its record; every directory after a name in it changed. A crash of the process alone needs none of this: names
-appear by rename only. Containers' writable layers are as durable as any directory of the file system.
+What is synced when, against a power cut: a blob's data before its name; a layer's whole file system before its name,
+and its name before its record; every directory after a name in it changed. A crash of the process alone needs none of
+this: names appear by rename only. Containers' writable layers are as durable as any directory of the file system.
 """
 
 from __future__ import annotations
 
 import os
 
-from reconciler.drivers.graph import base, blobs, extraction, layers, trees
+from reconciler.drivers.graph import base, blobs, extraction, layers, mountinfo, syscalls, trees
 
 
 class GraphStore:
@@ -61,6 +61,8 @@ class GraphStore:
 
 
 def _empty(directory: str) -> None:
-    """Removes what a crash left half-made."""
+    """Removes what a crash left half-made, a probe's mount too."""
+    for point in mountinfo.read().under(directory):
+        syscalls.umount(point, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
     for name in os.listdir(directory):
         trees.remove_path(os.path.join(directory, name))

@@ -40,8 +40,8 @@ class Source(Protocol):
 
 
 class Entry:
-    """One member. ``size`` is the file's own size; ``segments`` (offset, length) say where the archive's data goes if it has
-    holes, None if it is whole. Times are nanoseconds since the epoch; ``xattrs`` are as the header has them."""
+    """One member. ``size`` is the file's own size; ``segments`` (offset, length) say where the archive's data goes if
+    it has holes, None if it is whole. Times are nanoseconds since the epoch; ``xattrs`` are as the header has them."""
 
     __slots__ = (
         "device",
@@ -117,7 +117,8 @@ class Reader:
             return None
         if len(block) < BLOCK:
             raise Malformed("the archive ends in the middle of a header")
-        if sum(block) - sum(block[148:156]) + 256 != _number(block, 148, 156):
+        stated = block[148:156].strip(b" \0")
+        if not stated.isdigit() or sum(block) - sum(block[148:156]) + 256 != _number(block, 148, 156):
             raise Malformed("a header's checksum is wrong: this is no tar archive, or it is damaged")
         return block
 
@@ -252,8 +253,8 @@ def _check_segments(entry: Entry) -> None:
 
 
 def _records(data: bytes, known: dict[bytes, bytes]) -> tuple[dict[bytes, bytes], list[bytes]]:
-    """``LENGTH KEY=VALUE NEWLINE`` records over ``known`` ones, and the sparse numbers, whose keys repeat. An empty value takes
-    a key away."""
+    """``LENGTH KEY=VALUE NEWLINE`` records over ``known`` ones, and the sparse numbers, whose keys repeat. An empty
+    value takes a key away."""
     found = dict(known)
     sparse: list[bytes] = []
     at = 0

@@ -170,7 +170,8 @@ def _copy_data(reader: int, writer: int, size: int) -> None:
 
 
 def metadata(source: int, target: int, found: os.stat_result) -> None:
-    """Makes an open file or directory like another: owner, then mode and xattrs (which a change of owner clears), then times."""
+    """Makes an open file or directory like another: owner, then mode and xattrs (which a change of owner clears), then
+    times."""
     os.fchown(target, found.st_uid, found.st_gid)
     os.fchmod(target, stat.S_IMODE(found.st_mode))
     for key in os.listxattr(source):

@@ -1,9 +1,9 @@
 """Unpacking one layer's archive into a directory: every kind of member, with all that belongs to it, and whiteouts.
 
-Whiteouts (OCI image spec, "Layer Filesystem Changeset"): ``.wh.NAME`` takes NAME of the layers below away, ``.wh..wh..opq`` all
-that the layers below have in its directory; neither touches what the same layer brings. In the *overlay* form
-they become overlay's own marks (opaque ones are only noted, as their xattr takes CAP_SYS_ADMIN); in the *applied* form
-the directory holds a copy of the layers below, and what is taken away is removed from it.
+Whiteouts (OCI image spec, "Layer Filesystem Changeset"): ``.wh.NAME`` takes NAME of the layers below away,
+``.wh..wh..opq`` all that the layers below have in its directory; neither touches what the same layer brings. In the
+*overlay* form they become overlay's own marks (opaque ones are only noted, as their xattr takes CAP_SYS_ADMIN); in the
+*applied* form the directory holds a copy of the layers below, and what is taken away is removed from it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _AUFS = b".wh..wh."
 _FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 #: seconds: more than any file system keeps, less than what the calls take
 _FURTHEST = (1 << 40) * 1_000_000_000
-_ACLS = (b"system.posix_acl_access", b"system.posix_acl_default")
+_SYSTEM = (b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default")
 
 
 class Full(Exception):
@@ -47,10 +47,10 @@ class Budget:
 
 
 class Unpacker:
-    """Adds members to a tree. ``overlay`` chooses the form of whiteouts."""
+    """Adds members to a tree. ``overlay`` chooses the form of whiteouts; ``lowest``: no layers are below."""
 
-    def __init__(self, tree: Tree, budget: Budget, *, overlay: bool) -> None:
-        self._tree, self._budget, self._overlay = tree, budget, overlay
+    def __init__(self, tree: Tree, budget: Budget, *, overlay: bool, lowest: bool) -> None:
+        self._tree, self._budget, self._overlay, self._lowest = tree, budget, overlay, lowest
         self._own: set[bytes] = set()
 
     def run(self, reader: tar.Reader) -> None:
@@ -71,7 +71,7 @@ class Unpacker:
             found = os.fstat(root.lower)
             trees.metadata(root.lower, root.upper, found)
             self._tree.times[b""] = found.st_mtime_ns
-        elif self._overlay or not os.listdir(root.upper):
+        elif self._lowest:
             os.fchmod(root.upper, 0o755)
             self._tree.times[b""] = 0
         else:
@@ -217,10 +217,14 @@ class Unpacker:
             return
         if name != _OPAQUE:
             self._hide(directory, gone)
-        elif self._overlay:
-            self._tree.hide_top()
-        else:
+        elif not self._overlay:
             self._prune(directory.upper, directory.path)
+        elif directory.path:
+            self._tree.hide_top()
+        elif directory.lower >= 0:
+            # overlay merges the roots of all layers, whatever their marks: name by name
+            for child in os.listdir(directory.lower):
+                self._hide(directory, os.fsencode(child))
 
     def _hide(self, directory: Directory, name: bytes) -> None:
         """Takes ``name`` of the layers below away; what this layer brought under the name stays."""
@@ -296,13 +300,11 @@ def _dress(descriptor: int, entry: tar.Entry, *, fresh: bool) -> None:
 
 
 def _kept(name: bytes) -> bool:
-    """File capabilities, the users' own and ACLs. ``trusted.*`` and ``user.overlay.*`` would let an image steer the host's
-    overlay; labels of the host's security modules are the host's."""
-    return (
-        name == b"security.capability"
-        or name in _ACLS
-        or (name.startswith(b"user.") and not name.startswith(b"user.overlay."))
-    )
+    """File capabilities, the users' own and ACLs. ``trusted.*`` and ``user.overlay.*`` would let an image steer the
+    host's overlay; labels of the host's security modules are the host's."""
+    if name.startswith(b"user."):
+        return not name.startswith(b"user.overlay.")
+    return name in _SYSTEM
 
 
 def _time(mtime: int) -> int:

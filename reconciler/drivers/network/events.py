@@ -1,4 +1,4 @@
-"""The sockets that tell of changes: of nftables, of the host's links, and of those inside every endpoint's namespace."""
+"""The sockets that tell of changes: of nftables, of the host's links, and of links inside the namespaces."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ class Firewall:
             self._generations.close()
 
     def expected(self) -> Listing:
-        """The sound table without elements, as this version of nft writes it: made in a namespace of its own, read back."""
+        """The sound table without elements, as this version of nft writes it: made in a namespace of its own and
+        read back."""
         if self._expected is None:
             self._expected = system.in_thread(self._make_expected)
         return self._expected

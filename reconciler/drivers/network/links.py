@@ -131,8 +131,8 @@ def set_link(
 
 
 def set_hairpin(name: str) -> Message:
-    """Lets a bridge send a frame back through the port it came from. With bridge-nf-call-iptables on, a container that asks
-    for its own published port needs it. A message of its own: the kernel looks at it before it would set a master."""
+    """Lets a bridge send a frame back through the port it came from. With bridge-nf-call-iptables on, a container that
+    asks for its own published port needs it. A message of its own: the kernel looks at it before it sets a master."""
     port = nested(_INFO_SLAVE_DATA, u8(_PORT_HAIRPIN, 1))
     return Message(
         _NEWLINK, 0, _link_message() + text(_IFNAME, name) + nested(_LINKINFO, text(_INFO_SLAVE_KIND, "bridge"), port)

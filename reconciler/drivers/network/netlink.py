@@ -127,6 +127,7 @@ class Socket:
         if protocol == NETLINK_ROUTE:
             self._socket.setsockopt(_SOL_NETLINK, _STRICT_CHECK, 1)
         if groups:
+            self._socket.bind((0, 0))  # an unbound socket has the kernel's own number and hears nothing
             for group in groups:
                 self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
             self._socket.setblocking(False)

@@ -14,6 +14,7 @@ from typing import Protocol
 from reconciler import errors
 
 _LIBRARY = "libnftables.so.1"
+_SEARCHED = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"
 _STATELESS, _JSON = 1 << 2, 1 << 4
 
 
@@ -92,15 +93,15 @@ class Command:
         self._path = path
 
     def run(self, text: str) -> None:
-        self._call([], text)
+        self._call(["-f", "-"], text)
 
     def read(self, text: str) -> str:
-        return self._call(["-j", "-s"], text)
+        # As arguments: told to write JSON, nft takes what comes by -f for JSON too.
+        return self._call(["-j", "-s", *text.split()], "")
 
-    def _call(self, options: list[str], text: str) -> str:
-        done = subprocess.run(
-            [self._path, *options, "-f", "-"], input=text, capture_output=True, text=True, check=False
-        )
+    def _call(self, arguments: list[str], text: str) -> str:
+        command = [self._path, *arguments]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
         if done.returncode:
             raise NftError(done.stderr.strip() or f"nft ended with status {done.returncode}")
         return done.stdout
@@ -114,7 +115,7 @@ def open_nft() -> Nft:
     try:
         return Library()
     except OSError as error:
-        path = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin")
+        path = shutil.which("nft", path=_SEARCHED)
         if path is None:
             raise errors.Permanent(
                 f"nftables is needed and was not found: {error}; no nft command either (Debian: apt install nftables)"

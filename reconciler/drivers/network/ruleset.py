@@ -99,8 +99,8 @@ class Element(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """A table as the kernel has it: definitions of sets and chains by kind and name, each chain's rules, and the elements
-    by set and key. Handles and counters are left out. ``version`` is nftables'."""
+    """A table as the kernel has it: definitions of sets and chains by kind and name, each chain's rules, and the
+    elements by set and key. Handles and counters are left out. ``version`` is nftables'."""
 
     definitions: dict[tuple[str, str], Any]
     rules: dict[str, list[Any]]

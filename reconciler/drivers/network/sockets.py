@@ -4,7 +4,8 @@ A bind would also fail for a connection that merely happens to use the port as i
 its packets belong to an established connection and never meet the published port.
 
 The port is not reserved by a socket of ours either: a reservation would end with the daemon while the containers run
-on, and would cost a descriptor for every port. So a process that binds a published port later succeeds, and gets nothing.
+on, and would cost a descriptor for every port. So a process that binds a published port later succeeds, and gets
+nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
-import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -93,11 +93,17 @@ def _read(body: memoryview, port: int) -> Listener | None:
 def _owner(inode: int) -> str:
     """The process that has the socket open (a walk through /proc, made only when there is a conflict to explain)."""
     wanted = f"socket:[{inode}]"
-    for process in filter(re.compile(r"\d+\Z").match, os.listdir("/proc")):
+    for process in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            for descriptor in os.scandir(f"/proc/{process}/fd"):
-                with contextlib.suppress(OSError):
-                    if os.readlink(descriptor.path) == wanted:
-                        name = Path("/proc", process, "comm").read_text().strip()
-                        return f"process {name} (pid {process})"
+            if wanted in _open_files(process):
+                name = Path("/proc", process, "comm").read_text().strip()
+                return f"process {name} (pid {process})"
     return "a process"
+
+
+def _open_files(process: str) -> Iterator[str]:
+    """What a process's descriptors are open on."""
+    directory = f"/proc/{process}/fd"
+    for descriptor in os.listdir(directory):
+        with contextlib.suppress(OSError):
+            yield os.readlink(f"{directory}/{descriptor}")

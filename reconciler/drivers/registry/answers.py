@@ -46,7 +46,8 @@ def network_failure(error: BaseException) -> errors.PydockError:
 
 
 def _delay(retry_after: str) -> float:
-    """Seconds to wait: what was asked for, within bounds, with up to a tenth more so that not all hosts return at once."""
+    """Seconds to wait: what was asked for, within bounds, with up to a tenth more so that not all hosts return at
+    once."""
     text = retry_after.strip()
     seconds = _DEFAULT_DELAY
     if text.isdigit():

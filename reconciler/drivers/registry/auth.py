@@ -1,4 +1,5 @@
-"""Anonymous bearer tokens (distribution spec, "Token Authentication"): the challenge parsed, tokens kept until they expire."""
+"""Anonymous bearer tokens (distribution spec, "Token Authentication"): the challenge parsed, tokens kept until they
+expire."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ ENOUGH = 64 << 10
 
 
 class Deadline:
-    """Watches one transfer: connection, headers and body. When time is up the connection is shut down, so that the thread
-    that waits on it gets an error; ``expired`` tells that from the peer's own failures."""
+    """Watches one transfer: connection, headers and body. When time is up the connection is shut down, so that the
+    thread that waits on it gets an error; ``expired`` tells that from the peer's own failures."""
 
     def __init__(self, patience: float = PATIENCE, enough: int = ENOUGH) -> None:
         self._patience, self._enough = patience, enough

@@ -1,7 +1,7 @@
 """Manifests and indexes: parsed, checked, and the platform chosen. Pure.
 
-Sources: OCI image spec 1.1 (manifest.md, image-index.md), Docker image manifest version 2, schema 2. What comes from a registry is a
-stranger's: every size, digest and type is checked before anything is done with it.
+Sources: OCI image spec 1.1 (manifest.md, image-index.md), Docker image manifest version 2, schema 2. What comes from a
+registry is a stranger's: every size, digest and type is checked before anything is done with it.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ class Parsed(msgspec.Struct, frozen=True):
 
 
 def parse(raw: bytes, content_type: str) -> Parsed:
-    """Checks the bytes of a manifest or index that came as ``content_type``. Raises ``Permanent`` saying what is wrong."""
+    """Checks the bytes of a manifest or index that came as ``content_type``. Raises ``Permanent`` saying what is
+    wrong."""
     if len(raw) > MAX_MANIFEST:
         raise errors.Permanent(f"its manifest is larger than the {MAX_MANIFEST} bytes allowed")
     try:
@@ -192,7 +193,8 @@ def _is_image(choice: Choice) -> bool:
 
 
 def _acceptable(host: Platform) -> list[Platform]:
-    """Platforms that run on ``host``, best first. Old ARM code runs on newer cores; x86-64 levels above the first are not assumed."""
+    """Platforms that run on ``host``, best first. Old ARM code runs on newer cores; x86-64 levels above the first are
+    not assumed."""
     name = host.architecture
     variants = {"arm64": ["v8", ""], "amd64": ["", "v1"], "arm": ["v7", "v6", "v5", ""]}.get(name, [host.variant, ""])
     if name == "arm" and host.variant in variants:

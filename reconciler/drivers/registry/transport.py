@@ -1,7 +1,7 @@
 """HTTP to one registry, and to where it sends us: redirects, time limits, and who may see a credential.
 
-urllib3 does the protocol; redirects are followed here, since each hop must be judged (``addresses.follow``) and credentials
-stay with the registry's own origin. urllib3 is imported when the first request is made.
+urllib3 does the protocol; redirects are followed here, since each hop must be judged (``addresses.follow``) and
+credentials stay with the registry's own origin. urllib3 is imported when the first request is made.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class Transport:
         self._managers: dict[bool, urllib3.PoolManager] = {}
 
     def get(self, url: str, headers: dict[str, str], token: str = "") -> Answer:
-        """Asks, following redirects. ``token`` is shown to the registry's own origin only. The caller judges the status.
+        """Asks, following redirects. ``token`` is shown to the registry's own origin only. The caller judges the
+        status.
 
         Raises ``Temporary`` where the network fails, ``Permanent`` for a redirect that may not be followed."""
         for _ in range(MAX_REDIRECTS + 1):
@@ -139,9 +140,7 @@ class _translated:
         if not isinstance(error, (urllib3.exceptions.HTTPError, OSError)):
             return
         if self._watch.expired:
-            raise errors.Temporary(
-                "it made no progress for a minute, so the transfer was broken off", delay=5
-            ) from error
+            raise errors.Temporary("it made no progress for too long, and was hung up on", delay=5) from error
         raise answers.network_failure(error) from error
 
 

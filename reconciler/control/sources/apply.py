@@ -1,0 +1,133 @@
+"""Carries decisions out in the store: each transaction whole, durable, and told of afterwards."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from reconciler.control.sources import facts
+from reconciler.model.keys import Key
+from reconciler.model.objects import Desired, Document, Owner
+from reconciler.store.base import Session, Store
+
+#: files put in one transaction: bounds how long other writers wait
+BATCH = 100
+
+
+class Outcome(NamedTuple):
+    """``changed`` keys want a look. ``rejected``: files whose objects somebody else holds: path → key → who.
+    ``in_force``: what the puts made or took over; ``gone``: what is not in force any more."""
+
+    changed: list[Key]
+    rejected: dict[str, dict[Key, str]]
+    in_force: dict[Key, facts.Holding]
+    gone: list[Key]
+
+
+class Applier:
+    """Writes for the source ``name``; ``on_keys`` hears of each transaction's changed objects once it is on disk."""
+
+    def __init__(self, name: str, store: Store, on_keys: Callable[[list[Key]], None]) -> None:
+        self._name, self._store, self._on_keys = name, store, on_keys
+
+    def apply(self, decisions: facts.Decisions, wall: float) -> Outcome:
+        """First what is put, then what is removed, so that what moves is never away."""
+        outcome = Outcome([], {}, {}, [])
+        news = self._news(decisions.puts, outcome)
+        for start in range(0, len(news), BATCH):
+            puts = news[start : start + BATCH]
+            self._commit(functools.partial(self._put_all, puts=puts, outcome=outcome, wall=wall))
+        if decisions.removals or decisions.forget or decisions.memory is not None:
+            self._commit(lambda session: self._remove_all(session, decisions, outcome, wall))
+        return outcome
+
+    def _commit(self, work: Callable[[Session], list[Key]]) -> None:
+        with self._store.transaction() as session:
+            keys = work(session)
+        if keys:
+            self._on_keys(keys)
+
+    def _news(self, puts: Sequence[facts.Put], outcome: Outcome) -> list[facts.Put]:
+        """The puts that say anything new; the store is not written for the others."""
+        if not puts:
+            return []
+        with self._store.snapshot() as session:
+            known = session.sources.files(self._name)
+            return [
+                put
+                for put in puts
+                if known.get(put.path) != (put.digest, put.problems) or not self._stands(session, put, outcome)
+            ]
+
+    def _stands(self, session: Session, put: facts.Put, outcome: Outcome) -> bool:
+        owner = Owner(self._name, put.path)
+        for document in put.documents:
+            live = session.objects.live(document.key)
+            if live is None or not _same(live, document, owner):
+                return False
+            outcome.in_force[document.key] = holding(live)
+        return True
+
+    def _put_all(self, session: Session, puts: Sequence[facts.Put], outcome: Outcome, wall: float) -> list[Key]:
+        changed = []
+        for put in puts:
+            lives = {document.key: session.objects.live(document.key) for document in put.documents}
+            theirs = {
+                key: str(live.owner)
+                for key, live in lives.items()
+                if live is not None and live.owner.source != self._name
+            }
+            if theirs:
+                outcome.rejected[put.path] = theirs
+                continue
+            for document in put.documents:
+                changed += self._put(session, put.path, document, lives[document.key], outcome, wall)
+            session.sources.put_file(self._name, put.path, put.digest, put.problems)
+        outcome.changed.extend(changed)
+        return changed
+
+    def _put(
+        self, session: Session, path: str, document: Document, live: Desired | None, outcome: Outcome, wall: float
+    ) -> list[Key]:
+        owner = Owner(self._name, path)
+        content = document.labels, document.annotations, document.spec, owner
+        if live is None:
+            made = session.objects.create(document.key, *content, wall)
+        elif not _same(live, document, owner):
+            made = session.objects.replace(live.uid, *content)
+        else:
+            outcome.in_force[document.key] = holding(live)
+            return []
+        outcome.in_force[document.key] = holding(made)
+        return [document.key]
+
+    def _remove_all(self, session: Session, decisions: facts.Decisions, outcome: Outcome, wall: float) -> list[Key]:
+        removed = []
+        for removal in decisions.removals:
+            outcome.gone.append(removal.key)
+            live = session.objects.live(removal.key)
+            if live is not None and live.uid == removal.uid and live.owner.source == self._name:
+                session.objects.mark_deleting(removal.uid, wall)
+                removed.append(removal.key)
+        for path in decisions.forget:
+            session.sources.remove_file(self._name, path)
+        if decisions.memory is not None:
+            session.sources.remember(self._name, msgspec.to_builtins(decisions.memory))
+        outcome.changed.extend(removed)
+        return removed
+
+
+def holding(desired: Desired) -> facts.Holding:
+    return facts.Holding(desired.uid, desired.owner.item, desired.created_at)
+
+
+def _same(live: Desired, document: Document, owner: Owner) -> bool:
+    return (live.labels, live.annotations, live.spec, live.owner) == (
+        document.labels,
+        document.annotations,
+        document.spec,
+        owner,
+    )

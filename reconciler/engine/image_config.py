@@ -1,0 +1,139 @@
+"""An image's configuration (OCI image spec, config.md): parsed, bounded, checked. Pure.
+
+It comes from strangers and goes into processes, mount tables and log lines: what cannot be handed to a process is
+refused here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import NamedTuple
+
+import msgspec
+
+from reconciler import errors
+from reconciler.drivers.registry import manifests
+from reconciler.model import references
+
+MAX_BYTES = manifests.MAX_CONFIG
+#: what Linux takes as one argument or variable (MAX_ARG_STRLEN)
+_MAX_STRING = 128 << 10
+_MAX_ITEMS = 4096
+_MAX_SHORT = 4096
+_SIGNAL = re.compile(r"[A-Za-z0-9+-]{1,20}")
+
+
+class Config(NamedTuple):
+    """What of a configuration counts for running. ``diff_ids``: bottom first."""
+
+    diff_ids: tuple[str, ...]
+    entrypoint: tuple[str, ...]
+    cmd: tuple[str, ...]
+    env: tuple[str, ...]
+    working_dir: str
+    user: str
+    stop_signal: str
+    labels: dict[str, str]
+
+
+class _Execution(msgspec.Struct, rename="pascal"):
+    entrypoint: list[str] | None = None
+    cmd: list[str] | None = None
+    env: list[str] | None = None
+    working_dir: str | None = None
+    user: str | None = None
+    stop_signal: str | None = None
+    labels: dict[str, str] | None = None
+
+
+class _Rootfs(msgspec.Struct):
+    type: str
+    diff_ids: list[str]
+
+
+class _Document(msgspec.Struct):
+    rootfs: _Rootfs
+    os: str = "linux"
+    architecture: str = ""
+    config: _Execution | None = None
+
+
+def parse(raw: bytes, layers: int, machine: str = "") -> Config:
+    """Checks a configuration for an image of so many ``layers`` on a host whose ``uname -m`` is ``machine`` (empty:
+    this one).
+
+    Raises ``Permanent`` saying what is wrong.
+    """
+    try:
+        document = msgspec.json.decode(raw, type=_Document)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as error:
+        raise errors.Permanent(f"its configuration is malformed: {error}") from None
+    _check_platform(document, manifests.host_platform(machine or os.uname().machine))
+    execution = document.config or _Execution()
+    return Config(
+        diff_ids=_diff_ids(document.rootfs, layers),
+        entrypoint=_strings("Entrypoint", execution.entrypoint),
+        cmd=_strings("Cmd", execution.cmd),
+        env=_environment(execution.env),
+        working_dir=_short("WorkingDir", execution.working_dir),
+        user=_short("User", execution.user),
+        stop_signal=_signal(execution.stop_signal or ""),
+        labels=_labels(execution.labels or {}),
+    )
+
+
+def _check_platform(document: _Document, host: manifests.Platform) -> None:
+    found = manifests.Platform(document.os or "linux", document.architecture or host.architecture)
+    if (found.os, found.architecture) != (host.os, host.architecture):
+        raise errors.Permanent(f"it is made for {found}, and this host is {host}")
+
+
+def _diff_ids(rootfs: _Rootfs, layers: int) -> tuple[str, ...]:
+    if rootfs.type != "layers":
+        raise errors.Permanent(f"its file system is of the unknown type {rootfs.type[:40]!r}")
+    if len(rootfs.diff_ids) != layers:
+        raise errors.Permanent(f"its configuration names {len(rootfs.diff_ids)} layers, its manifest {layers}")
+    try:
+        return tuple(references.check_digest(digest) for digest in rootfs.diff_ids)
+    except errors.Invalid as error:
+        raise errors.Permanent(f"its configuration is malformed: {error.message}") from None
+
+
+def _strings(what: str, found: list[str] | None) -> tuple[str, ...]:
+    values = tuple(found or ())
+    if len(values) > _MAX_ITEMS:
+        raise errors.Permanent(
+            f"its configuration has {len(values)} values in {what}: at most {_MAX_ITEMS} are allowed"
+        )
+    for value in values:
+        if "\0" in value or len(value) > _MAX_STRING:
+            raise errors.Permanent(f"its configuration has a value in {what} that no process can be given")
+    return values
+
+
+def _environment(found: list[str] | None) -> tuple[str, ...]:
+    values = _strings("Env", found)
+    for value in values:
+        if value.find("=") < 1:
+            raise errors.Permanent(f"its configuration has {value[:40]!r} in Env: expected NAME=value")
+    return values
+
+
+def _short(what: str, found: str | None) -> str:
+    value = found or ""
+    if len(value) > _MAX_SHORT or not (value.isprintable() or not value):
+        raise errors.Permanent(f"its configuration has no usable {what}: {value[:40]!r}")
+    return value
+
+
+def _signal(value: str) -> str:
+    if value and not _SIGNAL.fullmatch(value):
+        raise errors.Permanent(f"its configuration has no usable StopSignal: {value[:40]!r}")
+    return value
+
+
+def _labels(found: dict[str, str]) -> dict[str, str]:
+    if len(found) > _MAX_ITEMS or any(len(key) > _MAX_SHORT or len(text) > _MAX_STRING for key, text in found.items()):
+        raise errors.Permanent("its labels are more or longer than allowed")
+    return found

@@ -1,0 +1,267 @@
+"""Pulling an image: manifest, configuration, layers in parallel, unpacked in order while the next ones still come.
+
+Two pulls that need the same blob or layer share it: the second waits, then finds it there. What is there already is
+not fetched: neither blobs, nor those of layers that are unpacked. A download that breaks off goes on from where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import NamedTuple
+
+from reconciler import errors
+from reconciler.drivers.graph import base as graphs
+from reconciler.drivers.graph import chains
+from reconciler.drivers.registry import base as registries
+from reconciler.engine import image_config
+from reconciler.model.references import Reference
+from reconciler.model.view import ImageFacts
+
+#: status, digest of the layer (empty: the image), bytes so far, bytes in all
+Progress = Callable[[str, str, int, int], None]
+
+_TRIES = 4
+#: seconds that a download waits before it goes on; a registry that asks for more gets the whole pull put off
+_PATIENCE = 10.0
+_REPORT = 1 << 20
+
+
+class Pulled(NamedTuple):
+    """``blobs``: digests of manifest, configuration and layers; ``chain``: chain ids, bottom first."""
+
+    facts: ImageFacts
+    blobs: tuple[str, ...]
+    chain: tuple[str, ...]
+
+
+def pull(
+    reference: Reference,
+    registry: registries.Registry,
+    graph: graphs.Graph,
+    *,
+    known: ImageFacts | None = None,
+    progress: Progress | None = None,
+    parallel: int = 3,
+) -> Pulled:
+    """Brings the image into the graph, complete when it returns: verified, unpacked, durable.
+
+    ``known`` is what is recorded under this reference; if the registry means the same image still, nothing but the
+    manifest is fetched, and the facts are the same. Raises what the drivers raise, naming the reference.
+    """
+    report = progress or (lambda status, digest, current, total: None)
+    with _only(graph, str(reference)):
+        report("resolving", "", 0, 0)
+        manifest = registry.resolve(reference)
+        job = _Job(reference, registry, graph, manifest, report)
+        config = job.config()
+        chain = chains.chain(config.diff_ids)
+        size = job.layers(config.diff_ids, chain, parallel)
+        report("complete", "", size, size)
+    facts = known if known is not None and _same(known, reference, manifest) else None
+    blobs = (manifest.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers))
+    return Pulled(facts or _facts(reference, manifest, config, chain, size), blobs, chain)
+
+
+def _same(known: ImageFacts, reference: Reference, manifest: registries.Manifest) -> bool:
+    return (known.reference, known.digest, known.image_id) == (str(reference), manifest.digest, manifest.config.digest)
+
+
+def _facts(
+    reference: Reference,
+    manifest: registries.Manifest,
+    config: image_config.Config,
+    chain: tuple[str, ...],
+    size: int,
+) -> ImageFacts:
+    return ImageFacts(
+        reference=str(reference),
+        digest=manifest.digest,
+        image_id=manifest.config.digest,
+        size=size,
+        chain_id=chain[-1] if chain else "",
+        layers=tuple(layer.digest for layer in manifest.layers),
+        entrypoint=config.entrypoint,
+        cmd=config.cmd,
+        env=config.env,
+        working_dir=config.working_dir,
+        user=config.user,
+        stop_signal=config.stop_signal,
+        labels=config.labels,
+    )
+
+
+class _Stopped(Exception):
+    """another part of the pull failed"""
+
+
+class _Job:
+    """One pull after its manifest is known."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        registry: registries.Registry,
+        graph: graphs.Graph,
+        manifest: registries.Manifest,
+        report: Progress,
+    ) -> None:
+        self._reference, self._registry, self._graph = reference, registry, graph
+        self._manifest, self._report = manifest, report
+        self._stop = threading.Event()
+
+    def config(self) -> image_config.Config:
+        """Stores manifest and configuration; returns the checked configuration."""
+        self._keep(self._manifest.digest, self._manifest.raw)
+        self._fetch(self._manifest.config, report=False)
+        raw = self._graph.read_blob(self._manifest.config.digest, image_config.MAX_BYTES)
+        try:
+            return image_config.parse(raw, len(self._manifest.layers))
+        except errors.Permanent as error:
+            raise errors.Permanent(f"image {self._reference}: {error.message}") from None
+
+    def layers(self, diff_ids: tuple[str, ...], chain: tuple[str, ...], parallel: int) -> int:
+        """Fetches and unpacks what is missing; returns the bytes that all layers use."""
+        pool = futures.ThreadPoolExecutor(max(parallel, 1), thread_name_prefix="pull")
+        try:
+            fetched = [self._start(pool, layer, at) for layer, at in zip(self._manifest.layers, chain, strict=True)]
+            return sum(self._finish(index, fetched[index], diff_ids, chain) for index in range(len(chain)))
+        finally:
+            self._stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _start(
+        self, pool: futures.ThreadPoolExecutor, layer: registries.Descriptor, chain: str
+    ) -> futures.Future[bool] | None:
+        if self._graph.has_layer(chain):
+            self._report("exists", layer.digest, layer.size, layer.size)
+            return None
+        self._report("waiting", layer.digest, 0, layer.size)
+        return pool.submit(self._fetch, layer)
+
+    def _finish(
+        self, index: int, fetched: futures.Future[bool] | None, diff_ids: tuple[str, ...], chain: tuple[str, ...]
+    ) -> int:
+        """Waits for a layer's blob and unpacks it."""
+        layer, parent = self._manifest.layers[index], chain[index - 1] if index else ""
+        fresh = fetched.result() if fetched else False
+        with _only(self._graph, chain[index]):
+            if fetched:
+                self._report("unpacking", layer.digest, layer.size, layer.size)
+            try:
+                size = self._unpack(layer, chain[index], parent, diff_ids[index])
+            except errors.Permanent:
+                if fresh or fetched is None:
+                    raise
+                # it was in the store before, and may have been damaged there
+                self._graph.remove_blob(layer.digest)
+                self._fetch(layer)
+                size = self._unpack(layer, chain[index], parent, diff_ids[index])
+        if fetched:
+            self._report("unpacked", layer.digest, layer.size, layer.size)
+        return size
+
+    def _unpack(self, layer: registries.Descriptor, chain: str, parent: str, diff_id: str) -> int:
+        try:
+            return self._graph.unpack_layer(chain, parent, diff_id, layer.digest, layer.media_type)
+        except errors.PydockError as error:
+            error.args = (f"image {self._reference}: {error.message}",)
+            raise
+
+    def _keep(self, digest: str, raw: bytes) -> None:
+        with _only(self._graph, digest):
+            if not self._graph.has_blob(digest):
+                writer = self._graph.write_blob(digest, len(raw))
+                writer.write(raw)
+                writer.commit()
+
+    def _fetch(self, blob: registries.Descriptor, report: bool = True) -> bool:
+        """Brings a blob into the graph; whether it had to be fetched."""
+        with _only(self._graph, blob.digest):
+            if self._graph.has_blob(blob.digest):
+                return False
+            writer = self._graph.write_blob(blob.digest, blob.size)
+            try:
+                self._download(blob, writer, report)
+                writer.commit()
+            except errors.PydockError as error:
+                writer.abort()
+                if not error.message.startswith("image "):
+                    error.args = (f"image {self._reference}: {error.message}",)
+                raise
+            except BaseException:
+                writer.abort()
+                raise
+        if report:
+            self._report("downloaded", blob.digest, blob.size, blob.size)
+        return True
+
+    def _download(self, blob: registries.Descriptor, writer: graphs.BlobWriter, report: bool) -> None:
+        """Goes on after a break for as long as each try brings something, and a few times if it does not."""
+        meter = _Meter(blob, writer, self._report if report else None, self._stop)
+        failures = 0
+        while True:
+            before = writer.offset
+            try:
+                self._registry.fetch(self._reference, blob, before, meter)
+                return
+            except errors.Temporary as error:
+                failures = 1 if writer.offset > before else failures + 1
+                if failures >= _TRIES or error.delay > _PATIENCE:
+                    raise
+                if self._stop.wait(error.delay):
+                    raise _Stopped() from None
+
+
+class _Meter:
+    """Where a blob's bytes go: to the writer, and now and then a word about it."""
+
+    def __init__(
+        self,
+        blob: registries.Descriptor,
+        writer: graphs.BlobWriter,
+        report: Progress | None,
+        stop: threading.Event,
+    ) -> None:
+        self._blob, self._writer, self._report, self._stop = blob, writer, report, stop
+        self._next = 0
+
+    def __call__(self, data: memoryview) -> None:
+        if self._stop.is_set():
+            raise _Stopped()
+        self._writer.write(data)
+        if self._report is not None and self._writer.offset >= self._next:
+            self._next = self._writer.offset + _REPORT
+            self._report("downloading", self._blob.digest, self._writer.offset, self._blob.size)
+
+
+class _Keyed:
+    """Locks that exist while somebody holds or awaits them."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[tuple[int, str], tuple[threading.Lock, int]] = {}
+
+    @contextlib.contextmanager
+    def held(self, key: tuple[int, str]) -> Iterator[None]:
+        with self._guard:
+            lock, users = self._locks.get(key, (threading.Lock(), 0))
+            self._locks[key] = (lock, users + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                lock, users = self._locks.pop(key)
+                if users > 1:
+                    self._locks[key] = (lock, users - 1)
+
+
+_keyed = _Keyed()
+
+
+def _only(graph: graphs.Graph, name: str) -> contextlib.AbstractContextManager[None]:
+    """One thread at a time for a thing of a graph. Locks are taken in the order reference, layer, blob."""
+    return _keyed.held((id(graph), name))

@@ -1,0 +1,139 @@
+"""A graph and a driver in memory: blobs are bytes, snapshots are directories that nothing is unpacked into."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+
+from reconciler import errors
+from reconciler.drivers.graph import chains
+from reconciler.model import references
+
+
+class FakeWriter:
+    """A ``base.BlobWriter``."""
+
+    def __init__(self, graph: FakeGraph, digest: str, size: int) -> None:
+        self._graph, self._digest, self._size = graph, digest, size
+        self._data = bytearray()
+
+    @property
+    def offset(self) -> int:
+        return len(self._data)
+
+    def write(self, data: bytes | memoryview) -> None:
+        if self._size >= 0 and len(self._data) + len(data) > self._size:
+            raise errors.Permanent(f"{self._digest} is longer than the {self._size} bytes that were announced")
+        self._data += data
+
+    def commit(self) -> None:
+        algorithm = self._digest.partition(":")[0]
+        found = f"{algorithm}:{hashlib.new(algorithm, self._data).hexdigest()}"
+        if found != self._digest or self._size not in (-1, len(self._data)):
+            raise errors.Permanent(f"the content does not match its digest: expected {self._digest}, found {found}")
+        self._graph.contents[self._digest] = bytes(self._data)
+
+    def abort(self) -> None:
+        self._data.clear()
+
+
+class FakeGraph:
+    """A ``base.Graph``. A layer is what was said of it; its blob must be there, but is not looked into."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.unpacked: dict[str, int] = {}
+
+    def has_blob(self, digest: str) -> bool:
+        return references.check_digest(digest) in self.contents
+
+    def read_blob(self, digest: str, limit: int) -> bytes:
+        if digest not in self.contents:
+            raise errors.NotFound(f"blob {digest} is not in the store")
+        if len(self.contents[digest]) > limit:
+            raise errors.Permanent(f"blob {digest} is larger than the {limit} bytes allowed here")
+        return self.contents[digest]
+
+    def write_blob(self, digest: str, size: int) -> FakeWriter:
+        return FakeWriter(self, references.check_digest(digest), size)
+
+    def remove_blob(self, digest: str) -> None:
+        self.contents.pop(digest, None)
+
+    def blobs(self) -> tuple[str, ...]:
+        return tuple(sorted(self.contents))
+
+    def has_layer(self, chain_id: str) -> bool:
+        return references.check_digest(chain_id) in self.unpacked
+
+    def unpack_layer(self, chain_id: str, parent: str, diff_id: str, blob: str, media_type: str) -> int:
+        if chain_id in self.unpacked:
+            return self.unpacked[chain_id]
+        if chain_id != chains.chain_id(parent, references.check_digest(diff_id)):
+            raise errors.Invalid(f"layer {chain_id} is not what its parent and diff id make")
+        if parent and parent not in self.unpacked:
+            raise errors.NotFound(f"layer {parent} is not in the store")
+        if blob not in self.contents:
+            raise errors.NotFound(f"the blob of layer {diff_id} is not in the store")
+        self.unpacked[chain_id] = len(self.contents[blob])
+        return self.unpacked[chain_id]
+
+    def remove_layer(self, chain_id: str) -> None:
+        self.unpacked.pop(chain_id, None)
+
+    def layers(self) -> tuple[str, ...]:
+        return tuple(sorted(self.unpacked))
+
+
+class FakeGraphDriver:
+    """A ``base.GraphDriver`` over directories below ``root``. ``hidden`` names snapshots that somebody unmounted."""
+
+    name = "fake"
+
+    def __init__(self, graph: FakeGraph, root: pathlib.Path) -> None:
+        self._graph, self._root = graph, root
+        self.bases: dict[str, tuple[str, ...]] = {}
+        self.hidden: set[str] = set()
+        self.restored: list[tuple[str, int]] = []
+
+    def probe(self) -> str:
+        return "fake on memory"
+
+    def prepare(self, id: str, chain: tuple[str, ...]) -> str:
+        for layer in chain:
+            if layer not in self._graph.unpacked:
+                raise errors.NotFound(f"layer {layer} is not in the store")
+        if self.bases.setdefault(id, chain) != chain:
+            raise errors.Conflict(f"snapshot {id} is over another chain")
+        pathlib.Path(self.rootfs(id)).mkdir(parents=True, exist_ok=True)
+        self.hidden.discard(id)
+        return self.rootfs(id)
+
+    def rootfs(self, id: str) -> str:
+        return str(self._root / id / "rootfs")
+
+    def mounted(self, id: str) -> bool:
+        return id in self.mounts()
+
+    def mounts(self) -> frozenset[str]:
+        return frozenset(self.bases.keys() - self.hidden)
+
+    def restore_mount(self, id: str, pid: int) -> None:
+        if id not in self.bases:
+            raise errors.NotFound(f"there is no snapshot {id}")
+        self.restored.append((id, pid))
+        self.hidden.discard(id)
+
+    def unmount(self, id: str) -> None:
+        if id in self.bases:
+            self.hidden.add(id)
+
+    def remove(self, id: str) -> None:
+        self.bases.pop(id, None)
+        self.hidden.discard(id)
+
+    def snapshots(self) -> tuple[str, ...]:
+        return tuple(sorted(self.bases))
+
+    def mount_event_fd(self) -> int | None:
+        return None

@@ -1,0 +1,58 @@
+"""A registry in memory that counts what it is asked for, and fails when told to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from reconciler import errors
+from reconciler.drivers.registry import base, manifests
+from reconciler.model.references import Reference
+from reconciler.testing.images import Image
+
+
+class FakeRegistry:
+    """A ``base.Registry``. ``images`` maps a reference's text to an image; ``fetched`` are digests in order, with the
+    offset they were asked from. ``breaks`` maps a digest to the offsets at which its transfer breaks off, one for each
+    try; ``gate``, if set, holds every fetch until it is open."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, Image] = {}
+        self.resolved: list[str] = []
+        self.fetched: list[tuple[str, int]] = []
+        self.breaks: dict[str, list[int]] = {}
+        self.gate: threading.Event | None = None
+
+    def add(self, reference: str, image: Image) -> None:
+        self.images[reference] = image
+
+    def resolve(self, reference: Reference) -> base.Manifest:
+        self.resolved.append(str(reference))
+        image = self.images.get(str(reference))
+        if image is None:
+            raise errors.NotFound(f"image {reference}: registry {reference.registry}: it does not have it")
+        parsed = manifests.parse(image.manifest, image.media_type)
+        assert parsed.config is not None
+        return base.Manifest(
+            image.digest, image.digest, parsed.media_type, image.manifest, parsed.config, parsed.layers
+        )
+
+    def fetch(
+        self, reference: Reference, blob: base.Descriptor, offset: int, sink: Callable[[memoryview], None]
+    ) -> None:
+        self.fetched.append((blob.digest, offset))
+        if self.gate is not None:
+            self.gate.wait(30)
+        data = memoryview(self._blob(blob.digest))
+        ends = self.breaks.get(blob.digest)
+        end = ends.pop(0) if ends else len(data)
+        for at in range(offset, end, 65536):
+            sink(data[at : min(at + 65536, end)])
+        if end < len(data):
+            raise errors.Temporary(f"image {reference}: the connection broke", delay=0.001)
+
+    def _blob(self, digest: str) -> bytes:
+        for image in self.images.values():
+            if digest in image.blobs:
+                return image.blobs[digest]
+        raise errors.NotFound(f"blob {digest} is not there")

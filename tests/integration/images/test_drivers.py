@@ -1,0 +1,26 @@
+"""Both graph drivers pass the one suite."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+from reconciler.testing.graph_suite import GraphSuite, Place
+
+
+class TestOverlay(GraphSuite):
+    @pytest.fixture
+    def place(self, tmp_path: pathlib.Path) -> Iterator[Place]:
+        found = Place(tmp_path / "graph", "overlay")
+        yield found
+        found.close()
+
+
+class TestVfs(GraphSuite):
+    @pytest.fixture
+    def place(self, tmp_path: pathlib.Path) -> Iterator[Place]:
+        found = Place(tmp_path / "graph", "vfs")
+        yield found
+        found.close()

@@ -1,0 +1,136 @@
+"""Records, actions, the service itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from falcon import testing
+
+from reconciler import __version__, errors
+from reconciler.model import kinds, requests
+from reconciler.testing.engine_fake import FakeEngine
+
+BASE = "/apis/pydock.dev/v1"
+WEB = f"{BASE}/namespaces/default/containers/web"
+
+
+@pytest.mark.parametrize("action", ["stop", "start", "restart"])
+def test_hand_edits(client: testing.TestClient, engine: FakeEngine, action: Any) -> None:
+    made = engine.put("Container", "default", "web")
+    assert client.simulate_post(f"{WEB}/{action}", json={}).json == made
+    assert engine.last("override") == requests.Override(namespace="default", name="web", action=action)
+    assert client.simulate_post(f"{WEB}/{action}", json={"now": True}).status_code == 400
+    assert client.simulate_post(f"{WEB}/{action}?now=1").status_code == 400
+
+
+def test_hand_edits_are_for_containers(client: testing.TestClient) -> None:
+    assert client.simulate_post(f"{BASE}/namespaces/default/networks/n/stop").status_code == 404
+
+
+@pytest.mark.parametrize(("what", "request_type"), [("events", requests.Events), ("jobs", requests.Jobs)])
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ("Container/default/web", "container/default/web"),
+        ("container/other/web", "container/other/web"),
+        ("container/web", "container/default/web"),
+        ("image/nginx", "image/nginx"),
+        ("", ""),
+    ],
+)
+def test_records_of_an_object(
+    client: testing.TestClient, engine: FakeEngine, what: str, request_type: Any, given: str, key: str
+) -> None:
+    answer = client.simulate_get(f"{BASE}/{what}", params={"object": given, "limit": "7"})
+    assert answer.json["items"][0]["key"] == key
+    assert engine.last(what) == request_type(key=key, limit=7)
+
+
+@pytest.mark.parametrize(
+    "query", ["object=x", "object=a/b/c/d", "object=volume/default/x", "object=container/../x", "limit=0", "limit=x", "since=1"]
+)
+def test_odd_questions_for_records(client: testing.TestClient, engine: FakeEngine, query: str) -> None:
+    for what in ("events", "jobs"):
+        assert client.simulate_get(f"{BASE}/{what}", query_string=query).status_code == 400
+    assert engine.asked == []
+
+
+def test_sources_and_their_acknowledgement(client: testing.TestClient, engine: FakeEngine) -> None:
+    assert client.simulate_get(f"{BASE}/sources").json == {"items": []}
+    answer = client.simulate_post(f"{BASE}/sources/ack", json={"name": "dir:/etc/pydock.d", "digest": "abc"})
+    assert answer.json == {"removed": ["container/default/web"]}
+    assert engine.last("ack") == requests.Ack(name="dir:/etc/pydock.d", digest="abc")
+
+
+@pytest.mark.parametrize(
+    "document", [{}, {"name": "x"}, {"name": "x", "digest": 5}, {"name": "x", "digest": "y", "all": True}, {"name": None}]
+)
+def test_odd_acknowledgements(client: testing.TestClient, engine: FakeEngine, document: dict[str, Any]) -> None:
+    answer = client.simulate_post(f"{BASE}/sources/ack", json=document)
+    assert answer.status_code == 400
+    assert "member" in answer.json["message"]
+    assert engine.asked == []
+
+
+def test_plans(client: testing.TestClient, engine: FakeEngine) -> None:
+    answer = client.simulate_post(f"{BASE}/plans", json={"documents": [{"kind": "Image"}], "manager": "me", "delete": True})
+    assert answer.json == {"plan": {"steps": []}, "text": "1 documents\n"}
+    assert engine.last("plan") == requests.Plan(documents=[{"kind": "Image"}], manager="me", delete=True)
+    client.simulate_post(f"{BASE}/plans", json={"documents": []})
+    assert engine.last("plan") == requests.Plan(documents=[], manager="api", delete=False)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"documents": {}}, {"documents": ["x"]}, {"documents": [], "manager": "\n"}, {"documents": [], "delete": "yes"},
+     {"documents": [], "manager": 1}],
+)  # fmt: skip
+def test_odd_plans(client: testing.TestClient, engine: FakeEngine, document: dict[str, Any]) -> None:
+    assert client.simulate_post(f"{BASE}/plans", json=document).status_code == 400
+    assert engine.asked == []
+
+
+@pytest.mark.parametrize("document", [{}, {"reference": ""}, {"reference": 1}, {"reference": "x" * 513}, {"image": "x"}])
+def test_odd_pulls(client: testing.TestClient, engine: FakeEngine, document: dict[str, Any]) -> None:
+    assert client.simulate_post(f"{BASE}/pull", json=document).status_code == 400
+    assert engine.asked == []
+
+
+def test_version_and_commands(client: testing.TestClient, engine: FakeEngine) -> None:
+    assert client.simulate_get("/version").json["apiVersion"] == kinds.API_VERSION
+    assert client.simulate_get("/version?timeout=32s").status_code == 200
+    assert "watch" in client.simulate_get("/commands").json["commands"]
+    assert __version__
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health(client: testing.TestClient, engine: FakeEngine, path: str) -> None:
+    assert (client.simulate_get(path).status_code, client.simulate_get(path).text) == (200, "ok")
+    engine.ready = False
+    answer = client.simulate_get(path)
+    assert answer.status_code == 503
+    assert "first plan" in answer.text
+
+    def stuck(call: object, args: object) -> None:
+        raise errors.Temporary("the database is locked")
+
+    engine.handlers["ping"] = stuck
+    answer = client.simulate_get(path)
+    assert (answer.status_code, answer.text) == (503, "the database is locked")
+
+
+def test_life_needs_no_engine(client: testing.TestClient, engine: FakeEngine) -> None:
+    assert client.simulate_get("/livez").text == "ok"
+    assert engine.asked == []
+
+
+def test_discovery(client: testing.TestClient) -> None:
+    resources = client.simulate_get(BASE).json
+    assert {(found["name"], found["namespaced"]) for found in resources["resources"]} == {
+        ("images", False), ("networks", True), ("containers", True)
+    }  # fmt: skip
+    groups = client.simulate_get("/apis").json
+    assert groups["groups"][0] == client.simulate_get("/apis/pydock.dev").json
+    assert groups["groups"][0]["preferredVersion"]["groupVersion"] == kinds.API_VERSION
+    assert client.simulate_get("/api").json["versions"] == []
