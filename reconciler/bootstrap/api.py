@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -25,12 +24,22 @@ class ApiProcess:
     """A running API process. ``control`` is the controller's end of its engine socket, for ``ipc.EngineServer``, which closes it;
     ``pid`` is gunicorn's arbiter, whose one child answers requests."""
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, ready_fd: int) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        control: socket.socket,
+        ready_fd: int,
+        on_exit: Callable[[int], None] | None,
+    ) -> None:
         self.pid = process.pid
         self.control = control
         self._process = process
         self._ready_fd = ready_fd
+        self._answers = False
+        self._settled = threading.Event()
         self._ended = threading.Event()
+        self._on_exit = on_exit
+        threading.Thread(target=self._follow, name="api-life", daemon=True).start()
 
     @property
     def status(self) -> int | None:
@@ -39,10 +48,9 @@ class ApiProcess:
 
     def wait_ready(self, timeout: float) -> None:
         """Returns once requests are answered. Raises ``Temporary`` after ``timeout`` seconds, ``Permanent`` when it ended."""
-        ready, _, _ = select.select([self._ready_fd], [], [], timeout)
-        if not ready:
+        if not self._settled.wait(timeout):
             raise errors.Temporary(f"the API process did not get ready within {timeout:g} s")
-        if not os.read(self._ready_fd, 1):
+        if not self._answers:
             self._ended.wait(timeout)
             raise errors.Permanent(f"the API process ended as it started, with status {self.status}: its log tells why")
 
@@ -62,10 +70,15 @@ class ApiProcess:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
 
-    def _reap(self) -> None:
-        self._process.wait()
+    def _follow(self) -> None:
+        """Its life, in a thread of its own: ready or not, then ended."""
+        self._answers = bool(os.read(self._ready_fd, 1))
         os.close(self._ready_fd)
+        self._settled.set()
+        self._process.wait()
         self._ended.set()
+        if self._on_exit is not None:
+            self._on_exit(self._process.returncode)
 
 
 def spawn_api(
@@ -83,35 +96,47 @@ def spawn_api(
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ready, told = os.pipe2(os.O_CLOEXEC)
-    started: list[ApiProcess | BaseException] = []
-    done = threading.Event()
-
-    def live() -> None:
-        """The process ends with the thread that started it, so that thread stays until it has ended."""
-        try:
-            fds = [listener.fileno() for listener in listeners]
-            process = _popen(command(theirs.fileno(), told, fds, uid, gid, debug), [theirs.fileno(), told, *fds])
-        except BaseException as error:  # noqa: BLE001 - handed to the caller
-            started.append(error)
-            done.set()
-            return
-        api = ApiProcess(process, ours, ready)
-        started.append(api)
-        done.set()
-        api._reap()
-        if on_exit is not None:
-            on_exit(process.returncode)
-
-    threading.Thread(target=live, name="api-process", daemon=True).start()
-    done.wait()
-    theirs.close()
-    os.close(told)
-    (result,) = started
-    if isinstance(result, BaseException):
+    fds = [listener.fileno() for listener in listeners]
+    arguments = command(theirs.fileno(), told, fds, uid, gid, debug)
+    try:
+        process = _LastingThread(lambda: _popen(arguments, [theirs.fileno(), told, *fds])).begin()
+    except BaseException:
         ours.close()
         os.close(ready)
-        raise result
-    return result
+        raise
+    finally:
+        theirs.close()
+        os.close(told)
+    return ApiProcess(process, ours, ready, on_exit)
+
+
+class _LastingThread:
+    """Starts a process in a thread that stays until the process has ended: it would die with the thread that started it."""
+
+    def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self._start = start
+        self._begun = threading.Event()
+        self._outcome: subprocess.Popen[bytes] | BaseException | None = None
+
+    def begin(self) -> subprocess.Popen[bytes]:
+        """The process; raises what starting it raised."""
+        threading.Thread(target=self._live, name="api-process", daemon=True).start()
+        self._begun.wait()
+        if isinstance(self._outcome, subprocess.Popen):
+            return self._outcome
+        assert self._outcome is not None
+        raise self._outcome
+
+    def _live(self) -> None:
+        try:
+            self._outcome = process = self._start()
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
+            self._outcome = error
+            return
+        finally:
+            self._begun.set()
+        # Without taking its status, which is for the one who waits for it properly.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
 
 def command(

@@ -63,7 +63,7 @@ class _Walk:
 
 
 def find(stream: Iterable[events.Event], wanted: Mapping[int, Collection[paths.Path]]) -> dict[int, Spots]:
-    """The spots of the paths wanted of each document, by its index; a path that is not there has its nearest ancestor's.
+    """The spots of the paths wanted of each document, by its index; a path not there has its nearest ancestor's.
 
     Reads no further than it must; a text that cannot be read to its end has spots up to there.
     """

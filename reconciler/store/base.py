@@ -137,8 +137,11 @@ class Images(Protocol):
     """The relations of the graph: which reference means which image, of which layers."""
 
     def put(self, facts: ImageFacts, blobs: Sequence[str], chain: Sequence[str]) -> None:
-        """``blobs``: digests of manifest(s), config and layers; ``chain``: chain ids, bottom first. An image that loses its
-        last reference to another one stays, under its digest as reference, until that is removed: containers may use it."""
+        """``blobs``: digests of manifest(s), config and layers; ``chain``: chain ids, bottom first.
+
+        An image that loses its last reference to another one stays, under its digest as reference, until that is
+        removed: containers may use it.
+        """
 
     def get(self, reference: str) -> ImageFacts | None: ...
 

@@ -233,6 +233,7 @@ def condition(status: Mapping[str, Any], type: str) -> str:
 def container(name: str, image: str, **spec: Any) -> dict[str, Any]:
     """A container's manifest; by default a process that sleeps and ends on SIGTERM at once."""
     spec.setdefault("command", ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"])
+    spec.setdefault("terminationGracePeriodSeconds", 1)
     return {
         "apiVersion": "pydock.dev/v1",
         "kind": "Container",

@@ -20,6 +20,8 @@ def make(directory: Path) -> Path:
         (programs / name).symlink_to("busybox")
     for name in ("etc", "tmp", "root", "home/web"):
         (directory / name).mkdir(parents=True)
+    # others than root have to get in
+    directory.chmod(0o755)
     (directory / "etc/passwd").write_text(PASSWD)
     (directory / "etc/group").write_text(GROUP)
     return directory

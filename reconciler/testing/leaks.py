@@ -20,6 +20,8 @@ import msgspec
 from reconciler.model import names
 from reconciler.testing import leaks_files, leaks_host, leaks_network
 
+_SETTINGS = "network settings"
+
 
 class Footprint(msgspec.Struct, frozen=True):
     """Facet (``links``, ``mounts``, …) → the things seen, each a line of text; the same line may stand there twice."""
@@ -32,14 +34,14 @@ def snapshot(instance: str | None, roots: Sequence[Path] = (), pids: Iterable[in
 
     Of an instance: every link, firewall rule, address and route of this network namespace and its sysctls, the
     mounts and files below ``roots``, named namespaces, the instance's cgroups and processes, and the descriptors that
-    ``pids`` have open. Of the host (None): the same without files, processes and descriptors, and all mounts and cgroups.
+    ``pids`` have open. Of the host (None): all mounts and cgroups, but no files, processes and descriptors.
     """
     facets = {
         "links": leaks_network.links(),
         "addresses": leaks_network.addresses(),
         "routes": leaks_network.routes(),
         "firewall": leaks_network.firewall(),
-        "network settings": leaks_network.settings(),
+        _SETTINGS: leaks_network.settings(),
         "namespaces": leaks_host.namespaces(),
     }
     if instance is None:
@@ -65,11 +67,20 @@ def compare(before: Footprint, after: Footprint, ignore: str = "") -> list[str]:
     skip = re.compile(ignore) if ignore else None
     found: list[str] = []
     for facet in {**before.facets, **after.facets}:
-        old, new = Counter(before.facets.get(facet, ())), Counter(after.facets.get(facet, ()))
-        lines = [f"left over in {facet}: {line}" for line in sorted((new - old).elements())]
-        lines += [f"gone from {facet}: {line}" for line in sorted((old - new).elements())]
+        old, new = before.facets.get(facet, []), after.facets.get(facet, [])
+        if facet == _SETTINGS:
+            old, new = _of_both(old, new), _of_both(new, old)
+        came, went = Counter(new) - Counter(old), Counter(old) - Counter(new)
+        lines = [f"left over in {facet}: {line}" for line in sorted(came.elements())]
+        lines += [f"gone from {facet}: {line}" for line in sorted(went.elements())]
         found += [line for line in lines if skip is None or not skip.search(line)]
     return found
+
+
+def _of_both(lines: list[str], others: list[str]) -> list[str]:
+    """The settings that the others have too: a kernel module brings its own, and those of a link go with it."""
+    names_ = {line.partition(" = ")[0] for line in others}
+    return [line for line in lines if line.partition(" = ")[0] in names_]
 
 
 def main(arguments: Sequence[str]) -> int:

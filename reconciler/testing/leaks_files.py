@@ -12,7 +12,7 @@ _CLOSED = frozenset({"layers", "snapshots"})
 
 
 def files(root: Path) -> list[str]:
-    """Every file and directory below ``root`` with its kind: not what is mounted there, nor inside layers and snapshots."""
+    """Every file and directory below ``root`` with its kind, but what is mounted there or inside layers, snapshots."""
     if not root.exists():
         return []
     return sorted(_walk(root, os.lstat(root).st_dev))

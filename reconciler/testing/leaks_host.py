@@ -34,8 +34,10 @@ def cgroups(part: str = "") -> list[str]:
 
 
 def processes(instance: str, slice_name: str, roots: Sequence[str]) -> list[str]:
-    """Processes of an instance: in one of its cgroups, or with its name or a path below its roots on their command line;
-    and children of this process that ended and were not waited for. Not this process and those that started it."""
+    """Processes of an instance: in one of its cgroups, or with its name or a path below its roots on the command line.
+
+    Besides, children of this process that ended and were not waited for; but not this process and those above it.
+    """
     own = _ancestors(os.getpid())
     return [line for pid in _pids() if pid not in own for line in _process(pid, instance, slice_name, roots)]
 

@@ -1,5 +1,7 @@
-"""What is in this network namespace: links, addresses, routes, firewall, sysctls. Asked of ``ip`` and ``nft``, which share
-no code with the drivers."""
+"""What is in this network namespace: links, addresses, routes, firewall, sysctls.
+
+Asked of ``ip`` and ``nft``, which share no code with the drivers.
+"""
 
 from __future__ import annotations
 

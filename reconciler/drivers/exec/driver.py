@@ -23,6 +23,7 @@ from reconciler.drivers.exec import (
     oci,
     pids,
     processes,
+    rootfs,
     rundir,
     runtime,
     seccomp,
@@ -101,6 +102,7 @@ class Driver:
         return self.inspect(config.id)
 
     def _launch(self, config: base.ContainerConfig, run: rundir.Run, tools: Tools) -> None:
+        rootfs.check(config.rootfs)
         identity = users.resolve(config.rootfs, config.user)
         bounding = oci.bounding(config, tools.host)
         filters = seccomp.default(bounding, seccomp.this_machine())

@@ -2,7 +2,8 @@
 
 The helper sees the new layer's directory as its root, and nothing else: a detached copy of its mount (nodev, nosuid,
 noexec) of which no ``..`` leads out, in mount, network, IPC and UTS namespaces of its own. It keeps the capabilities
-that writing files of any owner takes; CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_PTRACE and the rest are gone for good.
+that writing files of any owner takes; CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_KILL and the rest are gone for good, and its
+user is one that no account has.
 
 Behind the walls ``/usr/lib`` is the image's: nothing may be imported or loaded there any more. ``enter`` takes
 Python's ways of importing away; ``noexec`` keeps the dynamic linker from mapping a library.
@@ -23,12 +24,15 @@ from reconciler.drivers.graph import syscalls
 _KEPT = (0, 1, 3, 4, 27, 31)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_KEEPCAPS = 8
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION_3 = 0x20080522
 _PRIVATE = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
 _HARMLESS = syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NOEXEC
 READ_ONLY = _HARMLESS | syscalls.MOUNT_ATTR_RDONLY
+#: a user and group that no account has
+_NOBODY_ELSE = 0x7FFFFFFD
 _MEMORY = 1 << 30
 _FILES = 4096
 
@@ -71,7 +75,7 @@ def enter(root: int) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_DATA, _MEMORY)
     _limit(resource.RLIMIT_NOFILE, _FILES)
-    _drop_capabilities()
+    _give_up_power()
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _prctl(_PR_SET_DUMPABLE, 0)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -83,12 +87,17 @@ def _limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (wanted, wanted))
 
 
-def _drop_capabilities() -> None:
+def _give_up_power() -> None:
+    """Becomes a user whom nobody else is, so that not even a signal can be sent to others, with few capabilities."""
     for number in range(64):
         if number not in _KEPT and _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) < 0:
             if ctypes.get_errno() != errno.EINVAL:
                 raise OSError(ctypes.get_errno(), "giving up capabilities")
             break  # the first number that this kernel does not know
+    _prctl(_PR_SET_KEEPCAPS, 1)
+    os.setgroups([])
+    os.setresgid(_NOBODY_ELSE, _NOBODY_ELSE, _NOBODY_ELSE)
+    os.setresuid(_NOBODY_ELSE, _NOBODY_ELSE, _NOBODY_ELSE)
     kept = sum(1 << number for number in _KEPT)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     data = (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)

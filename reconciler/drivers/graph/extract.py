@@ -41,6 +41,8 @@ def main(arguments: list[str]) -> NoReturn:
         result = {"error": str(error) or (type(error).__doc__ or "").strip(), "retry": True}
     except (merged.Refused, tar.Malformed, decompress.Damaged, decompress.TooLarge, OSError) as error:
         result = {"error": str(error), "retry": False}
+    except Exception as error:  # noqa: BLE001 - a traceback would be looked for in the image's files
+        result = {"error": f"{type(error).__name__}: {error}", "retry": False}
     os.write(sys.stdout.fileno(), json.dumps(result).encode())
     os._exit(1 if "error" in result else 0)  # nothing of the interpreter's own end is needed behind the walls
 

@@ -148,6 +148,7 @@ class Tree:
         if replaced:
             os.unlink(name, dir_fd=self.top.upper)
         self.make(name, replaced=replaced)
+        os.chown(name, 0, 0, dir_fd=self.top.upper)
         os.chmod(name, 0o755, dir_fd=self.top.upper)
         self._push(name, 0)
 

@@ -29,7 +29,7 @@ class Mounts:
 
     def __init__(self, lines: str) -> None:
         self._at: dict[tuple[int, str], Mount] = {}
-        found = [_parse(line) for line in lines.splitlines()]
+        found = [parse(line) for line in lines.splitlines()]
         ids = {mount.id for mount in found}
         self._roots: list[Mount] = []
         for mount in found:
@@ -77,7 +77,7 @@ def read(pid: int | str = "self") -> Mounts:
         return Mounts(file.read())
 
 
-def _parse(line: str) -> Mount:
+def parse(line: str) -> Mount:
     before, _, after = line.partition(" - ")
     fields, rest = before.split(" "), after.split(" ")
     options = rest[2] if len(rest) > 2 else ""

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -28,10 +28,10 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def find(instance: str, root: Path) -> Iterator[Callable[[], list[str]]]:
-    """What has come or gone since the test began, at most a few lines each."""
+def find(instance: str, root: Path) -> Callable[[], list[str]]:
+    """What has come or gone since the test began."""
     before = leaks.snapshot(instance, [root], [os.getpid()])
-    yield lambda: leaks.compare(before, leaks.snapshot(instance, [root], [os.getpid()]))
+    return lambda: leaks.compare(before, leaks.snapshot(instance, [root], [os.getpid()]))
 
 
 def _run(*command: str) -> None:
@@ -48,11 +48,11 @@ def test_nothing_is_found_where_nothing_is(find: Callable[[], list[str]]) -> Non
 
 @pytest.mark.parametrize("name", ["pdv0000test", "other0"])
 def test_a_link(find: Callable[[], list[str]], instance: str, name: str) -> None:
-    _run("ip", "link", "add", name, "type", "dummy")
+    _run("ip", "link", "add", name, "type", "bridge")
     _run("ip", "link", "set", name, "alias", f"pydock:{instance}:container:u")
     found = find()
     _run("ip", "link", "del", name)
-    assert any(line.startswith("left over in links: dummy ") and instance in line and name in line for line in found)
+    assert any(line.startswith("left over in links: bridge ") and instance in line and name in line for line in found)
     assert find() == []
 
 
@@ -73,7 +73,7 @@ def test_a_route(find: Callable[[], list[str]]) -> None:
 
 def test_a_rule_and_a_table_of_the_firewall(find: Callable[[], list[str]], instance: str) -> None:
     table = f"table ip pydock_{instance}"
-    _nft(f"{table} {{ chain forward {{ type filter hook forward priority 0; ip saddr 10.0.0.1 counter drop; }} }}")
+    _nft(f"{table} {{ chain forward {{ type filter hook forward priority 0; ip saddr 10.0.0.1 counter drop; }}; }}")
     found = find()
     before = leaks.snapshot(instance)
     _nft(f"add rule ip pydock_{instance} forward ip saddr 10.0.0.2 counter drop")
@@ -86,7 +86,7 @@ def test_a_rule_and_a_table_of_the_firewall(find: Callable[[], list[str]], insta
 
 
 def test_counters_of_the_firewall_do_not_count(instance: str) -> None:
-    _nft(f"table ip pydock_{instance} {{ chain out {{ type filter hook output priority 0; counter; }} }}")
+    _nft(f"table ip pydock_{instance} {{ chain out {{ type filter hook output priority 0; counter; }}; }}")
     before = leaks.snapshot(instance)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.sendto(b"x", ("127.0.0.1", 9))

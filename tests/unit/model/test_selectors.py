@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,10 +118,8 @@ def test_a_bad_field_selector_is_refused(text: str, says: str) -> None:
 @given(st.text(alphabet="ab/=!(),. in\tnot-\x00é", max_size=30))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     for parse in (selectors.parse, selectors.parse_fields):
-        try:
-            parse(text)
-        except errors.Invalid as error:
-            assert error.message
+        with contextlib.suppress(errors.Invalid):
+            assert parse(text).matches({}) in (True, False)
 
 
 LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "x", "y"]))

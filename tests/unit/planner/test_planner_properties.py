@@ -138,7 +138,7 @@ def shuffled(view: View, seed: int) -> View:
 
 
 def assert_sound(world: World) -> None:
-    """Ids are unique, what a step comes after stands before it, equal inputs give equal text, and a host can carry it all out."""
+    """Ids are unique, a step stands after what it needs, equal inputs give equal text, a host can carry it all out."""
     plan = world.plan()
     seen: set[str] = set()
     for step in plan.steps:
@@ -242,7 +242,7 @@ def test_every_other_change_is_made(before: dict[str, Any], after: dict[str, Any
 
 
 def _meaning(spec: Any) -> Any:
-    """A spec without what makes no difference: the order of lists whose elements have names, the spelling of the image."""
+    """A spec without what makes no difference: the order of named elements, the spelling of the image."""
     image = spec.image.removeprefix("docker.io/library/").removesuffix(":latest")
     env = (
         spec.env

@@ -414,9 +414,10 @@ def test_network_of_the_same_name_and_subnet(world: World) -> None:
         "wait network/default/back: NameTerminating: the former network/default/back is still being removed\n"
         "wait container/default/web: NetworkNotReady: network/default/back is not ready\n"
     )
+    assert text(world, WEB) == text(world)
     world.settle()
     assert world.container(WEB).process == "running"
-    assert world.plan() == planner.plan(world.view(), None, world.now)
+    assert world.container(WEB).attachments[0].network_uid == world.the(BACK).desired.uid
 
 
 def test_drift(running: World) -> None:
@@ -438,6 +439,10 @@ def test_left_half_way(running: World) -> None:
     half = msgspec.structs.replace(running.container(WEB), process="created")
     running.entries[uid] = Entry(desired=running.the(WEB).desired, observed=half)
     assert text(running) == "start container/default/web: it was created and not started\n"
+    assert running.plan().steps[0].args == {"counts": True}
+    first = msgspec.structs.replace(half, starts=0)
+    running.entries[uid] = Entry(desired=running.the(WEB).desired, observed=first)
+    assert running.plan().steps[0].args == {"counts": False}
     running.stop(WEB)
     assert text(running).startswith("stop container/default/web: it was stopped by hand\n")
 
@@ -535,6 +540,7 @@ def test_image_goes_after_its_containers(running: World) -> None:
         "remove container/default/web: it is being deleted (its writable layer is lost)\n"
         "untag image/nginx: it is being deleted\n"
     )
+    assert running.plan(NGINX).steps[2].after == ("remove container/default/web",)
 
 
 def test_new_default_restarts_nothing(running: World) -> None:
@@ -568,6 +574,69 @@ def test_order_of_networks_counts_and_of_other_lists_does_not(world: World) -> N
     assert (
         '    spec.networks: [{"name": "back"}, {"name": "default"}] → [{"name": "default"}, {"name": "back"}]\n'
         in text(world)
+    )
+
+
+def test_dependency_that_is_made_anew_comes_back_first(world: World) -> None:
+    world.put(DB, spec())
+    world.put(WEB, spec(dependsOn=[{"name": "db"}]))
+    world.settle()
+    world.put(DB, spec(user="1"))
+    world.put(WEB, spec(user="1", dependsOn=[{"name": "db"}]))
+    plan = world.plan(WEB)
+    assert [step.id for step in plan.steps] == [
+        f"{action} {key}" for key in (DB, WEB) for action in ("stop", "remove", "create", "start")
+    ]
+    assert plan.steps[4].after == ("start container/default/db",)
+
+
+def test_network_successor_follows_an_unused_network(world: World) -> None:
+    world.put(BACK, {})
+    world.settle()
+    world.delete(BACK)
+    world.put(BACK, {})
+    remove, create = world.plan(BACK).steps
+    assert remove.id == f"network_remove network/default/back of {remove.uid}"
+    assert create.after == (remove.id,)
+
+
+def test_container_that_is_stopped_or_done_holds_no_network(world: World) -> None:
+    world.put(BACK, {})
+    world.put(WEB, spec(networks=[{"name": "back"}]))
+    world.put(DB, spec(networks=[{"name": "back"}], restartPolicy="Never"))
+    world.settle()
+    world.exit(DB, 0)
+    world.stop(WEB)
+    world.settle()
+    world.delete(BACK)
+    assert [step.action for step in world.plan().steps] == ["network_remove"]
+    world.settle()
+    world.restart(WEB)
+    assert text(world) == "wait container/default/web: NetworkMissing: network/default/back does not exist\n"
+
+
+def test_container_that_will_be_back_holds_its_network(world: World) -> None:
+    world.put(BACK, {})
+    world.put(WEB, spec(networks=[{"name": "back"}]))
+    world.settle()
+    world.exit(WEB, 1)
+    world.delete(BACK)
+    assert "wait network/default/back: InUse: used by container/default/web\n" in text(world)
+
+
+def test_labels_alone(running: World) -> None:
+    running.put(WEB, running.the(WEB).desired.spec, {"tier": "front"})
+    assert text(running) == (
+        'update container/default/web: labels changed\n    metadata.labels[tier]: none → "front"\n'
+    )
+
+
+def test_running_in_another_boot_is_not_running(running: World) -> None:
+    """The store may still say so when the daemon has not looked yet."""
+    view = running.view()
+    running.reboot()
+    assert planner.text(planner.plan(view, [WEB], running.now)) == (
+        "start container/default/web: it has not been started\n"
     )
 
 
