@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.model import names
@@ -43,8 +43,8 @@ class Demo:
         log = (self.work / "pydockd.log").open("wb")
         self.daemon = subprocess.Popen(
             [
-                BIN / "pydockd", "--root", self.work / "root", "--run-dir", self.work / "run", "--manifests", self.manifests,
-                "--instance", self.instance,
+                BIN / "pydockd", "--root", self.work / "root", "--run-dir", self.work / "run",
+                "--manifests", self.manifests, "--instance", self.instance,
             ],
             stdout=log, stderr=log,
         )  # fmt: skip
@@ -87,6 +87,7 @@ spec:
   image: {self.image}
   command: [sh, -c]
   args: ["mkdir -p /www && echo '{page}' > /www/index.html && exec httpd -f -p 8080 -h /www"]
+  terminationGracePeriodSeconds: 1
   ports:
     - containerPort: 8080
       hostPort: {self.port}
@@ -118,11 +119,26 @@ spec:
             self.daemon.wait(20)
 
     def empty(self) -> bool:
-        left = self.cli("get", "containers", "-A", "-o", "name", check=False).stdout.strip()
-        return not left and self.table() == "" and not (Path("/sys/class/net") / self.bridge()).exists()
+        """Whether no object is left, the default network included."""
+        listed = [self.cli("get", kind, "-A", "-o", "name", check=False) for kind in ("containers", "networks")]
+        return all(done.returncode == 0 and not done.stdout.strip() for done in listed)
 
-    def bridge(self) -> str:
-        return "none"
+    def left_over(self) -> list[str]:
+        """What this instance still has in the kernel."""
+        links = subprocess.run(["ip", "-details", "link"], capture_output=True, text=True, check=True).stdout
+        mounts = Path("/proc/self/mountinfo").read_text()
+        cgroups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/{names.slice_name(self.instance)}")]
+        found = {
+            "links": f"pydock:{self.instance}:" in links,
+            "mounts": str(self.work) in mounts,
+            "firewall table": bool(self.table()),
+            "cgroups": bool(cgroups),
+        }
+        return [what for what, there in found.items() if there]
+
+    def tail(self) -> str:
+        log = self.work / "pydockd.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-30:]) if log.exists() else ""
 
     def table(self) -> str:
         done = subprocess.run(
@@ -184,10 +200,11 @@ def run(demo: Demo) -> None:
     seen(f"rules are back, pid is still {pid}", began)
 
     step(5, "An edited manifest: first the plan, then the deed")
-    new = demo.web("hello again")
-    plan_file = demo.work / "web-new.yaml"
-    plan_file.write_text(new)
-    demo.drop("web.yaml", new)
+    edited = demo.work / "web-edited.yaml"
+    edited.write_text(demo.web("hello again"))
+    demo.show("diff", "-f", str(edited))
+    print(f"{_DIM}    $ cp {edited} {demo.manifests / 'web.yaml'}{_OFF}")
+    shutil.copy(edited, demo.manifests / "web.yaml")
     began = expect(lambda: demo.page() == "hello again", "the new page")
     seen(f"http://127.0.0.1:{demo.port}/ now answers {demo.fetch()!r}", began)
     demo.show("events", "--for", "container/web")
@@ -207,4 +224,60 @@ def main() -> int:
     if os.geteuid() != 0:
         sys.stderr.write("the demo must run as root: it mounts, makes network namespaces and writes firewall rules\n")
         return 1
-    return 0 if keep else 0
+    work = Path(tempfile.mkdtemp(prefix="pydock-demo-"))
+    step(0, "A loopback registry with a small image, built from busybox-static and pushed")
+    began = time.monotonic()
+    server = images.start_registry(work)
+    reference = images.push(server.address, "demo/busybox", "1", images.busybox())
+    seen(f"pushed {reference}", began)
+    demo = Demo(work, reference)
+    try:
+        run(demo)
+        if keep:
+            keep_running(demo, server)
+            return 0
+    except AssertionError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"\nthis did not come true: {error}\n\nthe daemon's log ends so:\n{demo.tail()}\n")
+        keep = False
+        return 1
+    finally:
+        if not keep:
+            end(demo, server)
+    try_next()
+    return 0
+
+
+def end(demo: Demo, server: images.Server) -> None:
+    """Stops everything; says so if something is left over."""
+    demo.stop()
+    server.stop()
+    left = demo.left_over()
+    shutil.rmtree(demo.work, ignore_errors=True)
+    print("\nEverything is stopped, and nothing is left over." if not left else f"\nleft over: {', '.join(left)}")
+
+
+def keep_running(demo: Demo, server: images.Server) -> None:
+    demo.drop("web.yaml", demo.web("hello from pydock"))
+    expect(lambda: demo.page() == "hello from pydock", "the page")
+    assert demo.daemon is not None
+    print(f"""
+KEEP=1: everything goes on.
+  daemon     pid {demo.daemon.pid}, log {demo.work}/pydockd.log
+  registry   pid {server.process.pid}, {server.address}
+  manifests  {demo.manifests}
+  client     {BIN}/pydock -H unix://{demo.socket} get containers
+To end it: rm {demo.manifests}/*.yaml; kill {demo.daemon.pid} {server.process.pid}; rm -r {demo.work}""")
+
+
+def try_next() -> None:
+    print(f"""
+Try next:
+  make demo KEEP=1                 leaves it running, for you to break
+  {BIN}/pydockd --help             the daemon's flags; as root it reads /etc/pydock.d
+  ls manifests/                    one small example a feature
+  README.md, docs/concepts.md      what it does, and why""")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

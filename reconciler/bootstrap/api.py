@@ -135,8 +135,7 @@ class _LastingThread:
             return
         finally:
             self._begun.set()
-        # Without taking its status, which is for the one who waits for it properly.
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        process.wait()
 
 
 def command(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 
 # Imported here although others import them late: after the privileges are gone no file can be read.
-import concurrent.futures.thread  # noqa: F401
 import encodings.idna  # noqa: F401
 import io
 import logging

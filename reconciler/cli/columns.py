@@ -20,9 +20,9 @@ class Column(NamedTuple):
 
 
 def condition(obj: dict[str, Any], name: str) -> dict[str, Any]:
-    """The condition ``name`` of an object; empty when it has none."""
+    """The condition ``name``, in any case, of an object; empty when it has none."""
     found: list[dict[str, Any]] = (obj.get("status") or {}).get("conditions") or []
-    return next((entry for entry in found if entry.get("type") == name), {})
+    return next((entry for entry in found if str(entry.get("type")).lower() == name.lower()), {})
 
 
 def ready(obj: dict[str, Any]) -> str:

@@ -43,7 +43,8 @@ def condition(name: str, status: str = "True") -> Goal:
     wanted = status.lower()
 
     def met(obj: dict[str, Any]) -> bool:
-        return _current(obj) and str(columns.condition(obj, name).get("status", "")).lower() == wanted
+        found = columns.condition(obj, name)
+        return _current(obj) and str(found.get("status", "")).lower() == wanted
 
     return Goal(f"condition {name}" + ("" if wanted == "true" else f"={status}"), met)
 

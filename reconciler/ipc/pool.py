@@ -26,16 +26,19 @@ class Pool:
 
     @property
     def busy(self) -> int:
-        """Tasks that run or are about to."""
+        """Tasks that run or wait."""
         return self._busy
 
-    def submit(self, task: Task) -> bool:
-        """False when every thread is busy: the task is not taken."""
+    def submit(self, task: Task, wait: bool = False) -> bool:
+        """When every thread is busy: False, the task is not taken; or, with ``wait``, it is the next one's.
+
+        A task must not raise.
+        """
         with self._lock:
-            if self._busy >= self._most:
+            if self._busy >= self._most and not wait:
                 return False
             self._busy += 1
-            start = self._threads < self._busy
+            start = self._threads < min(self._busy, self._most)
             self._threads += start
         self._tasks.put(task)
         if start:

@@ -78,27 +78,27 @@ class _Loading:
             for item in self._items():
                 self._examine(item)
                 if len(self._problems) + sum(map(len, self._findings.values())) >= MAX_PROBLEMS:
-                    self._report(errors.Problem("there are more problems than are shown: mend these first"))
                     break
         except events.Broken as broken:
             self._report(broken.problem(""))
-        return Loaded(tuple(self._located), tuple(self._all_problems()))
+        return Loaded(tuple(self._located), self._all_problems())
 
     def _report(self, problem: errors.Problem) -> None:
-        if len(self._problems) <= MAX_PROBLEMS:
+        if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(problem._replace(file=self._file))
 
-    def _all_problems(self) -> list[errors.Problem]:
+    def _all_problems(self) -> tuple[errors.Problem, ...]:
         """In the order of the text. What the parser doubts, the schema need not find wrong as well."""
-        found = self._problems
-        if self._findings:
-            doubted = {(problem.line, problem.column) for problem in found}
-            for problem in self._placed():
-                if (problem.line, problem.column) not in doubted:
-                    found.append(problem)
-        return sorted(found, key=lambda problem: problem.line or _LAST)
+        doubted = {(problem.line, problem.column) for problem in self._problems}
+        placed = [problem for problem in self._placed() if (problem.line, problem.column) not in doubted]
+        found = sorted(self._problems + placed, key=lambda problem: problem.line or _LAST)
+        if len(found) < MAX_PROBLEMS:
+            return tuple(found)
+        return (*found[:MAX_PROBLEMS], errors.Problem("there may be more problems: mend these first", file=self._file))
 
     def _placed(self) -> Iterator[errors.Problem]:
+        if not self._findings:
+            return
         wanted = {index: [finding.path for finding in findings] for index, findings in self._findings.items()}
         spots = locating.find(_parse(self._text, self._is_json), wanted)
         for index, findings in self._findings.items():

@@ -17,14 +17,14 @@ from reconciler.manifest import events, scalars
 _STRING_TAG = "tag:yaml.org,2002:str"
 #: libyaml searches all tag directives for each new one: they have no use here
 _DIRECTIVE = re.compile(r"^%(?!YAML )", re.MULTILINE)
+_TAB = "a tab stands where YAML wants spaces: indent with spaces"
 _ADVICE = (
-    ("found character '\\t'", "a tab stands where YAML wants spaces: indent with spaces"),
-    ("found character '\t'", "a tab stands where YAML wants spaces: indent with spaces"),
+    ("found character '\\t'", _TAB),
+    ("found a tab character", _TAB),
     ("found unknown escape character", "unknown escape in a double-quoted text: use single quotes, or write \\\\"),
     ("mapping values are not allowed", "a ':' stands where no key can be: check the indentation, or quote the text"),
     ("did not find expected key", "a key was expected here: check the indentation"),
     ("could not find expected ':'", "a key without ':': check the indentation"),
-    ("found undefined alias", "the alias refers to no anchor"),
 )
 
 
@@ -37,7 +37,7 @@ def parse(text: str) -> Iterator[events.Event]:
         try:
             event = parser.get_event()
         except yaml.YAMLError as error:
-            raise _broken(error) from None
+            raise _broken(error, text) from None
         if event is None:
             return
         translated = _HANDLERS[type(event)](event)
@@ -51,12 +51,15 @@ def _refuse_directives(text: str) -> None:
         raise events.Broken("directives are not supported", text.count("\n", 0, found.start()) + 1, 1)
 
 
-def _broken(error: yaml.YAMLError) -> events.Broken:
+def _broken(error: yaml.YAMLError, text: str) -> events.Broken:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     said = str(getattr(error, "problem", "") or getattr(error, "reason", "") or error).splitlines()
     message = said[0] if said else "cannot be read"
     advice = next((advice for part, advice in _ADVICE if part in message), message)
+    if "cannot start any token" in message and mark:
+        char = text[mark.index : mark.index + 1]
+        advice = _TAB if char == "\t" else f"no plain text can start with {char!r}: quote it"
     return events.Broken(f"not valid YAML: {advice}", line, column)
 
 

@@ -10,7 +10,6 @@ from reconciler.planner.conditions import status
 from reconciler.planner.graph import find_cycle
 from reconciler.planner.planning import dependencies, needs_users, plan
 from reconciler.planner.render import text, to_json
-from reconciler.planner.restarts import exit_text
 from reconciler.planner.retry import GOOD_RUN, after_error, after_exit, after_success, backoff, this_boot
 from reconciler.planner.steps import check
 
@@ -22,7 +21,6 @@ __all__ = [
     "backoff",
     "check",
     "dependencies",
-    "exit_text",
     "find_cycle",
     "needs_users",
     "plan",

@@ -24,6 +24,7 @@ from reconciler.api import status
 from reconciler.api.server import privileges
 from reconciler.api.server.heartbeat import Heartbeat
 from reconciler.api.server.intake import Intake, State
+from reconciler.api.server.threads import Threads
 
 #: seconds in which a whole request must arrive, and a refused client's rest is read
 _REQUEST_SECONDS = 30.0
@@ -73,6 +74,9 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
         self.poller.register(self.app.context.control, selectors.EVENT_READ, self._on_control)
         self.app.context.announce()
         super().run()
+
+    def get_thread_pool(self) -> Threads:
+        return Threads(self.cfg.threads)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: streams end, requests are answered."""

@@ -110,7 +110,8 @@ def test_the_command_line_of_conmon() -> None:
     plain = conmon.arguments("/c", ["/r", "--root=/s"], run, "/log", systemd=False, runtime_known=True)
     assert " ".join(plain) == (
         "/c --api-version 1 -c x1 -u x1 -n x1 -r /r -b /run/e/runs/x1 -p /run/e/runs/x1/pid "
-        "-P /run/e/runs/x1/conmon.pid --exit-dir /run/e/exits --persist-dir /run/e/runs/x1 --full-attach --no-sync-log -l k8s-file:/log "
+        "-P /run/e/runs/x1/conmon.pid --exit-dir /run/e/exits --persist-dir /run/e/runs/x1 --full-attach "
+        "--no-sync-log -l k8s-file:/log "
         "--log-level warning --runtime-arg --root=/s --runtime-arg --log=/run/e/runs/x1/runtime.log "
         "--runtime-arg --log-format=json"
     )

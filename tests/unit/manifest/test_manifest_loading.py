@@ -125,14 +125,14 @@ def test_json_problems_have_places_too() -> None:
     text = """\
         {"apiVersion": "pydock.dev/v1", "kind": "Image",
          "metadata": {"name": "a", "namespace": "b"},
-         "spec": {"reference": 5, "reference": "UPPER"}}
+         "spec": {"reference": 5, "reference": "a b"}}
         """
     assert problems(text, "a.json") == [
         "a.json:2:28: metadata.namespace: Image is of host scope: it has no namespace",
         "a.json:3:27: spec.reference: the key reference is given twice: first in line 3",
-        'a.json:3:40: spec.reference: \'UPPER\' is not a valid image reference: name "library/UPPER" may have a-z, '
-        "0-9 and single '.', '_' or '-' within its parts",
-    ][:2] + [line for line in problems(text, "a.json") if "a.json:3:40" in line]
+        'a.json:3:40: spec.reference: "a b" is not an image reference such as nginx, nginx:1.27, '
+        "registry.example/team/app:tag or app@sha256:…",
+    ]
 
 
 def test_one_object_twice_in_a_file_names_both_places() -> None:
@@ -145,7 +145,7 @@ def test_problems_are_bounded() -> None:
     text = "apiVersion: pydock.dev/v1\nkind: Container\nmetadata: {name: a}\nspec:\n  image: a\n  env:\n"
     found = problems(text + "  - {nam: x}\n" * 5000)
     assert len(found) == 101
-    assert found[-1] == "a.yaml: there are more problems than are shown: mend these first"
+    assert found[-1] == "a.yaml: there may be more problems: mend these first"
 
 
 def test_documents_are_bounded() -> None:
@@ -183,7 +183,7 @@ def test_kinds() -> None:
     ]
     assert problems("- a\n") == ["a.yaml:1:1: found a list, expected a map with apiVersion, kind, metadata and spec"]
     assert problems("apiVersion: v1\nkind: Network\nmetadata: {name: a}\n") == [
-        'a.yaml:1:13: apiVersion: found "v1", expected "pydock.dev/v1"'
+        'a.yaml:1:13: apiVersion: found the text "v1", expected "pydock.dev/v1"'
     ]
 
 

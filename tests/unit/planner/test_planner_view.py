@@ -1,0 +1,164 @@
+"""What the planner asks of a view, what a step relies on, and how long planning takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from reconciler import errors, planner
+from reconciler.model.keys import Key
+from reconciler.model.observed import ContainerObserved, ImageObserved
+from reconciler.model.view import DEFAULT_NETWORK, Entry, View
+from reconciler.testing.world import World
+
+WEB = Key("Container", "shop", "web")
+BACK = Key("Network", "shop", "back")
+NGINX = Key("Image", "", "nginx")
+
+
+def depends(**fields: Any) -> tuple[str, ...]:
+    entry = World().put(WEB, {"image": "nginx", **fields})
+    return tuple(str(key) for key in planner.dependencies(entry.desired))
+
+
+def test_dependencies() -> None:
+    assert depends() == depends(networks=[]) == ("network/default/default",)
+    assert depends(networks=[{"name": "back"}]) == ("network/shop/back",)
+    assert depends(networks=[{"name": "default"}]) == ("network/shop/default", "network/default/default")
+    assert depends(dependsOn=[{"name": "db"}, {"name": "mq"}], networks=[{"name": "back"}]) == (
+        "container/shop/db",
+        "container/shop/mq",
+        "network/shop/back",
+    )
+    assert planner.dependencies(World().put(BACK, {}).desired) == ()
+
+
+def test_who_must_see_its_users() -> None:
+    world = World()
+    world.put(WEB, {"image": "nginx"})
+    world.put(BACK, {"subnet": "10.1.0.0/24"})
+    world.put(NGINX, {"reference": "nginx"})
+    keys = (WEB, BACK, NGINX, DEFAULT_NETWORK)
+    assert not any(planner.needs_users(world.the(key)) for key in keys)
+    world.settle()
+    assert not any(planner.needs_users(world.the(key)) for key in keys)
+    world.put(BACK, {"subnet": "10.1.0.0/24", "mtu": 1400})
+    assert not planner.needs_users(world.the(BACK))
+    world.put(BACK, {"subnet": "10.2.0.0/24"})
+    world.put(NGINX, {"reference": "nginx:2"})
+    assert planner.needs_users(world.the(BACK))
+    assert planner.needs_users(world.the(NGINX))
+    world = World()
+    for key in keys[1:]:
+        world.put(key, {"reference": "nginx"} if key == NGINX else {})
+        world.delete(key)
+    assert all(planner.needs_users(entry) for entry in world.entries.values())
+
+
+@pytest.fixture
+def stopping() -> tuple[World, Any]:
+    world = World()
+    world.put(WEB, {"image": "nginx"})
+    world.settle()
+    world.restart(WEB)
+    return world, world.plan(WEB)
+
+
+def test_a_step_relies_on_what_the_plan_saw(stopping: tuple[World, Any]) -> None:
+    world, plan = stopping
+    stop, start = plan.steps
+    planner.check(stop, world.the(WEB))
+    with pytest.raises(errors.Conflict, match=r"container/shop/web: process is 'running', start relies on \['absent'"):
+        planner.check(start, world.the(WEB))
+    with pytest.raises(errors.Conflict, match="container/shop/web is gone"):
+        planner.check(stop, None)
+    entry = world.the(WEB)
+    other = msgspec.structs.replace(world.container(WEB).incarnation, id="another")  # type: ignore[type-var]
+    world.entries[entry.desired.uid] = Entry(
+        desired=entry.desired, observed=msgspec.structs.replace(world.container(WEB), incarnation=other)
+    )
+    with pytest.raises(errors.Conflict, match="incarnation is 'another'"):
+        planner.check(stop, world.the(WEB))
+
+
+def test_a_step_is_not_for_another_version(stopping: tuple[World, Any]) -> None:
+    world, plan = stopping
+    world.put(WEB, {"image": "nginx", "user": "1"})
+    with pytest.raises(errors.Conflict, match="generation is 2, stop relies on 1"):
+        planner.check(plan.steps[0], world.the(WEB))
+    world.put(WEB, {"image": "nginx"})
+    world.delete(WEB)
+    gone = next(entry for entry in world.entries.values() if entry.desired.key == WEB)
+    with pytest.raises(errors.Conflict):
+        planner.check(plan.steps[0], gone)
+
+
+def test_an_image_object_that_was_never_looked_at() -> None:
+    world = World()
+    entry = world.put(NGINX, {"reference": "nginx"})
+    world.delete(NGINX)
+    assert planner.text(world.plan(NGINX)) == (
+        "untag image/nginx: it is being deleted; the image stays, it is in use\n"
+    )
+    assert world.entries[entry.desired.uid].observed is None
+    world.settle()
+    assert entry.desired.uid not in world.entries
+    assert isinstance(planner.after_error(entry, "x", world.now), ImageObserved)
+
+
+def spec(number: int) -> dict[str, Any]:
+    return {
+        "image": "nginx",
+        "env": [{"name": "A", "value": str(number)}, {"name": "B", "value": "x"}],
+        "ports": [{"containerPort": 80, "hostPort": 8000 + number}],
+        "dependsOn": [{"name": f"c{number - 1:05}"}] if number % 10 else [],
+        "resources": {"limits": {"memory": "64Mi"}},
+    }
+
+
+def many(size: int) -> tuple[World, View]:
+    """A view of ``size`` running containers, and the world that holds the first of them."""
+    world = World()
+    first = Key("Container", "default", "c00000")
+    world.put(first, spec(0))
+    world.settle()
+    pattern, observed = world.the(first).desired, world.container(first)
+    live = {DEFAULT_NETWORK: world.the(DEFAULT_NETWORK)}
+    for number in range(size):
+        key = Key("Container", "default", f"c{number:05}")
+        made = msgspec.structs.replace(observed.incarnation, written=spec(number))  # type: ignore[type-var]
+        live[key] = Entry(
+            desired=msgspec.structs.replace(pattern, key=key, uid=f"uid-{number}", spec=spec(number)),
+            observed=msgspec.structs.replace(observed, incarnation=made),
+        )
+    return world, View(live=live, terminating={}, images=dict(world.images))
+
+
+def best(tries: int, work: Callable[[], Any]) -> float:
+    """Seconds of the quickest of ``tries``."""
+    times = []
+    for _ in range(tries):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def test_speed() -> None:
+    world, view = many(10_000)
+    assert planner.plan(view, None, world.now).steps == ()
+    assert best(3, lambda: planner.plan(view, None, world.now)) < 0.25
+    key = Key("Container", "default", "c05005")
+    entry = view.live[key]
+    view.live[key] = Entry(
+        desired=msgspec.structs.replace(entry.desired, spec={**entry.desired.spec, "user": "1"}),
+        observed=entry.observed,
+    )
+    assert len(planner.plan(view, None, world.now).steps) == 4
+    assert best(3, lambda: planner.plan(view, None, world.now)) < 0.25
+    assert best(20, lambda: planner.plan(view, [key], world.now)) < 0.002
+    assert isinstance(view.live[key].observed, ContainerObserved)
