@@ -1,7 +1,8 @@
 """Points at which a test may kill the daemon: before and after every side effect.
 
 ``PYDOCK_FAILPOINT=NAME`` kills this process with SIGKILL when it comes by NAME (``NAME:3`` the third time), and only
-then; ``PYDOCK_FAILPOINT_RECORD=FILE`` appends each name it comes by to FILE instead, so that a test can learn all of
+then; ``PYDOCK_FAILPOINT=@FILE`` looks into FILE for the name each time, so that a running daemon can be armed (no file:
+not armed). ``PYDOCK_FAILPOINT_RECORD=FILE`` appends each name it comes by to FILE, so that a test can learn all of
 them. Without either, a point costs one comparison.
 """
 
@@ -30,7 +31,17 @@ def _hit(name: str) -> None:
             os.write(fd, f"{name}\n".encode())
         finally:
             os.close(fd)
-    if name == _target:
+    if name == _wanted():
         _left -= 1
         if _left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _wanted() -> str:
+    if not _target.startswith("@"):
+        return _target
+    try:
+        with open(_target[1:], encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""

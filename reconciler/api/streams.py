@@ -1,4 +1,5 @@
-"""Answers that go on: lines of a streaming job, bytes of a log. Each ends at once when its client leaves or the server stops."""
+"""Answers that go on: lines of a streaming job, bytes of a log. Each ends at once when its client leaves or the
+server stops."""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ class Following:
         self._ends = {client, streams.fileno()}
 
     def wait(self, deadline: float | None = None) -> set[int] | None:
-        """The descriptors that have something; None when the stream must end. Empty when ``deadline`` (monotonic) passed."""
+        """The descriptors that have something; None when the stream must end. Empty when ``deadline`` (monotonic)
+        passed."""
         timeout = None if deadline is None else max(deadline - time.monotonic(), 0.0) * 1000
         ready = {fd for fd, _ in self._poll.poll(timeout)}
         return None if ready & self._ends else ready

@@ -21,8 +21,8 @@ _ENVIRONMENT = ("LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 
 class ApiProcess:
-    """A running API process. ``control`` is the controller's end of its engine socket, for ``ipc.EngineServer``, which closes it;
-    ``pid`` is gunicorn's arbiter, whose one child answers requests."""
+    """A running API process. ``control`` is the controller's end of its engine socket, for ``ipc.EngineServer``,
+    which closes it; ``pid`` is gunicorn's arbiter, whose one child answers requests."""
 
     def __init__(
         self,
@@ -47,7 +47,8 @@ class ApiProcess:
         return self._process.returncode if self._ended.is_set() else None
 
     def wait_ready(self, timeout: float) -> None:
-        """Returns once requests are answered. Raises ``Temporary`` after ``timeout`` seconds, ``Permanent`` when it ended."""
+        """Returns once requests are answered. Raises ``Temporary`` after ``timeout`` seconds, ``Permanent`` when
+        it ended."""
         if not self._settled.wait(timeout):
             raise errors.Temporary(f"the API process did not get ready within {timeout:g} s")
         if not self._answers:
@@ -59,7 +60,8 @@ class ApiProcess:
         return self._ended.wait(timeout)
 
     def stop(self, grace: float = 6.0) -> None:
-        """SIGTERM (streams end, requests are answered), and SIGKILL after ``grace`` seconds. Returns when it is gone."""
+        """SIGTERM (streams end, requests are answered), and SIGKILL after ``grace`` seconds. Returns when it is
+        gone."""
         self._signal(signal.SIGTERM)
         if not self._ended.wait(grace):
             _log.log(logging.WARNING if grace else logging.DEBUG, "killing the API process after %g s", grace)
@@ -91,8 +93,8 @@ def spawn_api(
 ) -> ApiProcess:
     """Starts the API process on ``listeners``, bound and listening stream sockets that stay the caller's.
 
-    It becomes ``uid`` and ``gid``, and ends with this process. ``on_exit(status)`` is called from a thread of its own when it
-    has ended, whatever the reason. Raises ``OSError``.
+    It becomes ``uid`` and ``gid``, and ends with this process. ``on_exit(status)`` is called from a thread of its own
+    when it has ended, whatever the reason. Raises ``OSError``.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ready, told = os.pipe2(os.O_CLOEXEC)
@@ -111,7 +113,8 @@ def spawn_api(
 
 
 class _LastingThread:
-    """Starts a process in a thread that stays until the process has ended: it would die with the thread that started it."""
+    """Starts a process in a thread that stays until the process has ended: it would die with the thread that
+    started it."""
 
     def __init__(self, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._start = start

@@ -24,7 +24,7 @@ def of(text: files.Text, index: int, line: int, found: Sequence[errors.Problem])
     ``index`` counts the documents; when it is negative, only the document's first ``line`` is known.
     """
     paths = {problem.field: path(problem.field) for problem in found}
-    spots = locating.find(_events(text), index, paths.values()) if index >= 0 else {}
+    spots = locating.find(_events(text), {index: list(paths.values())}).get(index, {}) if index >= 0 else {}
     return [_placed(problem, text.name, line, spots.get(paths[problem.field])) for problem in found]
 
 

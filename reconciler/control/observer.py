@@ -111,7 +111,7 @@ def _tell(session: Session, desired: Desired, before: ContainerObserved, seen: C
     key, uid = str(desired.key), desired.uid
     if before.process == "running" and seen.process != "running" and desired.deleting_at is None:
         good = seen.exit_reason == "exited" and seen.exit_code == 0
-        record(key, uid, "Normal" if good else "Warning", "Exited", exit_sentence(seen), now)
+        record(key, uid, "Normal" if good else "Warning", "Exited", planner.exit_text(seen), now)
     if before.supervised and not seen.supervised and seen.process == "running":
         record(
             key,
@@ -124,14 +124,3 @@ def _tell(session: Session, desired: Desired, before: ContainerObserved, seen: C
     fresh = set(seen.drift) - set(before.drift)
     if fresh:
         record(key, uid, "Warning", "Drifted", "missing or altered: " + ", ".join(sorted(fresh)), now)
-
-
-def exit_sentence(observed: ContainerObserved) -> str:
-    """How the last run ended, in words."""
-    if observed.exit_reason == "oom":
-        return "killed: out of memory"
-    if observed.exit_reason == "signal":
-        return f"killed by signal {observed.exit_signal}"
-    if observed.exit_code is None:
-        return "ended; nobody saw its exit code"
-    return f"exited with code {observed.exit_code}"

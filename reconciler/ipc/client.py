@@ -130,8 +130,8 @@ class EngineClient:
         timeout: float = CALL_TIMEOUT,
         accept_timeout: float | None = None,
     ) -> Any:
-        """The decoded result of a job. Raises what the job raised (``reconciler.errors``), ``Temporary`` when it is not taken
-        within ``accept_timeout`` or not done ``timeout`` seconds later, or when the controller goes."""
+        """The decoded result of a job. Raises what the job raised (``reconciler.errors``), ``Temporary`` when it
+        is not taken within ``accept_timeout`` or not done ``timeout`` seconds later, or when the controller goes."""
         return msgspec.json.decode(self.call_raw(name, args, fds, timeout, accept_timeout))
 
     def call_raw(
@@ -151,7 +151,8 @@ class EngineClient:
             return stream.result
 
     def stream(self, name: str, args: Request, fds: Sequence[int] = (), accept_timeout: float | None = None) -> Stream:
-        """Starts a job and returns once it is taken: a context manager to iterate over. The caller keeps its ``fds``."""
+        """Starts a job and returns once it is taken: a context manager to iterate over. The caller keeps its
+        ``fds``."""
         payload = msgspec.json.encode({"job": name, "args": args})
         if len(payload) > frames.REQUEST_LIMIT:
             raise errors.Invalid(f"the request is too large: {len(payload)} bytes, allowed are {frames.REQUEST_LIMIT}")

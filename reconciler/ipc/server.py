@@ -27,9 +27,9 @@ _BUSY = errors.Temporary("pydockd is busy: too many requests at once", delay=1.0
 class Call:
     """One request, as its handler sees it: ``name``, ``args`` (unchecked JSON values) and ``fds``.
 
-    A handler answers with ``result`` or ``error``, once; a streaming one calls ``started`` when nothing can go wrong any
-    more that the caller should hear as an error, then ``emit``. ``fds`` are closed when the handler returns: dup what must live
-    longer. Whoever waits long waits on ``fileno`` too.
+    A handler answers with ``result`` or ``error``, once; a streaming one calls ``started`` when nothing can go wrong
+    any more that the caller should hear as an error, then ``emit``. ``fds`` are closed when the handler returns: dup
+    what must live longer. Whoever waits long waits on ``fileno`` too.
     """
 
     def __init__(self, channel: frames.Channel, asked: wire.Asked, fds: tuple[int, ...]) -> None:
@@ -83,9 +83,10 @@ class Call:
 class EngineServer:
     """Takes jobs from ``control`` once ``start`` was called; until then they wait in the socket.
 
-    ``serve(call)`` runs in a thread of its own, at most ``max_calls`` at once; beyond that callers get ``Temporary``. What it raises
-    reaches the caller: errors of ``reconciler.errors`` as they are, any other as ``Permanent`` with an id that the log explains.
-    ``on_gone()`` is called, from the accepting thread, when the other process has gone (not after ``close``).
+    ``serve(call)`` runs in a thread of its own, at most ``max_calls`` at once; beyond that callers get ``Temporary``.
+    What it raises reaches the caller: errors of ``reconciler.errors`` as they are, any other as ``Permanent`` with an
+    id that the log explains. ``on_gone()`` is called, from the accepting thread, when the other process has gone (not
+    after ``close``).
     """
 
     def __init__(

@@ -26,7 +26,8 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One frame of the job: exactly one field is set. ``item`` and ``result`` stay encoded until somebody needs their inside."""
+    """One frame of the job: exactly one field is set. ``item`` and ``result`` stay encoded until somebody needs
+    their inside."""
 
     state: Literal["", "accepted", "started"] = ""
     item: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET

@@ -13,7 +13,7 @@ from reconciler.manifest import events
 _SPACE = re.compile(r"[ \t\n\r]*")
 _PLAIN_STRING = re.compile(r'"([^"\\\x00-\x1f]*)"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_WORD = re.compile(r"-?[A-Za-z0-9_+.]+")
+_WORD = re.compile(r"[-A-Za-z0-9_+.]+")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 _MAX_NUMBER = 40
 _MAX_INTEGER = 2**63 - 1

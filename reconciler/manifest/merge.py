@@ -46,12 +46,14 @@ def three_way(
     them; fields of ``new`` are set; the rest stays. Entries of shared lists keep their order, new ones follow.
     """
     made: Document = {part: copy.deepcopy(live.get(part, {})) for part in PARTS}
-    kept = {path for document in (*others, new) for path in fields(document, kind)}
+    theirs = {path for document in others for path in fields(document, kind)}
+    kept = theirs | fields(new, kind).keys()
     for path in fields(last or {}, kind):
         if path not in kept:
             _remove(made, path)
+    merging = _Merging(_shared(theirs))
     schema = _schema(kind)
-    return {part: _merged(made[part], new.get(part, {}), schema.get(part, {})) for part in PARTS}
+    return {part: merging.merge(made[part], new.get(part, {}), schema.get(part, {}), (part,)) for part in PARTS}
 
 
 def clashes(new: Document, live: Document, others: Mapping[str, Document], kind: str) -> list[Clash]:
@@ -145,35 +147,46 @@ def _plain(value: Any) -> Any:
     return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
 
 
-def _merged(live: Any, new: Any, schema: contract.Schema) -> Any:
-    if isinstance(new, dict) and isinstance(live, dict):
-        known = schema.get("properties", {})
-        made = dict(live)
-        for key, value in new.items():
-            made[key] = _merged(made[key], value, known.get(key, {})) if key in made else copy.deepcopy(value)
-        return made
-    keys = _merge_keys(new, schema)
-    if keys and isinstance(live, list) and _merge_keys(live, schema):
-        return _merged_list(live, new, keys, schema["items"])
-    return copy.deepcopy(new)
+def _shared(theirs: Iterable[FieldPath]) -> frozenset[FieldPath]:
+    """The lists of which other managers have entries."""
+    return frozenset(path[:at] for path in theirs for at, step in enumerate(path) if isinstance(step, Entry))
 
 
-def _merged_list(live: list[Any], new: list[Any], keys: list[str], item: contract.Schema) -> list[Any]:
-    """In the order of ``new`` where it names all entries, else in the order of ``live``: two managers do not keep
-    reordering."""
-    present = {_entry(entry, keys, item): entry for entry in live}
-    wanted = {_entry(entry, keys, item): entry for entry in new}
-    order = (
-        list(wanted)
-        if present.keys() <= wanted.keys()
-        else [*present, *(step for step in wanted if step not in present)]
-    )
-    return [
-        _merged(present[step], wanted[step], item)
-        if step in present and step in wanted
-        else copy.deepcopy(wanted.get(step, present.get(step)))
-        for step in order
-    ]
+class _Merging:
+    """Puts a new version over what is live. ``shared`` are the lists whose order is not this manager's to set."""
+
+    def __init__(self, shared: frozenset[FieldPath]) -> None:
+        self._shared = shared
+
+    def merge(self, live: Any, new: Any, schema: contract.Schema, path: FieldPath) -> Any:
+        if isinstance(new, dict) and isinstance(live, dict):
+            known = schema.get("properties", {})
+            made = dict(live)
+            for key, value in new.items():
+                made[key] = self._over(made, key, value, known.get(key, {}), (*path, key))
+            return made
+        keys = _merge_keys(new, schema)
+        if keys and isinstance(live, list) and _merge_keys(live, schema):
+            return self._list(live, new, keys, schema["items"], path)
+        return copy.deepcopy(new)
+
+    def _over(self, live: dict[Any, Any], key: Any, value: Any, schema: contract.Schema, path: FieldPath) -> Any:
+        return self.merge(live[key], value, schema, path) if key in live else copy.deepcopy(value)
+
+    def _list(
+        self, live: list[Any], new: list[Any], keys: list[str], item: contract.Schema, path: FieldPath
+    ) -> list[Any]:
+        """In the order of ``new`` where it names all entries and nobody shares them, else in the order of ``live``."""
+        present = {_entry(entry, keys, item): entry for entry in live}
+        wanted = {_entry(entry, keys, item): entry for entry in new}
+        if present.keys() <= wanted.keys() and path not in self._shared:
+            order = list(wanted)
+        else:
+            order = [*present, *(step for step in wanted if step not in present)]
+        return [
+            self._over(present, step, wanted[step], item, (*path, step)) if step in wanted else present[step]
+            for step in order
+        ]
 
 
 def _remove(document: Document, path: FieldPath) -> None:

@@ -110,7 +110,7 @@ def _mounts(key: Key, spec: Spec) -> Iterator[Finding]:
     seen: dict[str, int] = {}
     for index, mount in _entries(spec, "mounts"):
         at: paths.Path = ("spec", "mounts", index)
-        target = mount["mountPath"].rstrip("/")
+        target = "/" + "/".join(_parts(mount["mountPath"]))
         yield from _said((*at, "mountPath"), _target, mount["mountPath"])
         first = seen.setdefault(target, index)
         if first != index:
@@ -136,12 +136,16 @@ def _path(value: str) -> str:
 
 
 def _target(value: str) -> str:
-    parts = [part for part in _path(value).split("/") if part not in ("", ".")]
+    parts = _parts(_path(value))
     if not parts:
         raise errors.Invalid("nothing can be mounted over the container's root: name a directory below it")
     if parts[0] in ("proc", "sys"):
         raise errors.Invalid(f"/{parts[0]} belongs to the kernel: nothing can be mounted there")
     return value
+
+
+def _parts(value: str) -> list[str]:
+    return [part for part in value.split("/") if part not in ("", ".")]
 
 
 def _user(key: Key, spec: Spec) -> Iterator[Finding]:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from reconciler.model import references
 from reconciler.model.objects import Desired
 from reconciler.model.observed import (
     Condition,
@@ -19,6 +18,7 @@ from reconciler.model.observed import (
 from reconciler.model.plan import Plan, Step, Wait
 from reconciler.model.view import Entry, Moment
 from reconciler.planner import restarts, retry
+from reconciler.planner.context import normalised
 
 #: waits that mean: it was tried, and will be tried again by itself
 _BACK_OFF = frozenset({"Error", "CrashLoopBackOff", "ImagePullBackOff"})
@@ -65,7 +65,7 @@ def _verdict(desired: Desired, observed: Observed, steps: list[Step], waits: lis
         return _container(desired, observed, steps, waits)
     if isinstance(observed, NetworkObserved):
         return _network(observed, waits)
-    return _image(f"pull {references.parse(str(desired.spec['reference']))}" in planned, waits)
+    return _image(f"pull {normalised(str(desired.spec['reference']))}" in planned, waits)
 
 
 def _container(desired: Desired, observed: ContainerObserved, steps: list[Step], waits: list[Wait]) -> _Verdict:

@@ -62,14 +62,10 @@ class Context:
         )
 
     def reference(self, text: str) -> str:
-        """The normalised form; the text itself when it is none (admission refuses such, older data may hold one)."""
+        """The normalised form, looked up once."""
         found = self._references.get(text)
         if found is None:
-            try:
-                found = str(references.parse(text))
-            except errors.Invalid:
-                found = text
-            self._references[text] = found
+            found = self._references[text] = normalised(text)
         return found
 
     def same_image(self, one: str, other: str) -> bool:
@@ -137,6 +133,14 @@ class Context:
 
     def _terminating(self) -> Iterator[Entry]:
         return (entry for entries in self.view.terminating.values() for entry in entries)
+
+
+def normalised(text: str) -> str:
+    """The normalised form of an image reference; the text itself when it is none (older data may hold such)."""
+    try:
+        return str(references.parse(text))
+    except errors.Invalid:
+        return text
 
 
 def container_observed(entry: Entry) -> ContainerObserved:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from reconciler.model import references
 from reconciler.model.observed import ImageObserved
 from reconciler.model.view import Entry
-from reconciler.planner.context import Context, Outcome
+from reconciler.planner.context import Context, Outcome, normalised
 from reconciler.planner.steps import Sequence
 
 
@@ -22,7 +21,7 @@ def agrees(context: Context, entry: Entry) -> bool:
 def has_moved(entry: Entry) -> bool:
     """Whether a live Image object now names another reference than the one that was noted for it."""
     former = _recorded(entry)
-    return bool(former) and former != str(references.parse(str(entry.desired.spec["reference"])))
+    return bool(former) and former != normalised(str(entry.desired.spec["reference"]))
 
 
 def _upkeep(context: Context, entry: Entry) -> Outcome:
@@ -49,7 +48,7 @@ def _untag(context: Context, entry: Entry, reference: str, cause: str, sequence:
     after = [] if keep else _removals(context, reference, sequence)
     if after is None:
         return
-    reason = f"{cause}; the image stays, it is in use" if keep else cause
+    reason = f"{cause}; the image stays, it is in use" if keep and reference in context.view.images else cause
     sequence.add("untag", reason, args={"reference": reference, "keep": keep}, after=after)
 
 

@@ -22,7 +22,8 @@ Object = dict[str, Any]
 class FakeEngine:
     """Answers the jobs of the allow list from ``objects``; ``handlers`` overrides any by name.
 
-    ``asked`` records (job, arguments as their type) of every call. ``serve`` starts on the controller's end of an engine socket.
+    ``asked`` records (job, arguments as their type) of every call. ``serve`` starts on the controller's end of an
+    engine socket.
     """
 
     def __init__(self) -> None:

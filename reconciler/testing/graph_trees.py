@@ -47,6 +47,7 @@ def _is_dir(status: os.stat_result) -> bool:
 
 def _node(path: str, status: os.stat_result, shared: dict[tuple[int, int], list[str]], times: bool) -> Node:
     mode = status.st_mode
+    names = shared.get((status.st_dev, status.st_ino), [])
     content = ""
     if stat.S_ISLNK(mode):
         content = os.readlink(path)
@@ -63,7 +64,7 @@ def _node(path: str, status: os.stat_result, shared: dict[tuple[int, int], list[
         content=content,
         mtime=status.st_mtime_ns if times else None,
         xattrs=_xattrs(path),
-        links=tuple(sorted(shared.get((status.st_dev, status.st_ino), ()))),
+        links=tuple(sorted(names)) if len(names) > 1 else (),
     )
 
 

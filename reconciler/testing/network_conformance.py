@@ -23,8 +23,11 @@ ENDPOINT_FACETS: tuple[Facet, ...] = ("veth", "address", "route", "ports")
 class Harness(Protocol):
     """A driver, and hands that do what somebody on the host could do."""
 
-    instance: str
-    driver: NetworkDriver
+    @property
+    def instance(self) -> str: ...
+
+    @property
+    def driver(self) -> NetworkDriver: ...
 
     def other(self) -> tuple[str, NetworkDriver]:
         """Another instance on the same host, and its name."""
@@ -91,7 +94,6 @@ class NetworkConformance:
         config = tools.endpoint(harness.instance, "web", 2, missing)
         with pytest.raises(errors.Temporary, match="missing"):
             harness.driver.ensure_endpoint(config)
-        harness.driver.remove_endpoint(config)
         assert harness.driver.list() == ((), ())
 
     def test_endpoints_come_and_go(self, harness: Harness) -> None:
@@ -230,6 +232,18 @@ class NetworkConformance:
         harness.driver.ensure_endpoint(one)
         assert harness.driver.drift([network, second], [one]) == ({}, {})
         assert "veth" in harness.driver.drift([], [both])[1]["web"]
+
+    def test_an_endpoint_moves_to_another_network(self, harness: Harness) -> None:
+        """Its first interface, under the same name, leads elsewhere."""
+        first, second = self._network(harness), self._network(harness, "second")
+        before = tools.endpoint(harness.instance, "web", 2, first, ports=(tools.publish(8080),))
+        after = tools.endpoint(harness.instance, "web", 2, second, ports=before.ports)
+        harness.driver.ensure_endpoint(before)
+        assert set(harness.driver.drift([], [after])[1]["web"]) >= {"veth", "address", "route"}
+        harness.driver.ensure_endpoint(after)
+        assert harness.driver.drift([first, second], [after]) == ({}, {})
+        harness.driver.remove_network(first.uid, first.bridge)
+        assert harness.driver.drift([second], [after]) == ({}, {})
 
     def test_a_restart_changes_nothing(self, harness: Harness) -> None:
         network = self._network(harness)

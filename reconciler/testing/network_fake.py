@@ -95,7 +95,8 @@ class FakeNetwork:
             clash = subnets.overlap(config.subnet, map(ipaddress.IPv4Network, others))
             if clash is not None and key not in self.host.networks:
                 raise errors.Conflict(f"subnet {config.subnet} overlaps {clash}, which this host uses already")
-            if self.host.networks.get(key) != config or self.host.network_damage.pop(key, None):
+            damage = self.host.network_damage.pop(key, set())
+            if damage or self.host.networks.get(key) != config:
                 self.host.networks[key] = config
                 self.host.changed()
 
@@ -109,11 +110,12 @@ class FakeNetwork:
     def ensure_endpoint(self, config: EndpointConfig) -> str:
         key = (self._instance, owners.check_uid(config.uid))
         with self.host.lock:
-            self._refuse_taken(key, config)
             for interface in config.interfaces:
                 self._require_bridge(interface.network_uid, interface.bridge)
+            self._refuse_taken(key, config)
             self._listen_inside(config.uid)
-            if self.host.endpoints.get(key) != config or self.host.endpoint_damage.pop(key, None):
+            damage = self.host.endpoint_damage.pop(key, set())
+            if damage or self.host.endpoints.get(key) != config:
                 self.host.endpoints[key] = config
                 self.host.changed()
         return self.netns_path(config.uid)

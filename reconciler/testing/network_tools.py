@@ -264,21 +264,49 @@ def neighbour(directory: Path, number: int = 1) -> Iterator[Neighbour]:
         path.unlink()
 
 
-def send_datagram(
-    namespace: str | None, link: str, to_mac: str, source: str, destination: str, port: int, text: bytes = b"forged"
-) -> None:
-    """Puts a UDP datagram on a link as it is, whatever routing and the sender's own kernel think of its addresses."""
-    udp = struct.pack("!HHHH", 40000, port, 8 + len(text), 0) + text
-    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, *map(socket.inet_aton, (source, destination)))
-    header = header[:10] + struct.pack("!H", _checksum(header)) + header[12:]
-    frame = bytes.fromhex(to_mac.replace(":", "")) + b"\x02\x00\x00\x00\x00\x99" + b"\x08\x00" + header + udp
+class Wire(NamedTuple):
+    """A link in a namespace on which packets are put as they are, whatever routing and the sender's kernel think of
+    their addresses; ``to_mac`` is who takes them there."""
+
+    namespace: str | None
+    link: str
+    to_mac: str
+
+    def send_udp(self, source: str, destination: str, port: int, text: bytes = b"forged") -> None:
+        self._send(source, destination, socket.IPPROTO_UDP, struct.pack("!HHHH", 40000, port, 8 + len(text), 0) + text)
+
+    def send_syn_ack(self, source: str, destination: str, port: int) -> None:
+        """An answer to a connection that nobody asked for."""
+        segment = struct.pack("!HHIIBBHHH", 40000, port, 1, 1, 5 << 4, 0x12, 1024, 0, 0)
+        pseudo = socket.inet_aton(source) + socket.inet_aton(destination) + struct.pack("!HH", 6, len(segment))
+        checksum = struct.pack("!H", _checksum(pseudo + segment))
+        self._send(source, destination, socket.IPPROTO_TCP, segment[:16] + checksum + segment[18:])
+
+    def _send(self, source: str, destination: str, protocol: int, payload: bytes) -> None:
+        addresses = socket.inet_aton(source) + socket.inet_aton(destination)
+        header = struct.pack("!BBHHHBBH8s", 0x45, 0, 20 + len(payload), 1, 0, 64, protocol, 0, addresses)
+        header = header[:10] + struct.pack("!H", _checksum(header)) + header[12:]
+        ethernet = bytes.fromhex(self.to_mac.replace(":", "")) + b"\x02\x00\x00\x00\x00\x99" + b"\x08\x00"
+        with contextlib.closing(socket_in(self.namespace, socket.SOCK_RAW, socket.AF_PACKET)) as wire:
+            wire.bind((self.link, 0))
+            wire.send(ethernet + header + payload)
+
+
+@contextlib.contextmanager
+def listening_to(namespace: str | None, link: str) -> Iterator[Callable[[], tuple[str, int]]]:
+    """A function that waits for the next IPv4 packet on a link and returns its source and protocol."""
     with contextlib.closing(socket_in(namespace, socket.SOCK_RAW, socket.AF_PACKET)) as wire:
-        wire.bind((link, 0))
-        wire.send(frame)
+        wire.bind((link, 0x0800))
+
+        def following() -> tuple[str, int]:
+            frame = wire.recv(4096)
+            return socket.inet_ntoa(frame[26:30]), frame[23]
+
+        yield following
 
 
 def _checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

@@ -27,8 +27,8 @@ _IGNORED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signa
 
 
 class Context:
-    """What ties the worker to the process: ``control``, whose end of file is the controller's end; ``stop``, called from a signal
-    handler when streams are to end; and the descriptor on which readiness is told."""
+    """What ties the worker to the process: ``control``, whose end of file is the controller's end; ``stop``,
+    called from a signal handler when streams are to end; and the descriptor on which readiness is told."""
 
     def __init__(self, control: socket.socket, ready_fd: int, stop: Callable[[], None]) -> None:
         self.control = control
@@ -44,7 +44,8 @@ class Context:
 
 
 class Application(BaseApplication):  # type: ignore[misc]
-    """Serves ``wsgi`` on the listening sockets ``listeners`` (descriptors), as ``uid`` and ``gid``, which it must be already."""
+    """Serves ``wsgi`` on the listening sockets ``listeners`` (descriptors), as ``uid`` and ``gid``, which it must
+    be already."""
 
     def __init__(self, wsgi: Any, context: Context, listeners: Sequence[int], uid: int, gid: int) -> None:
         self.context = context
@@ -60,7 +61,8 @@ class Application(BaseApplication):  # type: ignore[misc]
         return self._wsgi
 
     def run(self) -> None:
-        """Serves until SIGTERM. What is in memory now is packed, and set aside from garbage collection: the worker shares it."""
+        """Serves until SIGTERM. What is in memory now is packed, and set aside from garbage collection: the worker
+        shares it."""
         for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
         self.wsgi()

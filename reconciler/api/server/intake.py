@@ -1,8 +1,8 @@
 """Collects the bytes of one request, and knows when they are all there.
 
 A thread is given to a request only then, so that a client that sends slowly, or stops, holds no thread. This looks at
-the bytes just enough to schedule; what they mean is judged by gunicorn's parser alone. Whatever looks odd is handed over at once, for
-the parser to refuse it.
+the bytes just enough to schedule; what they mean is judged by gunicorn's parser alone. Whatever looks odd is handed
+over at once, for the parser to refuse it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class State(Enum):
 class Intake:
     """The bytes of one request so far, in ``buffer`` (and perhaps of the next one behind it).
 
-    ``wants_continue``: the client waits for ``100 Continue`` before it sends the body. ``whole``: nothing of it is to come.
+    ``wants_continue``: the client waits for ``100 Continue`` before it sends the body. ``whole``: nothing of it is to
+    come.
     """
 
     def __init__(self) -> None:

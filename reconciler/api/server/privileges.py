@@ -23,8 +23,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def confine(uid: int, gid: int) -> None:
-    """Turns this process, which must have one thread, into ``uid`` and ``gid`` without other groups, capabilities, a way back,
-    core dumps, or somebody's debugger on it. Raises ``OSError`` when any of it fails."""
+    """Turns this process, which must have one thread, into ``uid`` and ``gid`` without other groups, capabilities,
+    a way back, core dumps, or somebody's debugger on it. Raises ``OSError`` when any of it fails."""
     if os.geteuid() == 0:
         _empty_bounding_set()
         os.setgroups([])

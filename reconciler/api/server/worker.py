@@ -1,11 +1,12 @@
 """gunicorn's threaded worker, changed so that slow, silent and lingering clients hold no thread.
 
-The event loop collects each request, and drains what a refused client still sends, without blocking; threads only ever see
-requests that are there in full.
+The event loop collects each request, and drains what a refused client still sends, without blocking; threads only
+ever see requests that are there in full.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -84,9 +85,10 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
         super().handle_exit(sig, frame)
 
     def _on_control(self, control: socket.socket) -> None:
-        """The controller says nothing here: this is its end."""
-        if control.recv(1, socket.MSG_DONTWAIT):
-            return
+        """The controller says nothing here: this is its end, an error when it left requests unread."""
+        with contextlib.suppress(ConnectionError):
+            if control.recv(1, socket.MSG_DONTWAIT):
+                return
         self.poller.unregister(control)
         self.handle_exit(signal.SIGTERM, None)
         os.kill(self.ppid, signal.SIGTERM)
@@ -198,7 +200,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
         return super().handle_request(req, conn)
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
-        """Without the whole body nobody knows where the next request would start: the connection ends, is drained by the loop."""
+        """Without the whole body nobody knows where the next request would start: the connection ends, is drained
+        by the loop."""
         return keepalive and conn.intake.whole and super()._keepalive_after(conn, keepalive)
 
     def finish_request(self, conn: Connection, future: futures.Future[Any]) -> None:

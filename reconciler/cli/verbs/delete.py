@@ -83,7 +83,7 @@ def _written(run: session.Session, files: tuple[str, ...]) -> tuple[list[_Victim
     """The objects of manifests, last first: what depends goes before what it depends on."""
     loaded = documents.read(files)
     found = [
-        _Victim(targets.Target(kinds.find(document.kind), document.name), document.namespace or run.namespace)
+        _Victim(targets.Target(document.kind, document.name), document.namespace or run.namespace)
         for document in reversed(loaded.documents)
     ]
     for problem in loaded.problems:

@@ -53,7 +53,8 @@ def render(found: list[dict[str, Any]]) -> str:
     ]
     text = table.render(("NAME", "STATE", "OBJECTS", "FILES", "HELD", "MESSAGE"), rows)
     for each in found:
-        text += "".join(f"\n{table.clean(line)}" for line in _problems(each))
+        problems = "".join(f"{table.clean(line)}\n" for line in _problems(each))
+        text += f"\n{problems}" if problems else ""
         if each.get("held"):
             text += "\n" + _held(each)
     return text

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from reconciler import failpoints
 from reconciler.control.sources import facts
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Document, Owner
@@ -47,6 +48,8 @@ class Applier:
     def _commit(self, work: Callable[[Session], list[Key]]) -> None:
         with self._store.transaction() as session:
             keys = work(session)
+            failpoints.hit("sources.commit.before")
+        failpoints.hit("sources.commit.after")
         if keys:
             self._on_keys(keys)
 

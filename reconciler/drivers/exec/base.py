@@ -114,7 +114,8 @@ class ExecDriver(Protocol):
         command, bad user)."""
 
     def start(self, id: str) -> ProcessFacts:
-        """Lets the created process go. Started already: no effect."""
+        """Lets the created process go. Started already: no effect. Raises ``NotFound`` when nothing was created, and
+        ``Conflict`` when the process has lost its supervisor before it ran: create it again."""
 
     def inspect(self, id: str) -> ProcessFacts:
         """What is true now, read from the kernel and the run's files; forks nothing in the usual case."""

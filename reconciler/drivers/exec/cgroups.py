@@ -7,6 +7,7 @@ A *group* is a path below the root of every hierarchy, such as ``pydock-main.sli
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import time
@@ -16,9 +17,13 @@ from typing import Literal
 
 import msgspec
 
+from reconciler import failpoints
 from reconciler.errors import Permanent
 
 Mode = Literal["v1", "hybrid", "v2"]
+
+#: what the kernel answers of a file whose group or process has just ended
+GONE = (errno.ENOENT, errno.ESRCH, errno.ENODEV)
 
 #: hierarchies of v1 that conmon is moved in: those that count its memory and tasks, and those by which systemd kills
 _SUPERVISOR_HIERARCHIES = ("memory", "pids", "name=systemd", "")
@@ -77,7 +82,9 @@ def join_supervisor(layout: Layout, group: str, pid: int) -> None:
     for mount in dict.fromkeys(filter(None, map(layout.hierarchies.get, _SUPERVISOR_HIERARCHIES))):
         directory = f"{mount}/{group}"
         os.makedirs(directory, exist_ok=True)
+        failpoints.hit("exec.supervisor.group.after")
         write_text(f"{directory}/cgroup.procs", str(pid))
+        failpoints.hit("exec.supervisor.join.after")
 
 
 def in_group(group: str, pid: int) -> bool:
@@ -94,7 +101,7 @@ def children(layout: Layout, group: str) -> set[str]:
     """Names of the groups directly below ``group`` in any hierarchy."""
     found: set[str] = set()
     for directory in layout.directories(group):
-        with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
             found.update(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     return found
 
@@ -116,7 +123,7 @@ def kill_all(layout: Layout, group: str) -> None:
 def _kill_member(directory: str, pid: int) -> None:
     try:
         fd = os.pidfd_open(pid)
-    except OSError:
+    except ProcessLookupError:
         return
     try:
         # read again with the descriptor open: the pid may have been reused since the first reading
@@ -197,10 +204,14 @@ def oom_kills(layout: Layout, group: str) -> int:
 
 
 def read_text(path: str) -> str | None:
+    """The text of a kernel's file; None when it, its group or its process is gone."""
     try:
         return Path(path).read_text()
-    except OSError:
-        return None
+    except OSError as error:
+        # anything else, such as too many open files, must not be taken for an end
+        if error.errno in GONE:
+            return None
+        raise
 
 
 def write_text(path: str, text: str) -> None:

@@ -74,6 +74,7 @@ def launch(argv: list[str], run: rundir.Run, join: Callable[[int], None]) -> run
             process = _spawn(argv, run, sync_child.fileno(), begin_child.fileno())
         failpoints.hit("exec.create.spawn.after")
         begin.send(b"\0")
+        failpoints.hit("exec.create.begin.after")
         # conmon forks and its first process ends once the pid file is written
         process.wait()
         failpoints.hit("exec.create.fork.after")
@@ -85,6 +86,7 @@ def launch(argv: list[str], run: rundir.Run, join: Callable[[int], None]) -> run
                 join(conmon)
         failpoints.hit("exec.create.join.after")
         reply = _reply(sync, run)
+    failpoints.hit("exec.create.reply.after")
     pid_start = pids.start_time(reply.data)
     # a process that was killed meanwhile is an ended run, not a failed create
     return rundir.Record(pid=reply.data, pid_start=pid_start or 0, conmon=conmon, conmon_start=conmon_start or 0)

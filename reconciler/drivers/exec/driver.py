@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import msgspec
 
@@ -31,7 +33,24 @@ from reconciler.drivers.exec import (
     trial,
     users,
 )
-from reconciler.errors import Conflict, NotFound, Permanent, PydockError
+from reconciler.errors import Conflict, NotFound, Permanent, PydockError, Temporary
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _passing(method: Callable[P, T]) -> Callable[P, T]:
+    """What the machine lacks for now (descriptors, memory, room on a disk) is worth another try, and no fact about a
+    container."""
+
+    @functools.wraps(method)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(*args, **kwargs)
+        except OSError as error:
+            raise Temporary(f"{error.filename or 'the kernel'}: {error.strerror}", delay=2.0) from error
+
+    return wrapper
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -81,6 +100,7 @@ class Driver:
                 self._tools = Tools(tool, path, host.facts(tool, self._groups, machine.kernel))
             return self._tools
 
+    @_passing
     def create(self, config: base.ContainerConfig) -> base.ProcessFacts:
         tools = self._probe()
         run = self._run(config.id)
@@ -92,6 +112,7 @@ class Driver:
                 processes.clear(run, self._groups, tools.runtime)
             failpoints.hit("exec.create.clear.after")
             run.make()
+            failpoints.hit("exec.create.make.after")
             try:
                 self._launch(config, run, tools)
             except BaseException:
@@ -108,6 +129,7 @@ class Driver:
         filters = seccomp.default(bounding, seccomp.this_machine())
         document = oci.config_json(config, identity, tools.host, filters, run.write_files(config.files))
         run.write(rundir.CONFIG_FILE, msgspec.json.encode(document))
+        failpoints.hit("exec.create.config.after")
         os.makedirs(os.path.dirname(config.log_path), mode=0o700, exist_ok=True)
         argv = conmon.arguments(
             tools.conmon,
@@ -130,6 +152,7 @@ class Driver:
         else:
             cgroups.join_supervisor(where.layout, where.conmon(id), pid)
 
+    @_passing
     def start(self, id: str) -> base.ProcessFacts:
         run = self._run(id)
         facts = self.inspect(id)
@@ -137,6 +160,9 @@ class Driver:
             raise NotFound(f"there is no created process of {id}")
         if facts.status != "created":
             return facts
+        if not facts.supervised:
+            # nobody would read its output or see it end, and it has done nothing yet
+            raise Conflict(f"the created process of {id} has lost its supervisor: it has to be created again")
         found = self._adopted(run)
         failpoints.hit("exec.start.adopt.after")
         run.mark_started()
@@ -157,24 +183,29 @@ class Driver:
         run.save(found)
         return found
 
+    @_passing
     def inspect(self, id: str) -> base.ProcessFacts:
         return processes.inspect(self._run(id), self._groups, self._probe().runtime)
 
+    @_passing
     def conmon_process(self, id: str) -> tuple[int, int] | None:
         found = processes.record(self._run(id), self._groups)
         if found is None or not pids.alive(found.conmon, found.conmon_start):
             return None
         return found.conmon, found.conmon_start
 
+    @_passing
     def list(self) -> tuple[str, ...]:
         found = rundir.ids(self._base) | self._groups.ids()
         return tuple(sorted(found - {trial.ID}))
 
+    @_passing
     def signal(self, id: str, signal: int) -> None:
         found = processes.record(self._run(id), self._groups)
         if found is not None:
             pids.send(found.pid, found.pid_start, signal)
 
+    @_passing
     def delete(self, id: str) -> None:
         run = self._run(id)
         if self._remains(run):
@@ -209,13 +240,16 @@ class Driver:
         with self._slice_lock:
             if not self._creating and not self._groups.systemd:
                 cgroups.remove_empty(self._groups.layout, self._groups.top)
+                failpoints.hit("exec.slice.remove.after")
 
+    @_passing
     def limits(self, id: str) -> base.Limits | None:
         return limits.read(self._groups.layout, self._groups.container(groups.check_id(id)))
 
     def limits_match(self, wanted: base.Limits, found: base.Limits) -> bool:
         return limits.match(wanted, found)
 
+    @_passing
     def set_limits(self, id: str, wanted: base.Limits) -> None:
         group = self._groups.container(groups.check_id(id))
         if not cgroups.exists(self._groups.layout, group):

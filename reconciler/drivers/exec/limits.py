@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from reconciler import failpoints
 from reconciler.drivers.exec import base, cgroups
 from reconciler.errors import Permanent
 
@@ -66,6 +67,7 @@ def _write(layout: cgroups.Layout, group: str, key: tuple[str, str], text: str) 
         cgroups.write_text(path, text)
     except OSError as error:
         return error
+    failpoints.hit("exec.limit.write.after")
     return None
 
 

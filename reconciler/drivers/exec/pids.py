@@ -6,7 +6,6 @@ is only its parent's business.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
@@ -23,7 +22,7 @@ def start_time(pid: int) -> int | None:
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
             stat = file.read(4096)
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     # the command's name may hold blanks and parentheses: the fields start after the last one
     fields = stat[stat.rfind(b")") + 2 :].split()
@@ -83,7 +82,10 @@ def wait_end(pid: int, pid_start: int, timeout: float) -> bool:
 
 def command_line(pid: int) -> tuple[bytes, ...]:
     """The arguments of a process; empty when it has ended."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file:
+    with (
+        contextlib.suppress(FileNotFoundError, ProcessLookupError),
+        open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file,
+    ):
         return tuple(file.read(65536).split(b"\0")[:-1])
     return ()
 

@@ -87,7 +87,12 @@ def _waits(run: rundir.Run, found: rundir.Record, tool: runtime.Runtime) -> bool
         return False
     # runc's fifo may be left by a start that died after it let the process go
     begun = run.started_at() is not None and tool.kind == "runc"
-    return not begun or pids.command_line(found.pid) == (b"runc", b"init")
+    return not begun or _is_init(pids.command_line(found.pid), tool)
+
+
+def _is_init(arguments: tuple[bytes, ...], tool: runtime.Runtime) -> bool:
+    """runc's own first process: ``runc init``, or by its path."""
+    return arguments[1:] == (b"init",) and arguments[0] in (b"runc", os.fsencode(tool.path))
 
 
 def _await_exit(run: rundir.Run, found: rundir.Record) -> rundir.Exit | None:
@@ -132,23 +137,25 @@ def release(run: rundir.Run, found: rundir.Record, tool: runtime.Runtime) -> Non
         fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return
-    pidfd = pids.open_pidfd(found.pid, found.pid_start)
     try:
-        if pidfd is not None and not _readable(fd, pidfd):
-            raise Temporary(f"the created process {found.pid} does not let itself be started")
+        _await_opened(fd, found, tool)
         failpoints.hit("exec.start.release.after")
         fifo.unlink(missing_ok=True)
+        failpoints.hit("exec.start.fifo.after")
     finally:
         os.close(fd)
-        if pidfd is not None:
-            os.close(pidfd)
 
 
-def _readable(*fds: int) -> bool:
+def _await_opened(fifo: int, found: rundir.Record, tool: runtime.Runtime) -> None:
+    """Waits until runc's init has come through its fifo: now, or by a start that was cut off, or never (it ended)."""
     poller = select.poll()
-    for fd in fds:
-        poller.register(fd, select.POLLIN)
-    return bool(poller.poll(_RELEASE_TIMEOUT * 1000))
+    poller.register(fifo, select.POLLIN)
+    deadline = time.monotonic() + _RELEASE_TIMEOUT
+    while not poller.poll(20):
+        if not pids.alive(found.pid, found.pid_start) or not _is_init(pids.command_line(found.pid), tool):
+            return
+        if time.monotonic() > deadline:
+            raise Temporary(f"the created process {found.pid} does not let itself be started")
 
 
 def clear(run: rundir.Run, where: groups.Groups, tool: runtime.Runtime | None) -> None:
@@ -169,6 +176,7 @@ def clear(run: rundir.Run, where: groups.Groups, tool: runtime.Runtime | None) -
     for group in (where.container(run.id), where.conmon(run.id)):
         if not cgroups.remove(where.layout, group, _REMOVE_TIMEOUT):
             raise Temporary(f"processes of {run.id} have not ended yet (cgroup {group})", delay=5.0)
+        failpoints.hit("exec.clear.group.after")
     failpoints.hit("exec.clear.cgroup.after")
     run.remove()
     failpoints.hit("exec.clear.files.after")

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import msgspec
 
+from reconciler import failpoints
+
 CONFIG_FILE = "config.json"
 PID_FILE = "pid"
 CONMON_PID_FILE = "conmon.pid"
@@ -63,6 +65,7 @@ class Run:
         """Appears whole or not at all."""
         temporary = self.bundle / f".{name}.new"
         temporary.write_bytes(data)
+        failpoints.hit("exec.file.write.after")
         temporary.rename(self.bundle / name)
 
     def write_files(self, files: dict[str, str]) -> dict[str, str]:
@@ -78,7 +81,7 @@ class Run:
     def record(self) -> Record | None:
         try:
             return msgspec.json.decode((self.bundle / _RUN_FILE).read_bytes(), type=Record)
-        except (OSError, msgspec.MsgspecError):
+        except (FileNotFoundError, msgspec.MsgspecError):
             return None
 
     def save(self, record: Record) -> None:
@@ -88,7 +91,7 @@ class Run:
         (self.bundle / _STARTED_FILE).touch()
 
     def started_at(self) -> float | None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError):
             return (self.bundle / _STARTED_FILE).stat().st_mtime
         return None
 
@@ -96,7 +99,7 @@ class Run:
         try:
             with open(self.exit_file, "rb") as file:
                 return Exit(code=int(file.read(32)), at=os.fstat(file.fileno()).st_mtime)
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             return None
 
     def out_of_memory(self) -> bool:
@@ -104,7 +107,7 @@ class Run:
 
     def pid(self, name: str) -> int:
         """The number in one of the pid files; 0 when it is not there (yet)."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(FileNotFoundError, ValueError):
             return int((self.bundle / name).read_bytes())
         return 0
 
@@ -112,9 +115,11 @@ class Run:
         """Removes all of it; what is gone already is no error."""
         for path in (self.exit_file, *self._exits.glob(f"{self.id}.??????")):
             path.unlink(missing_ok=True)
+        failpoints.hit("exec.clear.exit.after")
         for directory in (self.state, self.bundle):
             if os.path.lexists(directory):
                 shutil.rmtree(directory, ignore_errors=True)
+                failpoints.hit("exec.clear.directory.after")
                 # a second pass: conmon may have written in between
                 if os.path.lexists(directory):
                     shutil.rmtree(directory)
@@ -130,7 +135,7 @@ def ids(base: Path) -> set[str]:
     """Every id that has a file or directory here."""
     found: set[str] = set()
     for name in ("runs", "runtime", "exits"):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError):
             found.update(os.listdir(base / name))
     # conmon writes an exit file under a temporary name first: ID.XXXXXX
     return {name for name in found if "." not in name}

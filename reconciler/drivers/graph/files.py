@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 
+from reconciler import failpoints
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -31,6 +33,7 @@ def write(path: str, data: bytes, temporaries: str) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        failpoints.hit("graph.file.sync.after")
         os.rename(aside, path)
     except BaseException:
         discard(aside)

@@ -112,6 +112,7 @@ class Layers:
         descriptor = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             syscalls.syncfs(descriptor)
+            failpoints.hit("graph.layer.sync.after")
         finally:
             os.close(descriptor)
         path = os.path.join(self.directory, chains.short_name(chain))

@@ -109,8 +109,10 @@ class OverlayDriver:
             ) from None
         try:
             self._clear(id)
+            failpoints.hit("graph.snapshot.restore.before")
             syscalls.mount_setattr(copy, clear=syscalls.MOUNT_ATTR_RDONLY)
             syscalls.move_mount(copy, self.rootfs(id))
+            failpoints.hit("graph.snapshot.restore.after")
         except OSError as error:
             raise errors.Permanent(f"bringing the file system of {id} back: {error.strerror}") from error
         finally:

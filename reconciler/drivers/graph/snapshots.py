@@ -63,6 +63,7 @@ class Snapshots:
             return
         failpoints.hit("graph.snapshot.remove.name.after")
         trees.remove_path(aside)
+        failpoints.hit("graph.snapshot.remove.data.after")
 
     def all(self) -> tuple[str, ...]:
         return tuple(sorted(os.listdir(self.directory)))

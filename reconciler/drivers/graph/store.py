@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 
+from reconciler import failpoints
 from reconciler.drivers.graph import base, blobs, extraction, layers, mountinfo, syscalls, trees
 
 
@@ -43,6 +44,7 @@ class GraphStore:
 
     def remove_blob(self, digest: str) -> None:
         self._blobs.remove(digest)
+        failpoints.hit("graph.blob.remove.after")
 
     def blobs(self) -> tuple[str, ...]:
         return self._blobs.all()

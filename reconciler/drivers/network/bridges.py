@@ -13,7 +13,7 @@ import ipaddress
 import threading
 from collections.abc import Iterable
 
-from reconciler import errors
+from reconciler import errors, failpoints
 from reconciler.drivers.network import host as hosts
 from reconciler.drivers.network import links, netlink, owners, ruleset, subnets, system
 from reconciler.drivers.network.base import NetworkConfig
@@ -51,8 +51,10 @@ class Bridges:
                 with self._host.turn() as turn:
                     turn.switch_on()
             self._firewall.put(config.uid, ruleset.NETWORK_SETS, ruleset.network_elements(config))
+            failpoints.hit("network.bridge.rules.after")
             for path, value in _settings(config.bridge):
                 system.write_setting(path, value)
+                failpoints.hit("network.bridge.setting.after")
             _mend(socket, config, alias)
             if link is None:
                 self._attach(socket, config)
@@ -64,8 +66,10 @@ class Bridges:
             if clash is not None:
                 raise errors.Conflict(f"subnet {config.subnet} overlaps {clash}, which this host uses already")
             turn.forget_if_first(len(owners.bridges(socket)))
-            new = links.add_bridge(config.bridge, names.mac(config.gateway), config.mtu)
-            socket.change([new, links.set_link(config.bridge, alias=alias)])
+            new = links.add_bridge(config.bridge, names.mac(config.gateway))
+            failpoints.hit("network.bridge.add.before")
+            socket.change([new, links.set_link(config.bridge, alias=alias, mtu=config.mtu)])
+            failpoints.hit("network.bridge.add.after")
             turn.switch_on()
 
     def _attach(self, socket: netlink.Socket, config: NetworkConfig) -> None:
@@ -87,9 +91,11 @@ class Bridges:
             link = _link(socket, bridge)
             if link is not None and owners.ours(link, "bridge", alias):
                 socket.change([links.delete_link(bridge)])
+                failpoints.hit("network.bridge.delete.after")
             for other in owners.find(socket, alias, lambda link: link.alias == alias):
                 socket.change([links.delete_link(other.name)])
             self._firewall.withdraw(uid, ruleset.NETWORK_SETS)
+            failpoints.hit("network.bridge.withdraw.after")
             self._leave(socket)
 
     def _leave(self, socket: netlink.Socket) -> None:
@@ -98,8 +104,10 @@ class Bridges:
         own = any(owners.owner(self._instance, "network", link) for link in left)
         if not own and not any(element.set == "bridges" for element in self._firewall.elements()):
             self._firewall.drop()
+            failpoints.hit("network.table.drop.after")
         with self._host.turn() as turn:
             turn.switch_back(len(owners.bridges(socket)))
+            failpoints.hit("network.forwarding.back.after")
 
     def uids(self) -> set[str]:
         """Of which networks there is a link or an element."""
@@ -195,8 +203,10 @@ def _mend(socket: netlink.Socket, config: NetworkConfig, alias: str) -> None:
     if not _sound(config, link, alias):
         mac = names.mac(config.gateway)
         socket.change([links.set_link(config.bridge, alias=alias, mac=mac, mtu=config.mtu, up=True)])
+        failpoints.hit("network.bridge.link.after")
     subnet = ipaddress.IPv4Network(config.subnet)
     socket.change([links.add_address(link.ifindex, config.gateway, subnet.prefixlen)])
+    failpoints.hit("network.bridge.address.after")
     (found,) = socket.get([links.matching_route(_other_host(config))])
     if found is None or links.route(found).ifindex != link.ifindex:
         route = links.add_direct_route(link.ifindex, str(subnet.network_address), subnet.prefixlen, config.gateway)

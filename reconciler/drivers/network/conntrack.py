@@ -10,17 +10,16 @@ import contextlib
 import errno
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 
 from reconciler.drivers.network import netlink
-from reconciler.drivers.network.base import PublishedPort
-from reconciler.drivers.network.netlink import Message, attribute, attributes, nested, u8, u32
+from reconciler.drivers.network.netlink import Message, Reply, attribute, attributes, nested, u8, u32
 
 _GET, _DELETE = (1 << 8) | 1, (1 << 8) | 2
 _HEADER = struct.pack("=BBH", socket.AF_INET, 0, 0)
 _TUPLE_ORIGINAL, _TUPLE_REPLY, _FILTER = 1, 2, 25
 _TUPLE_IP, _TUPLE_PROTO = 1, 2
-_IP_SOURCE = 1
+_IP_SOURCE, _IP_DESTINATION = 1, 2
 _PROTO_NUMBER, _PROTO_DESTINATION_PORT = 1, 3
 _FILTER_ORIGINAL, _FILTER_REPLY = 1, 2
 #: which fields of a tuple count (kernel: net/netfilter/nf_internals.h, CTA_FILTER_F_*)
@@ -37,18 +36,24 @@ def forget_address(address: str) -> None:
     _forget(replier + chosen)
 
 
-def forget_ports(ports: Iterable[PublishedPort]) -> None:
-    """Forgets UDP flows towards these host ports, wherever they lead. (TCP connections start anew by themselves.)"""
+def forget_ports(numbers: Iterable[int], local: Container[str]) -> None:
+    """Forgets UDP flows towards these ports of the host, wherever they lead. (TCP connections start anew anyway.)
+    ``local`` are the host's addresses: what merely passes through keeps its flows."""
     flags = _MATCH_PROTOCOL | _MATCH_DESTINATION_PORT
-    for port in ports:
-        if port.protocol == "udp":
-            number = attribute(_PROTO_DESTINATION_PORT, port.host_port.to_bytes(2, "big"))
-            towards = nested(_TUPLE_ORIGINAL, nested(_TUPLE_PROTO, u8(_PROTO_NUMBER, _UDP), number))
-            chosen = nested(_FILTER, u32(_FILTER_ORIGINAL, flags), u32(_FILTER_REPLY, 0))
-            _forget(towards + chosen)
+    for number in numbers:
+        port = attribute(_PROTO_DESTINATION_PORT, number.to_bytes(2, "big"))
+        towards = nested(_TUPLE_ORIGINAL, nested(_TUPLE_PROTO, u8(_PROTO_NUMBER, _UDP), port))
+        chosen = nested(_FILTER, u32(_FILTER_ORIGINAL, flags), u32(_FILTER_REPLY, 0))
+        _forget(towards + chosen, lambda entry: _destination(entry) in local)
 
 
-def _forget(chosen: bytes) -> None:
+def _destination(entry: Reply) -> str:
+    """Where the first packet of a tracked flow went."""
+    original = attributes(attributes(entry.body, len(_HEADER))[_TUPLE_ORIGINAL])
+    return socket.inet_ntoa(attributes(original[_TUPLE_IP])[_IP_DESTINATION])
+
+
+def _forget(chosen: bytes, accept: Callable[[Reply], bool] = lambda entry: True) -> None:
     with contextlib.closing(netlink.Socket(netlink.NETLINK_NETFILTER)) as tracker:
         try:
             entries = tracker.dump(Message(_GET, 0, _HEADER + chosen))
@@ -56,9 +61,9 @@ def _forget(chosen: bytes) -> None:
             if error.errno in _NOT_SUPPORTED:
                 return
             raise
-        tracker.change([_deletion(entry) for entry in entries])
+        tracker.change([_deletion(entry) for entry in entries if accept(entry)])
 
 
-def _deletion(entry: netlink.Reply) -> Message:
+def _deletion(entry: Reply) -> Message:
     original = bytes(attributes(entry.body, len(_HEADER))[_TUPLE_ORIGINAL])
     return Message(_DELETE, 0, _HEADER + nested(_TUPLE_ORIGINAL, original), (errno.ENOENT,))

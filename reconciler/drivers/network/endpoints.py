@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from reconciler import errors
-from reconciler.drivers.network import conntrack, inside, ruleset, sockets
+from reconciler import errors, failpoints
+from reconciler.drivers.network import conntrack, inside, links, netlink, ruleset, sockets
 from reconciler.drivers.network import host as hosts
 from reconciler.drivers.network.base import EndpointConfig
 from reconciler.drivers.network.firewall import Firewall
@@ -30,16 +30,19 @@ class Endpoints:
         self._veths = veths
 
     def ensure(self, config: EndpointConfig) -> str:
-        """The ports are taken first: when they cannot be had, nothing else has been done."""
-        with self._kept.hold(config.uid) as state:
-            self._publish(config)
+        """Bridges are looked for and ports taken first: when they cannot be had, nothing else has been done."""
+        with self._kept.hold(config.uid) as state, self._pool.socket() as host:
+            self._veths.require_bridges(host, config)
+            self._publish(host, config)
+            failpoints.hit("network.endpoint.publish.after")
             fresh, opened = self._namespace(config.uid, state)
-            with self._pool.socket() as host:
-                if not fresh:
-                    known = self._veths.names(host, config.uid) if state.host_names is None else state.host_names
-                    self._veths.delete(host, known - {item.host_name for item in config.interfaces})
-                seen = self._veths.ensure(host, opened, config)
+            if not fresh:
+                known = self._veths.names(host, config.uid) if state.host_names is None else state.host_names
+                self._veths.delete(host, known - {item.host_name for item in config.interfaces})
+            seen = self._veths.ensure(host, opened, config)
             opened.queries.change(inside.repairs(config, seen))
+            self._veths.introduce(host, config)
+            failpoints.hit("network.endpoint.inside.after")
             state.host_names = frozenset(item.host_name for item in config.interfaces)
         return self._namespaces.path(config.uid)
 
@@ -52,7 +55,7 @@ class Endpoints:
             self._namespaces.bind_again(uid, opened)
         return False, opened
 
-    def _publish(self, config: EndpointConfig) -> None:
+    def _publish(self, host: netlink.Socket, config: EndpointConfig) -> None:
         """In our turn, so that two instances cannot find the same port free."""
         elements = ruleset.port_elements(config)
         held = {(item.set, item.key) for item in self._firewall.elements() if item.owner == config.uid}
@@ -60,7 +63,7 @@ class Endpoints:
         with self._host.turn() if new else contextlib.nullcontext():
             self._refuse_taken(config.uid, new)
             change = self._firewall.put(config.uid, ruleset.PORT_SETS, elements)
-        conntrack.forget_ports(ruleset.published_port(item) for item in (*change.added, *change.removed))
+        _forget_flows(host, (*change.added, *change.removed))
 
     def _refuse_taken(self, uid: str, new: list[Element]) -> None:
         if not new:
@@ -78,11 +81,13 @@ class Endpoints:
     def remove(self, config: EndpointConfig) -> None:
         with self._kept.hold(config.uid) as state:
             change = self._firewall.withdraw(config.uid, ruleset.PORT_SETS)
+            failpoints.hit("network.endpoint.withdraw.after")
             with self._pool.socket() as host:
                 self._veths.remove(host, config)
+                failpoints.hit("network.endpoint.veths.after")
+                _forget_flows(host, change.removed)
             self._kept.forget(config.uid, state)
             self._namespaces.remove(config.uid)
-        conntrack.forget_ports(ruleset.published_port(item) for item in change.removed)
         for address in sorted({ruleset.target_address(item) for item in change.removed}):
             conntrack.forget_address(address)
 
@@ -92,3 +97,12 @@ class Endpoints:
             linked = self._veths.uids(host)
         ruled = {element.owner for element in self._firewall.elements() if element.set in ruleset.PORT_SETS}
         return (linked | ruled | set(self._namespaces.list())) - {""}
+
+
+def _forget_flows(host: netlink.Socket, elements: tuple[Element, ...]) -> None:
+    """Lets UDP clients of ports that changed find their new way."""
+    ports = [ruleset.published_port(item) for item in elements]
+    numbers = sorted({port.host_port for port in ports if port.protocol == "udp"})
+    if numbers:
+        local = {links.address(reply).address for reply in host.dump(links.all_addresses())}
+        conntrack.forget_ports(numbers, local)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from reconciler import errors
+from reconciler import errors, failpoints
 from reconciler.drivers.network import netlink, nft, ruleset, system
 from reconciler.drivers.network.ruleset import Element, Listing
 from reconciler.model import names
@@ -207,7 +207,9 @@ class Firewall:
     def _run(self, text: str, after: Listing | None) -> None:
         """Runs one transaction; ``after`` is what the table holds then, believed only if nobody else changed anything
         meanwhile."""
+        failpoints.hit("network.rules.run.before")
         self._nft.run(text)
+        failpoints.hit("network.rules.run.after")
         generation = self._current_generation()
         if generation == self._generation + 1:
             self._known, self._generation = after, generation

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from reconciler import failpoints
 from reconciler.drivers.network import system
 
 FILE = Path("/run/pydock-network.json")
@@ -56,13 +57,16 @@ class Turn:
         before = system.read_setting(_FORWARD)
         if before != "1":
             self._note(before or "0")
+            failpoints.hit("network.forwarding.note.after")
             system.write_setting(_FORWARD, "1")
+            failpoints.hit("network.forwarding.on.after")
 
     def switch_back(self, bridges: int) -> None:
         """Sets forwarding back if we had switched it on and no bridge of any instance is left."""
         before = self._read().get(self._namespace)
         if bridges == 0 and before is not None:
             system.write_setting(_FORWARD, before)
+            failpoints.hit("network.forwarding.off.after")
             self._note(None)
 
     def _read(self) -> dict[str, str]:

@@ -42,7 +42,7 @@ def look_inside(socket: netlink.Socket, config: EndpointConfig) -> Inside:
     return Inside(
         links=named_links(socket, [LOOPBACK, *(item.name for item in config.interfaces)]),
         addresses=[links.address(reply) for reply in socket.dump(links.all_addresses())],
-        routes=[links.route(reply) for reply in socket.dump(links.all_routes())],
+        routes=[links.route(reply) for reply in socket.dump(links.main_routes())],
     )
 
 

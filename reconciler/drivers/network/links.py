@@ -16,10 +16,12 @@ from reconciler.drivers.network.netlink import Message, Reply, attribute, intege
 _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
 _NEWADDR, _GETADDR = 20, 22
 _NEWROUTE, _GETROUTE = 24, 26
+_NEWNEIGH = 28
 
 _IFINFO = struct.Struct("=BxHiII")
 _IFADDR = struct.Struct("=BBBBI")
 _RTMSG = struct.Struct("=BBBBBBBBI")
+_NDMSG = struct.Struct("=BxxxiHBB")
 
 _ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _IFALIAS, _NETNS_FD, _EXT_MASK = 1, 3, 4, 5, 10, 18, 20, 28, 29
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
@@ -33,6 +35,8 @@ _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
 _TABLE_MAIN = 254
 _SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
+_NDA_DST, _NDA_LLADDR = 1, 2
+_NUD_REACHABLE = 2
 _PROTO_KERNEL, _PROTO_BOOT = 2, 3
 _UNICAST = 1
 _CLONED, _FIB_MATCH = 0x200, 0x2000
@@ -81,14 +85,14 @@ def _mac_bytes(mac: str) -> bytes:
     return bytes.fromhex(mac.replace(":", ""))
 
 
-def add_bridge(name: str, mac: str, mtu: int) -> Message:
-    """A bridge, down. Without spanning tree and forward delay a new port passes packets at once."""
+def add_bridge(name: str, mac: str) -> Message:
+    """A bridge, down. Without spanning tree and forward delay a new port passes packets at once. Its MTU is to be set
+    afterwards: one given here the kernel would change whenever a port comes or goes."""
     settings = nested(_INFO_DATA, u32(_BRIDGE_FORWARD_DELAY, 0), u32(_BRIDGE_STP, 0))
     body = (
         _link_message()
         + text(_IFNAME, name)
         + attribute(_ADDRESS, _mac_bytes(mac))
-        + u32(_MTU, mtu)
         + nested(_LINKINFO, text(_INFO_KIND, "bridge"), settings)
     )
     return Message(_NEWLINK, netlink.F_CREATE | netlink.F_EXCL, body, (errno.EEXIST,))
@@ -223,9 +227,25 @@ def add_default_route(index: int, gateway: str) -> Message:
     return Message(_NEWROUTE, netlink.F_CREATE | netlink.F_REPLACE, body)
 
 
-def all_routes() -> Message:
+def introduce(index: int, address: str, mac: str) -> Message:
+    """Tells a bridge who has an address, as an answer to ARP would: what waits for one is sent now, and not when the
+    kernel asks again a second later. The entry ages like any other."""
+    body = (
+        _NDMSG.pack(socket.AF_INET, index, _NUD_REACHABLE, 0, 0)
+        + attribute(_NDA_DST, socket.inet_aton(address))
+        + attribute(_NDA_LLADDR, _mac_bytes(mac))
+    )
+    return Message(_NEWNEIGH, netlink.F_CREATE | netlink.F_REPLACE, body)
+
+
+def main_routes() -> Message:
     """The IPv4 routes of the main table."""
     return Message(_GETROUTE, 0, _RTMSG.pack(socket.AF_INET, 0, 0, 0, _TABLE_MAIN, 0, 0, 0, 0))
+
+
+def all_routes() -> Message:
+    """The IPv4 routes of all tables, the local one too."""
+    return Message(_GETROUTE, 0, _RTMSG.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0))
 
 
 def matching_route(destination: str) -> Message:

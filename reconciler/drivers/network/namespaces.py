@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from reconciler import failpoints
 from reconciler.drivers.network import links, netlink, system
 
 _GET_TYPE = 0xB703  # NS_GET_NSTYPE, include/uapi/linux/nsfs.h
@@ -107,13 +108,17 @@ class Namespaces:
         """Unmounts and unlinks; the namespace ends when no process is in it. Nothing there: no effect."""
         path = self.path(uid)
         _unmount_all(path)
+        failpoints.hit("network.namespace.unmount.after")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
+        failpoints.hit("network.namespace.unlink.after")
 
     def _bind(self, source: str, path: str) -> None:
         _unmount_all(path)
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o444))
+        failpoints.hit("network.namespace.file.after")
         system.bind_mount(source, path)
+        failpoints.hit("network.namespace.bind.after")
 
 
 def _open_inside(descriptor: int) -> Opened:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler import errors
+from reconciler import errors, failpoints
 from reconciler.drivers.network import inside, links, netlink, owners, system
 from reconciler.drivers.network.base import EndpointConfig, Interface
 from reconciler.drivers.network.inside import Inside, Outside
@@ -20,6 +20,16 @@ class Veths:
     def alias(self, uid: str, interface: Interface) -> str:
         return owners.endpoint_alias(self._instance, uid, interface.network_uid)
 
+    def require_bridges(self, host: netlink.Socket, config: EndpointConfig) -> None:
+        """Raises ``Temporary`` unless every network's bridge is there."""
+        outside = inside.look_outside(host, [config])
+        for interface in config.interfaces:
+            if interface.bridge not in outside.links:
+                raise _missing(interface)
+
+    def _owner(self, link: Link) -> str:
+        return owners.owner(self._instance, "endpoint", link)
+
     def ensure(self, host: netlink.Socket, opened: Opened, config: EndpointConfig) -> Inside:
         """Makes or mends the veth of every interface; returns what is inside then."""
         outside = inside.look_outside(host, [config])
@@ -35,15 +45,17 @@ class Veths:
     def _ensure_one(
         self, host: netlink.Socket, opened: Opened, outside: Outside, seen: Inside, uid: str, interface: Interface
     ) -> bool:
-        """Whether the veth had to be made."""
+        """Whether the veth had to be made. One of ours that led to another network is made anew: its old address
+        would stay."""
         bridge, outer = outside.pair(interface)
         inner = seen.links.get(interface.name)
         alias = self.alias(uid, interface)
         if bridge is None:
-            words = f"bridge {interface.bridge} of network {interface.network_uid} is missing"
-            raise errors.Temporary(words, delay=0.2)
-        owners.refuse_foreign(outer, "veth", alias)
-        if inside.paired(outer, inner):
+            raise _missing(interface)
+        elsewhere = outer is not None and outer.alias != alias and self._owner(outer) == uid
+        if not elsewhere:
+            owners.refuse_foreign(outer, "veth", alias)
+        if inside.paired(outer, inner) and not elsewhere:
             if not inside.outer_sound(interface, alias, bridge, outer):
                 mended = links.set_link(interface.host_name, alias=alias, mtu=interface.mtu)
                 host.change([mended, *links.attach(interface.host_name, bridge.ifindex)])
@@ -61,12 +73,21 @@ class Veths:
         with self._namespaces.descriptor(uid) as fd:
             new = links.add_veth(name, bridge.ifindex, interface.name, interface.mac, interface.mtu, fd)
             host.change([new, links.set_link(name, alias=alias), links.set_hairpin(name)])
+        failpoints.hit("network.veth.add.after")
         system.write_setting(f"net/ipv6/conf/{name}/disable_ipv6", "1")
+        failpoints.hit("network.veth.setting.after")
         host.change([links.set_link(name, up=True)])
+        failpoints.hit("network.veth.up.after")
+
+    def introduce(self, host: netlink.Socket, config: EndpointConfig) -> None:
+        """The port is published before the veth is there: a client that comes between waits for ARP no longer."""
+        outside = inside.look_outside(host, [config])
+        bridges = [(outside.links.get(item.bridge), item) for item in config.interfaces]
+        host.attempt([links.introduce(bridge.ifindex, item.address, item.mac) for bridge, item in bridges if bridge])
 
     def names(self, host: netlink.Socket, uid: str) -> frozenset[str]:
         """The host's links that bear the endpoint's alias."""
-        found = owners.find(host, uid, lambda link: owners.owner(self._instance, "endpoint", link) == uid)
+        found = owners.find(host, uid, lambda link: self._owner(link) == uid)
         return frozenset(link.name for link in found)
 
     def delete(self, host: netlink.Socket, names: frozenset[str]) -> None:
@@ -85,4 +106,9 @@ class Veths:
     def uids(self, host: netlink.Socket) -> set[str]:
         """Of which endpoints there is a link."""
         found = owners.find(host, ":endpoint:", lambda link: True)
-        return {owners.owner(self._instance, "endpoint", link) for link in found}
+        return {self._owner(link) for link in found}
+
+
+def _missing(interface: Interface) -> errors.Temporary:
+    words = f"bridge {interface.bridge} of network {interface.network_uid} is missing"
+    return errors.Temporary(words, delay=0.2)

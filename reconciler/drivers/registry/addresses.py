@@ -66,7 +66,10 @@ def origin(url: str) -> Origin:
 
 def follow(registry_url: str, from_url: str, location: str) -> str:
     """The absolute URL that a redirect or a realm leads to. Raises ``Permanent`` if it may not be followed."""
-    url = urljoin(from_url, location)
+    try:
+        url = urljoin(from_url, location)
+    except ValueError:
+        raise errors.Permanent("it sent a malformed address") from None
     target = origin(url)
     if is_loopback(origin(registry_url).host):
         if target.scheme == "http" and not is_loopback(target.host):

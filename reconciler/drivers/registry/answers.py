@@ -38,10 +38,10 @@ def network_failure(error: BaseException) -> errors.PydockError:
         return errors.Permanent(f"its TLS certificate or protocol is not acceptable: {error.args[0]}")
     if isinstance(error, exceptions.NameResolutionError):
         return errors.Temporary("its name cannot be resolved", delay=_DEFAULT_DELAY)
-    if isinstance(error, exceptions.TimeoutError):
-        return errors.Temporary("it does not answer in time", delay=_DEFAULT_DELAY)
     if isinstance(error, exceptions.NewConnectionError):
         return errors.Temporary("it cannot be reached: connection refused or no route", delay=_DEFAULT_DELAY)
+    if isinstance(error, exceptions.TimeoutError):
+        return errors.Temporary("it does not answer in time", delay=_DEFAULT_DELAY)
     return errors.Temporary(f"the connection broke: {error}"[:300], delay=1.0)
 
 

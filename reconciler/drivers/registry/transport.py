@@ -137,11 +137,11 @@ class _translated:
     def __exit__(self, kind: Any, error: BaseException | None, _: object) -> None:
         import urllib3
 
-        if not isinstance(error, (urllib3.exceptions.HTTPError, OSError)):
-            return
-        if self._watch.expired:
+        failed = isinstance(error, (urllib3.exceptions.HTTPError, OSError))
+        if self._watch.expired and (failed or error is None):  # a connection cut by us can look like an early end
             raise errors.Temporary("it made no progress for too long, and was hung up on", delay=5) from error
-        raise answers.network_failure(error) from error
+        if isinstance(error, (urllib3.exceptions.HTTPError, OSError)):
+            raise answers.network_failure(error) from error
 
 
 def _new_manager(*, strict: bool) -> urllib3.PoolManager:

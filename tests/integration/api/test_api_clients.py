@@ -106,7 +106,9 @@ def test_forwarded_headers_change_nothing(shared: Served) -> None:
 
 def test_smuggled_requests_are_not_answered(shared: Served) -> None:
     hidden = b"DELETE " + WEB.encode() + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    request = b"POST /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    request = (
+        b"POST /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    )
     answer = answer_to(shared, request % (len(hidden) + 5) + hidden)
     assert answer.count(b"HTTP/1.1 ") == 1
     assert "delete" not in [name for name, _ in shared.engine.asked]
@@ -133,7 +135,9 @@ def test_one_connection_serves_many_requests(shared: Served) -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(shared: Served) -> None:
-    chunked = b"PUT %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked = (
+        b"PUT %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     body_of_put = b'c\r\n{"spec": {}}\r\n0\r\n\r\n'
     requests = GET + chunked % WEB.encode() + body_of_put + GET + b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with connected(shared) as sock:
@@ -147,7 +151,9 @@ def test_pipelined_requests_are_answered_in_order(shared: Served) -> None:
 
 
 def test_a_request_byte_by_byte(shared: Served) -> None:
-    request = b"PUT %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 12\r\n" % WEB.encode()
+    request = (
+        b"PUT %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 12\r\n" % WEB.encode()
+    )
     with connected(shared) as sock:
         for byte in request + b'Connection: close\r\n\r\n{"spec": {}}':
             sock.send(bytes([byte]))
@@ -155,7 +161,9 @@ def test_a_request_byte_by_byte(shared: Served) -> None:
 
 
 def test_expect_is_answered_before_the_body_once(shared: Served) -> None:
-    head = b"PUT %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 12\r\n" % WEB.encode()
+    head = (
+        b"PUT %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 12\r\n" % WEB.encode()
+    )
     with connected(shared) as sock:
         sock.sendall(head + b"Expect: 100-continue\r\nConnection: close\r\n\r\n")
         assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -193,7 +201,11 @@ def test_chunks_too_many_are_refused(shared: Served) -> None:
 
 
 def test_the_largest_plan_passes(shared: Served) -> None:
-    document = {"kind": "Container", "metadata": {"name": "x"}, "spec": {"env": [{"name": "A", "value": "v" * 900}] * 1000}}
+    document = {
+        "kind": "Container",
+        "metadata": {"name": "x"},
+        "spec": {"env": [{"name": "A", "value": "v" * 900}] * 1000},
+    }
     data = json.dumps({"documents": [document] * 2, "manager": "m"}).encode()
     assert body.LIMIT < len(data) < body.MANY_LIMIT
     assert shared.ask("POST", f"{BASE}/plans", data).code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -204,18 +205,26 @@ def test_it_dies_with_its_parent(tmp_path: Path, number: int) -> None:
     client.close()
 
 
-def test_the_end_of_the_engine_socket_ends_it(tmp_path: Path) -> None:
+def test_the_end_of_the_engine_socket_ends_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     listener = listeners.unix(str(tmp_path / "s"), "")
     process = api.spawn_api([listener], UID, UID)
     process.wait_ready(30)
+    # Also when requests lie unread in it.
+    client = engine_api.raw(str(tmp_path / "s"))
+    client.sendall(b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert select.select([process.control], [], [], 10)[0]
     process.control.close()
     assert process.wait_ended(10)
     assert process.status == 0
+    assert client.recv(100).startswith(b"HTTP/1.1 503")
+    client.close()
     listener.close()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_memory_and_idle_time(own: Served) -> None:
-    """Both processes together; the bounds are above what was measured (33 MiB fresh, 36 after work) so that they catch leaps."""
+    """Both processes together; the bounds are above what was measured (33 MiB fresh, 36 after work) so that they
+    catch leaps."""
     pids = [own.process.pid, *children(own.process.pid)]
     fresh = engine_api.proportional_memory(pids)
     own.engine.put("Container", "default", "web")

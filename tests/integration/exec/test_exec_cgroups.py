@@ -117,8 +117,13 @@ def test_a_frozen_container_is_deleted(bench: RealBench) -> None:
     run(bench, driver, "one", *SLEEP)
     facts = driver.inspect("one")
     freezer = bench.groups.layout.directory("freezer", bench.groups.container("one"))
-    Path(f"{freezer}/freezer.state").write_text("FROZEN")
-    until(lambda: Path(f"{freezer}/freezer.state").read_text() == "FROZEN\n", 5.0, "the freezer")
+
+    def frozen() -> bool:
+        # the old freezer has to be told until it has caught every task
+        Path(f"{freezer}/freezer.state").write_text("FROZEN")
+        return Path(f"{freezer}/freezer.state").read_text() == "FROZEN\n"
+
+    until(frozen, 5.0, "the freezer")
     driver.delete("one")
     assert not pids.alive(facts.pid, facts.pid_start)
     assert driver.list() == ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import resource
 import shutil
 import signal
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.drivers.exec import base, cgroups, pids, processes, rundir
+from reconciler.errors import Conflict, Temporary
 from reconciler.testing.exec_bench import RealBench
 from reconciler.testing.exec_suite import SLEEP, ended, run
 from reconciler.testing.wait import until
@@ -90,14 +93,12 @@ def test_killed_in_a_create_then_deleted(bench: RealBench, point: str) -> None:
     assert not cgroups.exists(bench.groups.layout, bench.groups.top)
 
 
-@pytest.mark.parametrize("point", [*CREATING[2:]])
-def test_a_create_that_was_cut_off_goes_on_and_can_be_started(bench: RealBench, point: str) -> None:
-    config = bench.config("one", *SLEEP)
-    kill_at(bench, point, "create", config)
+@pytest.mark.parametrize("point", CREATING[-2:])
+def test_a_create_that_was_done_but_for_its_record_can_be_started(bench: RealBench, point: str) -> None:
+    kill_at(bench, point, "create", bench.config("one", *SLEEP))
     driver = bench.open()
-    until(lambda: driver.inspect("one").status == "created", 10.0, "conmon to finish alone")
     created = driver.inspect("one")
-    assert created.supervised
+    assert (created.status, created.supervised) == ("created", True)
     started = driver.start("one")
     assert (started.status, started.pid, started.pid_start) == ("running", created.pid, created.pid_start)
     conmon = driver.conmon_process("one")
@@ -105,6 +106,18 @@ def test_a_create_that_was_cut_off_goes_on_and_can_be_started(bench: RealBench, 
     assert cgroups.in_group(bench.groups.conmon("one"), conmon[0])
     driver.signal("one", signal.SIGKILL)
     assert ended(driver, "one").signal == signal.SIGKILL
+
+
+@pytest.mark.parametrize("point", CREATING[2:5])
+def test_a_create_that_nobody_waits_for_loses_its_conmon_and_is_not_started(bench: RealBench, point: str) -> None:
+    """conmon ends when it cannot answer: a process started then would be without log and exit code."""
+    kill_at(bench, point, "create", bench.config("one", *SLEEP))
+    driver = bench.open()
+    until(lambda: driver.inspect("one").status == "created", 10.0, "the runtime to finish alone")
+    until(lambda: not driver.inspect("one").supervised, 10.0, "conmon to end")
+    with pytest.raises(Conflict, match="created again"):
+        driver.start("one")
+    works(bench, "one")
 
 
 @pytest.mark.parametrize("point", STARTING)
@@ -258,3 +271,28 @@ def test_no_descriptor_or_child_is_left_in_us(bench: RealBench) -> None:
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
     assert driver.list() == ()
+
+
+def test_without_descriptors_nothing_is_taken_for_dead(bench: RealBench) -> None:
+    driver = bench.open()
+    config = run(bench, driver, "one", *SLEEP)
+    before = driver.inspect("one")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = [os.open("/dev/null", os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))), hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        for question in (driver.inspect, driver.conmon_process, driver.limits, driver.delete, driver.start):
+            with pytest.raises(Temporary):
+                question("one")
+        with pytest.raises(Temporary):
+            driver.create(config)
+        with pytest.raises(Temporary):
+            driver.list()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in taken:
+            os.close(fd)
+    assert driver.inspect("one") == before

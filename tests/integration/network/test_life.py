@@ -172,9 +172,13 @@ def test_a_foreign_link_of_our_name_is_left_alone(harness: LinuxHarness, kind: s
     name = network.bridge if kind == "bridge" else config.interfaces[0].host_name
     other = "veth" if kind == "bridge" else "bridge"
     tools.run("ip", "link", "add", name, "type", other)
-    with pytest.raises(errors.Conflict, match="not ours"):
+    if kind == "bridge":
+        with pytest.raises(errors.Conflict, match="not ours"):
+            harness.driver.ensure_network(network)
+    else:
         harness.driver.ensure_network(network)
-        harness.driver.ensure_endpoint(config)
+        with pytest.raises(errors.Conflict, match="not ours"):
+            harness.driver.ensure_endpoint(config)
     harness.driver.remove_endpoint(config)
     harness.driver.remove_network(network.uid, network.bridge)
     assert other in tools.run("ip", "-d", "link", "show", name)
@@ -210,6 +214,18 @@ def test_all_private_space_routed_elsewhere(harness: LinuxHarness, tmp_path: Pat
             harness.driver.free_subnet(())
         for subnet in wide:
             tools.run("ip", "route", "del", subnet)
+
+
+def test_a_large_mtu_stays_when_containers_come_and_go(harness: LinuxHarness) -> None:
+    """A bridge left to itself takes its MTU from its ports."""
+    network = tools.network(harness.instance, "net", harness.driver.free_subnet(()), mtu=9000)
+    config = tools.endpoint(harness.instance, "web", 2, network)
+    harness.driver.ensure_network(network)
+    assert harness.driver.drift([network], []) == ({}, {})
+    harness.driver.ensure_endpoint(config)
+    assert harness.driver.drift([network], [config]) == ({}, {})
+    harness.driver.remove_endpoint(config)
+    assert harness.driver.drift([network], []) == ({}, {})
 
 
 def test_a_removed_containers_connections_end(harness: LinuxHarness) -> None:

@@ -127,7 +127,7 @@ def nothing_left(scene: Scene) -> None:
     tools.run("nft", "flush", "ruleset")
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[Scene], object]] = {
     "veth deleted": ip("link del VETH"),
     "veth deleted from inside": inside("link del eth0"),
     "veth down": ip("link set VETH down"),
@@ -190,7 +190,7 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_repair_keeps_connections(scene: Scene, damage: str) -> None:
     before = os.stat(scene.path)
-    DAMAGES[damage](scene)  # type: ignore[operator]
+    DAMAGES[damage](scene)
     scene.repair()
     scene.talk()
     assert tools.ask(scene.neighbour.path, scene.neighbour.host, 8080).startswith("web ")
@@ -219,7 +219,7 @@ def test_one_rule_deleted_leaves_the_other_chains_alone(scene: Scene) -> None:
         return tools.run("nft", "-a", "list", "chain", "ip", scene.table, name)
 
     before = chain("publish"), chain("postrouting")
-    DAMAGES["rule from forwarding deleted"](scene)  # type: ignore[operator]
+    DAMAGES["rule from forwarding deleted"](scene)
     scene.repair()
     assert (chain("publish"), chain("postrouting")) == before
 
@@ -262,4 +262,3 @@ def test_the_hosts_arp_cache_and_the_containers_stay_right(scene: Scene) -> None
     scene.repair()
     assert tools.mac_of(scene.network.bridge) == gateway
     assert container in scene.inside("ip", "link", "show", "eth0")
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pytest
 
 from reconciler.drivers.network.base import EndpointConfig, NetworkConfig, PublishedPort
 from reconciler.testing import network_tools as tools
+from reconciler.testing import wait
 from reconciler.testing.network_linux import LinuxHarness
 from reconciler.testing.network_tools import Neighbour, serving
-from reconciler.testing import wait
 
 BRIDGE_NF = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
@@ -140,6 +141,18 @@ def test_without_masquerade_the_own_address_shows(site: Site) -> None:
     assert tools.ask(site.path(client), site.neighbour.address, 9000) == f"far {address(client)} hello"
 
 
+def test_no_packet_leaves_unmasqueraded(site: Site) -> None:
+    """One that belongs to no connection has nothing to be translated by, and would show the container's address."""
+    network = site.network()
+    client = site.container("client", network)
+    site.serve(site.neighbour.path, 9000, "far", udp=True)
+    wire = tools.Wire(site.path(client), "eth0", tools.mac_of(network.bridge))
+    with tools.listening_to(site.neighbour.path, "eth0") as following:
+        wire.send_syn_ack(address(client), site.neighbour.address, 9000)
+        tools.ask_udp(site.path(client), site.neighbour.address, 9000)
+        assert following() == (site.neighbour.host, socket.IPPROTO_UDP)
+
+
 def test_networks_are_apart(site: Site) -> None:
     web = site.container("web", site.network())
     client = site.container("client", site.network("second"))
@@ -176,8 +189,8 @@ def test_a_neighbour_never_reaches_what_is_published_on_loopback(site: Site) -> 
     listener = site.serve(site.path(victim), 90, "victim", udp=True)
     Path("/proc/sys/net/ipv4/conf", site.neighbour.link, "route_localnet").write_text("1")
     assert tools.unreachable(site.neighbour.path, site.neighbour.host, 8080)
-    mac = tools.mac_of(site.neighbour.link)
-    tools.send_datagram(site.neighbour.path, "eth0", mac, site.neighbour.address, "127.0.0.1", 8053)
+    wire = tools.Wire(site.neighbour.path, "eth0", tools.mac_of(site.neighbour.link))
+    wire.send_udp(site.neighbour.address, "127.0.0.1", 8053)
     assert tools.ask_udp(None, "127.0.0.1", 8053, "allowed").endswith("allowed")
     assert listener.received == 1
 
@@ -187,10 +200,12 @@ def test_a_container_cannot_reach_or_feign_the_hosts_loopback(site: Site) -> Non
     client = site.container("client", network)
     private = site.serve(None, 9100, "private", udp=True, ip="127.0.0.1")
     public = site.serve(None, 9101, "public", udp=True)
-    mac = tools.mac_of(network.bridge)
-    tools.send_datagram(site.path(client), "eth0", mac, address(client), "127.0.0.1", 9100)
-    tools.send_datagram(site.path(client), "eth0", mac, "127.0.0.1", network.gateway, 9101)
-    tools.send_datagram(site.path(client), "eth0", mac, address(client), network.gateway, 9101)
+    # The kernel's own guard against its own addresses coming in from outside, which some hosts switch off.
+    Path("/proc/sys/net/ipv4/conf", network.bridge, "accept_local").write_text("1")
+    wire = tools.Wire(site.path(client), "eth0", tools.mac_of(network.bridge))
+    wire.send_udp(address(client), "127.0.0.1", 9100)
+    wire.send_udp("127.0.0.1", network.gateway, 9101)
+    wire.send_udp(address(client), network.gateway, 9101)
     wait.until(lambda: public.received, what="the honest datagram")
     assert (private.received, public.received) == (0, 1)
 
@@ -224,7 +239,9 @@ def test_ports_lead_to_the_interface_with_the_way_out(site: Site) -> None:
 
 def test_the_hosts_own_drop_policy_is_obeyed(site: Site) -> None:
     site.container("web", site.network(), ports=(tools.publish(8080),))
-    tools.run("nft", "add table ip strict; add chain ip strict f { type filter hook forward priority 10; policy drop; }")
+    tools.run(
+        "nft", "add table ip strict; add chain ip strict f { type filter hook forward priority 10; policy drop; }"
+    )
     assert tools.unreachable(site.neighbour.path, site.neighbour.host, 8080)
     tools.run("nft", "delete", "table", "ip", "strict")
     assert tools.ask(site.neighbour.path, site.neighbour.host, 8080).startswith("web ")
@@ -254,7 +271,7 @@ def test_no_ipv6_grows_anywhere(site: Site) -> None:
 def test_a_udp_client_that_spoke_too_early_is_heard_later(site: Site) -> None:
     """Its tracked flow, kept alive by itself, would lead past the container."""
     network = site.network()
-    with contextlib.closing(tools.socket_in(site.neighbour.path, tools.socket.SOCK_DGRAM)) as client:
+    with contextlib.closing(tools.socket_in(site.neighbour.path, socket.SOCK_DGRAM)) as client:
         client.connect((site.neighbour.host, 8053))
         client.send(b"early")
         with pytest.raises(OSError):
@@ -268,7 +285,7 @@ def test_a_udp_client_follows_the_port_to_another_container(site: Site) -> None:
     network = site.network()
     port = (tools.publish(8053, protocol="udp"),)
     first = site.container("first", network, ports=port)
-    with contextlib.closing(tools.socket_in(site.neighbour.path, tools.socket.SOCK_DGRAM)) as client:
+    with contextlib.closing(tools.socket_in(site.neighbour.path, socket.SOCK_DGRAM)) as client:
         client.connect((site.neighbour.host, 8053))
         client.send(b"one")
         assert client.recv(100).startswith(b"first")

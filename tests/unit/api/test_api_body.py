@@ -16,21 +16,36 @@ WEB = f"{HOME}/web"
 
 @pytest.mark.parametrize(
     "media_type",
-    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/vnd.kubernetes.protobuf", "",
-     "application/json; charset=utf-16", "application/jsonx", "text/json"],
-)  # fmt: skip
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "application/vnd.kubernetes.protobuf",
+        "",
+        "application/json; charset=utf-16",
+        "application/jsonx",
+        "text/json",
+    ],
+)
 def test_only_json_is_read(client: testing.TestClient, engine: FakeEngine, media_type: str) -> None:
     headers = {"Content-Type": media_type} if media_type else {}
     for method, path in (
-        ("POST", HOME), ("PUT", WEB), ("DELETE", WEB), ("POST", f"{WEB}/stop"), ("POST", f"{BASE}/plans"),
-        ("POST", f"{BASE}/pull"), ("POST", f"{BASE}/sources/ack"),
-    ):  # fmt: skip
+        ("POST", HOME),
+        ("PUT", WEB),
+        ("DELETE", WEB),
+        ("POST", f"{WEB}/stop"),
+        ("POST", f"{BASE}/plans"),
+        ("POST", f"{BASE}/pull"),
+        ("POST", f"{BASE}/sources/ack"),
+    ):
         answer = client.simulate_request(method, path, body=b"{}", headers=headers)
         assert (answer.status_code, answer.json["reason"]) == (415, "UnsupportedMediaType"), (method, path)
     assert engine.asked == []
 
 
-@pytest.mark.parametrize("media_type", ["text/plain", "application/json-patch+json", "application/strategic-merge-patch+json"])
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "application/json-patch+json", "application/strategic-merge-patch+json"]
+)
 def test_only_known_patches_are_read(client: testing.TestClient, media_type: str) -> None:
     answer = client.simulate_patch(WEB, body=b"{}", headers={"Content-Type": media_type})
     assert answer.status_code == 415
@@ -62,7 +77,7 @@ def test_a_type_without_a_body_is_checked_too(client: testing.TestClient, engine
         b"[" * 200_000,
         b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
         b'{"a": [' + b"1," * 60_000 + b"1]}",
-        "{'a': 1}".encode(),
+        b"{'a': 1}",
         b"\x00",
         '{"a": 1}'.encode("utf-16"),
     ],
@@ -80,7 +95,8 @@ def test_hostile_json_is_a_bad_request(client: testing.TestClient, engine: FakeE
     "data",
     [
         b"a: &a [*a]",
-        b"a: &a [x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n"
+        b"a: &a [x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+        b"d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n"
         b"e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]",
         b"[" * 30_000,
         b"a: 1\na: 2\n",
@@ -116,7 +132,8 @@ def test_a_body_over_the_limit_is_not_parsed(client: testing.TestClient, engine:
 
 def test_plans_may_carry_many_documents(client: testing.TestClient, engine: FakeEngine) -> None:
     documents: list[dict[str, Any]] = [
-        {"kind": "Container", "metadata": {"name": f"c{number}"}, "spec": {"args": ["x" * 20] * 10}} for number in range(4000)
+        {"kind": "Container", "metadata": {"name": f"c{number}"}, "spec": {"args": ["x" * 20] * 10}}
+        for number in range(4000)
     ]
     data = json.dumps({"documents": documents, "manager": "pydock"}).encode()
     assert len(data) > body.LIMIT

@@ -7,14 +7,35 @@ from reconciler.api import guard
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "localhost:8080", "pydock", "", "127.0.0.1", "127.9.9.9:1", "[::1]:80", "api.localhost", "%2Frun%2Fa"]
+    "host",
+    [
+        "localhost",
+        "localhost:8080",
+        "pydock",
+        "",
+        "127.0.0.1",
+        "127.9.9.9:1",
+        "[::1]:80",
+        "api.localhost",
+        "%2Frun%2Fa",
+    ],
 )
 def test_own_hosts(host: str) -> None:
     assert guard.allows_host(host)
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "[::2]", "a b", "x\n", "localhost:"]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "10.0.0.1",
+        "[::2]",
+        "a b",
+        "x\n",
+        "localhost:",
+    ],
 )
 def test_foreign_hosts(host: str) -> None:
     assert not guard.allows_host(host)

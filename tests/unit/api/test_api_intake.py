@@ -23,7 +23,9 @@ def test_a_request_is_ready_with_its_last_byte_and_not_before(request_bytes: byt
     assert bytes(intake.buffer) == request_bytes
 
 
-@given(st.sampled_from([GET, POST, CHUNKED, TRAILERS]), st.lists(st.integers(1, 40), min_size=1), st.binary(max_size=40))
+@given(
+    st.sampled_from([GET, POST, CHUNKED, TRAILERS]), st.lists(st.integers(1, 40), min_size=1), st.binary(max_size=40)
+)
 def test_how_the_bytes_are_cut_changes_nothing(request_bytes: bytes, cuts: list[int], behind: bytes) -> None:
     stream, intake, at, turn = request_bytes + behind, Intake(), 0, 0
     state = State.MORE

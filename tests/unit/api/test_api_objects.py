@@ -96,14 +96,21 @@ def test_encoded_items_are_not_read(client: testing.TestClient, engine: FakeEngi
         ("labelSelector=a&labelSelector=b", 400, "more than once"),
     ],
 )
-def test_parameters_are_checked(client: testing.TestClient, engine: FakeEngine, query: str, code: int, word: str) -> None:
+def test_parameters_are_checked(
+    client: testing.TestClient, engine: FakeEngine, query: str, code: int, word: str
+) -> None:
     assert word in message(client.simulate_get(HOME, query_string=query), code)
     assert engine.asked == []
 
 
 @pytest.mark.parametrize("name", ["UPPER", "a_b", "-a", "a-", "x" * 254, "a\nb", "%00", "ü", "..", ".a"])
 def test_names_are_checked_before_they_go_on(client: testing.TestClient, engine: FakeEngine, name: str) -> None:
-    for path in (f"{HOME}/{name}", f"{BASE}/namespaces/{name}/containers", f"{HOME}/{name}/log", f"{BASE}/images/{name}"):
+    for path in (
+        f"{HOME}/{name}",
+        f"{BASE}/namespaces/{name}/containers",
+        f"{HOME}/{name}/log",
+        f"{BASE}/images/{name}",
+    ):
         assert client.simulate_get(path).status_code == 400
     for path in (f"{HOME}/{name}/stop", f"{BASE}/namespaces/{name}/containers"):
         assert client.simulate_post(path, json={}).status_code == 400
@@ -266,7 +273,9 @@ def test_delete_options(client: testing.TestClient, engine: FakeEngine) -> None:
         {"propagationPolicy": ["Background"]},
     ],
 )
-def test_odd_delete_options_delete_nothing(client: testing.TestClient, engine: FakeEngine, options: dict[str, Any]) -> None:
+def test_odd_delete_options_delete_nothing(
+    client: testing.TestClient, engine: FakeEngine, options: dict[str, Any]
+) -> None:
     engine.put("Container", "default", "web", image="a")
     message(client.simulate_delete(WEB, json=options))
     assert engine.asked == []

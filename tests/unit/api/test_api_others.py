@@ -48,7 +48,8 @@ def test_records_of_an_object(
 
 
 @pytest.mark.parametrize(
-    "query", ["object=x", "object=a/b/c/d", "object=volume/default/x", "object=container/../x", "limit=0", "limit=x", "since=1"]
+    "query",
+    ["object=x", "object=a/b/c/d", "object=volume/default/x", "object=container/../x", "limit=0", "limit=x", "since=1"],
 )
 def test_odd_questions_for_records(client: testing.TestClient, engine: FakeEngine, query: str) -> None:
     for what in ("events", "jobs"):
@@ -64,7 +65,8 @@ def test_sources_and_their_acknowledgement(client: testing.TestClient, engine: F
 
 
 @pytest.mark.parametrize(
-    "document", [{}, {"name": "x"}, {"name": "x", "digest": 5}, {"name": "x", "digest": "y", "all": True}, {"name": None}]
+    "document",
+    [{}, {"name": "x"}, {"name": "x", "digest": 5}, {"name": "x", "digest": "y", "all": True}, {"name": None}],
 )
 def test_odd_acknowledgements(client: testing.TestClient, engine: FakeEngine, document: dict[str, Any]) -> None:
     answer = client.simulate_post(f"{BASE}/sources/ack", json=document)
@@ -74,7 +76,9 @@ def test_odd_acknowledgements(client: testing.TestClient, engine: FakeEngine, do
 
 
 def test_plans(client: testing.TestClient, engine: FakeEngine) -> None:
-    answer = client.simulate_post(f"{BASE}/plans", json={"documents": [{"kind": "Image"}], "manager": "me", "delete": True})
+    answer = client.simulate_post(
+        f"{BASE}/plans", json={"documents": [{"kind": "Image"}], "manager": "me", "delete": True}
+    )
     assert answer.json == {"plan": {"steps": []}, "text": "1 documents\n"}
     assert engine.last("plan") == requests.Plan(documents=[{"kind": "Image"}], manager="me", delete=True)
     client.simulate_post(f"{BASE}/plans", json={"documents": []})
@@ -83,15 +87,23 @@ def test_plans(client: testing.TestClient, engine: FakeEngine) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [{}, {"documents": {}}, {"documents": ["x"]}, {"documents": [], "manager": "\n"}, {"documents": [], "delete": "yes"},
-     {"documents": [], "manager": 1}],
-)  # fmt: skip
+    [
+        {},
+        {"documents": {}},
+        {"documents": ["x"]},
+        {"documents": [], "manager": "\n"},
+        {"documents": [], "delete": "yes"},
+        {"documents": [], "manager": 1},
+    ],
+)
 def test_odd_plans(client: testing.TestClient, engine: FakeEngine, document: dict[str, Any]) -> None:
     assert client.simulate_post(f"{BASE}/plans", json=document).status_code == 400
     assert engine.asked == []
 
 
-@pytest.mark.parametrize("document", [{}, {"reference": ""}, {"reference": 1}, {"reference": "x" * 513}, {"image": "x"}])
+@pytest.mark.parametrize(
+    "document", [{}, {"reference": ""}, {"reference": 1}, {"reference": "x" * 513}, {"image": "x"}]
+)
 def test_odd_pulls(client: testing.TestClient, engine: FakeEngine, document: dict[str, Any]) -> None:
     assert client.simulate_post(f"{BASE}/pull", json=document).status_code == 400
     assert engine.asked == []
@@ -128,8 +140,10 @@ def test_life_needs_no_engine(client: testing.TestClient, engine: FakeEngine) ->
 def test_discovery(client: testing.TestClient) -> None:
     resources = client.simulate_get(BASE).json
     assert {(found["name"], found["namespaced"]) for found in resources["resources"]} == {
-        ("images", False), ("networks", True), ("containers", True)
-    }  # fmt: skip
+        ("images", False),
+        ("networks", True),
+        ("containers", True),
+    }
     groups = client.simulate_get("/apis").json
     assert groups["groups"][0] == client.simulate_get("/apis/pydock.dev").json
     assert groups["groups"][0]["preferredVersion"]["groupVersion"] == kinds.API_VERSION

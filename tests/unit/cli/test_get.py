@@ -158,25 +158,28 @@ def test_what_is_missing_does_not_hide_what_is_there(server: Server, pydock: Run
     assert pydock("get", "container", "ghost", "-o", "json") == (1, "", "pydock: container/default/ghost not found\n")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["get"], "Expected a KIND (containers, images, networks, all) or KIND/NAME."),
-        (["get", "pods"], "unknown kind 'pods': expected one of images, networks, containers."),
-        (["get", "containers", "-o", "xml"], "Invalid value for '-o' / '--output': 'xml' is not one of wide, name, json, "
-         "yaml, jsonpath=TEMPLATE."),
-        (["get", "containers", "-l", "a in b"], "Invalid value for '-l' / '--selector': label selector 'a in b': expected "
-         "'(' instead of 'b'."),
-        (["get", "containers", "--field-selector", "spec.x=y"], "Invalid value for '--field-selector': field selector "
-         "'spec.x=y': unknown field 'spec.x', expected one of metadata.name, metadata.namespace, status.phase."),
-        (["get", "container/web", "-l", "a"], "Objects asked for by name cannot be selected too "
-         "(-l, --field-selector, -A)."),
-        (["get", "all", "-w"], "Only one kind, or one object, can be watched at a time."),
-        (["get", "containers", "--frobnicate"], "No such option: --frobnicate"),
-    ],
-)  # fmt: skip
-def test_a_wrong_command_line(server: Server, pydock: Run, arguments: list[str], says: str) -> None:
-    assert pydock(*arguments) == (2, "", f"pydock: {says}\npydock: see 'pydock get --help'\n")
+USAGE = {
+    (): "Expected a KIND (containers, images, networks, all) or KIND/NAME.",
+    ("pods",): "unknown kind 'pods': expected one of images, networks, containers.",
+    ("images", "-o", "xml"): "'xml' is not one of wide, name, json, yaml, jsonpath=TEMPLATE.",
+    ("images", "-l", "a in b"): "label selector 'a in b': expected '(' instead of 'b'.",
+    ("images", "--field-selector", "spec.x=y"): (
+        "field selector 'spec.x=y': unknown field 'spec.x', "
+        "expected one of metadata.name, metadata.namespace, status.phase."
+    ),
+    ("image/a", "-l", "a"): "Objects asked for by name cannot be selected too (-l, --field-selector, -A).",
+    ("all", "-w"): "Only one kind, or one object, can be watched at a time.",
+    ("images", "--frobnicate"): "'--frobnicate'.",
+}
+
+
+@pytest.mark.parametrize(("arguments", "says"), USAGE.items())
+def test_a_wrong_command_line(server: Server, pydock: Run, arguments: tuple[str, ...], says: str) -> None:
+    ran = pydock("get", *arguments)
+    first, second = ran.err.splitlines()
+    assert (ran.status, ran.out, second) == (2, "", "pydock: see 'pydock get --help'")
+    assert first.startswith("pydock: ")
+    assert first.endswith(says)
 
 
 def test_a_failing_server(server: Server, pydock: Run) -> None:

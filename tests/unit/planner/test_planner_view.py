@@ -101,13 +101,22 @@ def test_an_image_object_that_was_never_looked_at() -> None:
     world = World()
     entry = world.put(NGINX, {"reference": "nginx"})
     world.delete(NGINX)
-    assert planner.text(world.plan(NGINX)) == (
-        "untag image/nginx: it is being deleted; the image stays, it is in use\n"
-    )
+    assert planner.text(world.plan(NGINX)) == "untag image/nginx: it is being deleted\n"
     assert world.entries[entry.desired.uid].observed is None
     world.settle()
     assert entry.desired.uid not in world.entries
     assert isinstance(planner.after_error(entry, "x", world.now), ImageObserved)
+
+
+def test_older_data_never_stops_planning() -> None:
+    world = World()
+    world.put(NGINX, {"reference": "NOT a reference"})
+    entry = world.put(WEB, {"image": "::"})
+    plan = world.plan()
+    assert [step.id for step in plan.steps if step.action == "pull"] == ["pull NOT a reference", "pull ::"]
+    assert planner.status(world.the(NGINX), plan, world.now).phase == "Pending"
+    assert planner.status(entry, plan, world.now).phase == "Pending"
+    assert not planner.needs_users(world.the(NGINX))
 
 
 def spec(number: int) -> dict[str, Any]:

@@ -1,0 +1,91 @@
+"""A process killed at any point of a pull or of a snapshot's life leaves nothing half-made that the next start
+keeps."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from reconciler.testing import graph_tars as tars
+from reconciler.testing.graph_suite import Place
+
+_WORK = """
+import pathlib, sys
+from reconciler.testing import graph_tars as tars
+from reconciler.testing.graph_suite import Place
+place = Place(pathlib.Path(sys.argv[1]), "overlay")
+chain = place.stack([tars.Member(b"a", b"1")], [tars.Member(b"b", b"2")])
+place.driver.prepare("one", chain)
+place.driver.remove("one")
+place.graph.remove_layer(chain[1])
+place.driver.prepare("two", chain[:1])
+"""
+
+
+def points(root: pathlib.Path) -> list[str]:
+    record = root / "points"
+    subprocess.run(
+        [sys.executable, "-c", _WORK, str(root / "learn")],
+        env={**os.environ, "PYDOCK_FAILPOINT_RECORD": str(record)},
+        check=True,
+    )
+    names = record.read_text().split()
+    return [f"{name}:{names[: index + 1].count(name)}" for index, name in enumerate(names) if name.startswith("graph.")]
+
+
+def test_kills_at_every_point(tmp_path: pathlib.Path) -> None:
+    found = points(tmp_path)
+    assert len(found) >= 20
+    for index, point in enumerate(found):
+        root = tmp_path / str(index)
+        process = subprocess.run(
+            [sys.executable, "-c", _WORK, str(root)], env={**os.environ, "PYDOCK_FAILPOINT": point}, check=False
+        )
+        assert process.returncode == -signal.SIGKILL, point
+        _check(root, point)
+
+
+def _check(root: pathlib.Path, point: str) -> None:
+    place = Place(root, "overlay")
+    try:
+        assert place.leftovers() == [], point
+        assert len(os.listdir(root / "layers")) == len(place.graph.layers()), point
+        for id in place.driver.snapshots():
+            place.driver.remove(id)
+        assert os.listdir(root / "snapshots") == [], point
+        chain = place.stack([tars.Member(b"a", b"1")], [tars.Member(b"b", b"2")])
+        assert sorted(os.listdir(place.driver.prepare("after", chain))) == ["a", "b"], point
+        for digest in place.graph.blobs():
+            assert place.put(place.graph.read_blob(digest, 1 << 20)) == digest, point
+    finally:
+        place.close()
+
+
+@pytest.mark.parametrize("after", [0.02, 0.05, 0.1])
+def test_kills_in_the_middle_of_an_extraction(tmp_path: pathlib.Path, after: float) -> None:
+    work = _WORK.replace('[tars.Member(b"a", b"1")]', '[tars.Member(b"f%d" % n, b"x" * 5000) for n in range(20_000)]')
+    process = subprocess.Popen([sys.executable, "-c", work, str(tmp_path / "graph")])
+    try:
+        _await_extraction(tmp_path / "graph" / "tmp", process, int(after * 1000))
+    finally:
+        process.kill()
+        process.wait()
+    place = Place(tmp_path / "graph", "overlay")
+    assert place.leftovers() == []
+    assert place.graph.layers() == ()
+
+
+def _await_extraction(directory: pathlib.Path, process: subprocess.Popen[bytes], files: int) -> None:
+    """Until a layer that is being made has so many files."""
+    from reconciler.testing.wait import until
+
+    def enough() -> bool:
+        assert process.poll() is None
+        return any(len(os.listdir(path)) >= files for path in directory.glob("layer-*"))
+
+    until(enough, 20, "files of a layer")

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler import errors
+from reconciler.model import references
+
+HEX = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("busybox", "docker.io/library/busybox:latest"),
+        ("busybox:1.36", "docker.io/library/busybox:1.36"),
+        ("user/app", "docker.io/user/app:latest"),
+        ("docker.io/busybox", "docker.io/library/busybox:latest"),
+        ("index.docker.io/user/app", "docker.io/user/app:latest"),
+        ("localhost/app", "localhost/app:latest"),
+        ("localhost:5000/app", "localhost:5000/app:latest"),
+        ("127.0.0.1:5000/a/b/c:v1", "127.0.0.1:5000/a/b/c:v1"),
+        ("[::1]:5000/app", "[::1]:5000/app:latest"),
+        ("GHCR.io/own/app", "ghcr.io/own/app:latest"),
+        (f"app@sha256:{HEX}", f"docker.io/library/app@sha256:{HEX}"),
+        (f"app:v1@sha256:{HEX}", f"docker.io/library/app:v1@sha256:{HEX}"),
+        ("r.io/a.b_c__d---e/f", "r.io/a.b_c__d---e/f:latest"),
+    ],
+)
+def test_normalised_as_docker_does(text: str, normal: str) -> None:
+    assert str(references.parse(text)) == normal
+    assert references.parse(normal) == references.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "empty"),
+        ("../x", "not a registry's host"),
+        ("a/../b", "an empty part, '.' or '..'"),
+        ("r.io/../../etc/passwd", "an empty part"),
+        ("a//b", "an empty part"),
+        ("a/", "an empty part"),
+        ("/a", "an empty part"),
+        ("Busybox", "lower case"),
+        ("r.io/App", "lower case"),
+        ("app:", "tag ''"),
+        ("app:-x", "tag '-x'"),
+        ("app:" + "x" * 129, "tag"),
+        ("app@", "digest ''"),
+        ("app@sha256:../x", "digest"),
+        ("app@sha256:" + HEX.upper(), "digest"),
+        ("app@md5:" + HEX[:32], "digest"),
+        (HEX, "looks like an image id"),
+        ("r.io:0/x", "port 0"),
+        ("r.io:99999/x", "port 99999"),
+        ("r_x.io/x", "not a registry's host"),
+        ("a b", "lower-case letters and digits"),
+        ("app\n", "lower-case letters and digits"),
+        ("app\0", "lower-case letters and digits"),
+        ("аpp", "lower-case letters and digits"),
+        ("a" * 250, "at most 255"),
+        ("a" * 2000, "at most 1024"),
+    ],
+)
+def test_refused_saying_why(text: str, words: str) -> None:
+    with pytest.raises(errors.Invalid, match=words):
+        references.parse(text)
+
+
+@given(st.text(alphabet=string.ascii_letters + string.digits + "./:@-_[]\n\0 é", max_size=80))
+def test_what_is_accepted_is_normal_and_harmless(text: str) -> None:
+    try:
+        found = references.parse(text)
+    except errors.Invalid:
+        return
+    assert references.parse(str(found)) == found
+    assert not {"", ".", ".."} & set(found.path.split("/"))
+    assert str(found).isprintable()
+
+
+def test_digests() -> None:
+    assert references.check_digest(f"sha512:{HEX}{HEX}") == f"sha512:{HEX}{HEX}"
+    for wrong in ("", "sha256", f"sha256:{HEX}\n", f"sha512:{HEX}", f"sha1:{HEX[:40]}"):
+        with pytest.raises(errors.Invalid):
+            references.check_digest(wrong)

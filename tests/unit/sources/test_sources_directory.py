@@ -1,0 +1,602 @@
+"""The rules of a watched directory, with time as a value."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler import errors
+from reconciler.control.sources import facts
+from reconciler.model.objects import Owner
+from reconciler.testing.sources import ROOT, FakeWorld, key, manifests
+
+
+@pytest.fixture
+def world() -> FakeWorld:
+    made = FakeWorld()
+    made.look()
+    return made
+
+
+def test_a_file_is_read_after_250_ms_of_quiet_and_not_before(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a"))
+    world.look()
+    assert world.decisions.again_at == pytest.approx(world.mono + 0.25)
+    world.after(0.2)
+    assert world.names() == ""
+    world.write("a.yaml", manifests("a", "b"))
+    world.after(0.1)
+    world.after(0.1)
+    assert world.names() == ""
+    world.after(0.2)
+    assert world.names() == "a b"
+
+
+def test_at_start_files_that_have_long_been_there_are_read_at_once() -> None:
+    world = FakeWorld()
+    world.write("old.yaml", manifests("old"))
+    world.wall += 1.0
+    world.write("new.yaml", manifests("new"))
+    world.look()
+    assert world.names() == "old"
+    world.settle()
+    assert world.names() == "new old"
+
+
+def test_written_byte_by_byte_the_last_good_version_stays(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a", "b", "c"))
+    world.settle()
+    text = manifests("a", "b", "c", image="z")
+    for length in range(1, len(text), 7):
+        world.write("a.yaml", text[:length])
+        world.after(0.3)
+        assert world.names() == "a b c"
+    world.write("a.yaml", text)
+    world.settle()
+    assert world.names() == "a b c"
+    assert world.images[key("c")] == "z"
+
+
+def test_what_a_file_no_longer_names_goes_after_2_s_of_quiet(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a", "b"))
+    world.settle()
+    world.write("a.yaml", manifests("a"))
+    world.after(0.3)
+    world.after(1.6)
+    assert world.names() == "a b"
+    world.after(0.2)
+    assert world.names() == "a"
+    assert world.removed == ["b"]
+
+
+def test_a_deleted_file_takes_what_it_held(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a", "b"))
+    world.settle()
+    world.delete("a.yaml")
+    world.look()
+    assert world.names() == "a b"
+    world.after(0.25)
+    assert world.names() == ""
+    assert "a.yaml" not in world.recorded
+
+
+def test_an_editor_that_takes_the_file_away_for_a_moment_hurts_nothing(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a"))
+    world.settle()
+    uid = world.uid("a")
+    world.delete("a.yaml")
+    world.after(0.1)
+    world.write("a.yaml", manifests("a", image="b"))
+    world.settle()
+    assert world.uid("a") == uid
+    assert world.images[key("a")] == "b"
+
+
+@pytest.mark.parametrize("empty", ["", "# nothing yet\n", "---\n---\n"])
+def test_an_empty_file_never_prunes(world: FakeWorld, empty: str) -> None:
+    world.write("a.yaml", manifests("a"))
+    world.settle()
+    world.write("a.yaml", empty)
+    world.settle()
+    world.after(3600)
+    assert world.names() == "a"
+    assert world.directory.files.by_path["a.yaml"].empty
+    world.restart()
+    world.settle()
+    world.after(3600)
+    assert world.names() == "a"
+    world.delete("a.yaml")
+    world.settle()
+    assert world.names() == ""
+
+
+def test_an_invalid_version_leaves_the_last_good_one_and_says_why(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a", "b"))
+    world.settle()
+    world.write("a.yaml", manifests("a") + "---\nkind: Contaner\n")
+    world.settle()
+    world.after(3600)
+    assert world.names() == "a b"
+    assert "did you mean Container?" in world.problems("a.yaml")
+    world.restart()
+    world.settle()
+    world.after(3600)
+    assert world.names() == "a b"
+    assert world.recorded["a.yaml"][1]
+
+
+def test_one_bad_file_in_a_thousand(world: FakeWorld) -> None:
+    for number in range(999):
+        world.write(f"{number}.yaml", manifests(f"c{number}"))
+    world.write("bad.yaml", "kind: [")
+    world.settle()
+    assert len(world.in_force) == 999
+    assert "bad.yaml" in world.recorded
+
+
+def test_a_file_that_is_renamed_keeps_its_objects(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a", "b"))
+    world.settle()
+    uids = world.uid("a"), world.uid("b")
+    world.move("a.yaml", "sub/z.yaml")
+    world.settle()
+    world.after(60)
+    assert (world.uid("a"), world.uid("b")) == uids
+    assert world.item("a") == "sub/z.yaml"
+    assert world.removed == []
+    assert set(world.recorded) == {"sub/z.yaml"}
+
+
+def test_a_copy_that_takes_its_time_before_the_original_goes(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a"))
+    world.settle()
+    uid = world.uid("a")
+    world.write("b.yaml", manifests("a"))
+    world.after(0.3)
+    assert "container/default/a is already held by a.yaml" in world.problems("b.yaml")
+    world.delete("a.yaml")
+    world.settle()
+    assert (world.uid("a"), world.item("a"), world.removed) == (uid, "b.yaml", [])
+
+
+def test_the_original_gone_first_and_the_new_file_late(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a"))
+    world.settle()
+    uid = world.uid("a")
+    world.delete("a.yaml")
+    world.after(0.15)
+    world.write("b.yaml", manifests("a"))
+    world.after(0.01)
+    world.settle()
+    assert (world.uid("a"), world.item("a"), world.removed) == (uid, "b.yaml", [])
+
+
+def test_a_document_moves_from_one_file_to_another_in_either_order(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a", "x"))
+    world.write("b.yaml", manifests("b"))
+    world.settle()
+    uid = world.uid("x")
+    world.write("a.yaml", manifests("a"))
+    world.after(0.5)
+    world.write("b.yaml", manifests("b", "x"))
+    world.settle()
+    assert (world.uid("x"), world.item("x")) == (uid, "b.yaml")
+    world.write("a.yaml", manifests("a", "x"))
+    world.after(0.5)
+    assert "already held by b.yaml" in world.problems("a.yaml")
+    world.write("b.yaml", manifests("b"))
+    world.settle()
+    assert (world.uid("x"), world.item("x")) == (uid, "a.yaml")
+    assert world.removed == []
+    assert world.problems("a.yaml") == ""
+
+
+def test_two_files_swap_their_documents_at_once(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a"))
+    world.write("b.yaml", manifests("b"))
+    world.settle()
+    world.write("a.yaml", manifests("b"))
+    world.write("b.yaml", manifests("a"))
+    world.settle()
+    assert (world.item("a"), world.item("b"), world.removed) == ("b.yaml", "a.yaml", [])
+
+
+def test_a_second_claim_is_refused_naming_both_and_the_running_one_stays(world: FakeWorld) -> None:
+    world.write("z.yaml", manifests("a"))
+    world.settle()
+    uid = world.uid("a")
+    world.write("a.yaml", manifests("a", "b", image="other"))
+    world.settle()
+    assert world.problems("a.yaml") == "a.yaml: container/default/a is already held by z.yaml: keep it in one of the two"
+    assert (world.uid("a"), world.item("a"), world.images[key("a")], world.names()) == (uid, "z.yaml", "a", "a")
+
+
+def test_of_two_new_files_the_first_by_name_gets_it(world: FakeWorld) -> None:
+    world.write("b.yaml", manifests("x"))
+    world.write("a.yaml", manifests("x"))
+    world.settle()
+    assert world.item("x") == "a.yaml"
+    assert "held by a.yaml" in world.problems("b.yaml")
+    world.restart()
+    world.settle()
+    assert world.item("x") == "a.yaml"
+
+
+def test_a_refused_file_falls_back_and_may_refuse_another(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("x"))
+    world.write("c.yaml", manifests("y"))
+    world.settle()
+    world.write("a.yaml", manifests("y"))
+    world.write("b.yaml", manifests("x"))
+    world.settle()
+    assert world.names() == "x y"
+    assert (world.item("x"), world.item("y")) == ("a.yaml", "c.yaml")
+    assert "held by c.yaml" in world.problems("a.yaml")
+    assert "held by a.yaml" in world.problems("b.yaml")
+
+
+def test_what_the_api_holds_is_refused_until_it_goes(world: FakeWorld) -> None:
+    world.foreign[key("a")] = Owner("api", "kubectl")
+    world.write("a.yaml", manifests("a", "b"))
+    world.settle()
+    assert "held by api manager 'kubectl'" in world.problems("a.yaml")
+    assert world.names() == ""
+    assert world.directory.waits_for_others
+    world.foreign.clear()
+    world.look()
+    assert world.names() == "a b"
+    assert not world.directory.waits_for_others
+
+
+def test_what_somebody_else_deleted_comes_back(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a"))
+    world.settle()
+    del world.in_force[key("a")]
+    world.look()
+    assert world.names() == "a"
+
+
+def test_an_unreadable_file_or_folder_is_not_a_deleted_one(world: FakeWorld) -> None:
+    world.write("sub/a.yaml", manifests("a"))
+    world.write("b.yaml", manifests("b"))
+    world.settle()
+    world.unreadable["sub"] = "permission denied"
+    text = world.texts.pop("sub/a.yaml")
+    world.troubles["b.yaml"] = "input/output error"
+    for _ in range(2):
+        world.settle()
+        world.after(3600)
+        assert world.names() == "a b"
+        assert world.problems("sub/a.yaml") == "sub/a.yaml: permission denied"
+        assert world.problems("b.yaml") == "b.yaml: input/output error"
+        world.restart()
+    world.unreadable.clear()
+    world.troubles.clear()
+    world.texts["sub/a.yaml"] = text
+    world.settle()
+    assert world.problems("sub/a.yaml") + world.problems("b.yaml") == ""
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_later(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a"))
+    world.look()
+    scan = world.scan()
+    world.mono += 0.3
+    world.wall += 0.3
+    world.write("a.yaml", manifests("b"))
+    decisions = world.directory.look(world.now(), scan, {}, lambda path, signature: None, world.foreign.get)
+    assert decisions.puts == ()
+    world.settle()
+    assert world.names() == "b"
+
+
+class TestGuard:
+    @pytest.fixture
+    def ten(self, world: FakeWorld) -> FakeWorld:
+        for number in range(10):
+            world.write(f"{number}.yaml", manifests(f"c{number}"))
+        world.settle()
+        world.after(60)
+        return world
+
+    def test_half_may_go_and_more_may_not(self, ten: FakeWorld) -> None:
+        ten.delete(*(f"{number}.yaml" for number in range(5)))
+        ten.settle()
+        assert len(ten.in_force) == 5
+        assert ten.memory.held == {}
+        ten.delete("5.yaml")
+        ten.settle()
+        assert len(ten.in_force) == 5
+        assert ten.held() == "c5"
+        assert ten.memory.reason == "6 of 10 objects would go within 30 s: nothing is removed until that is acknowledged"
+
+    def test_fewer_than_five_may_always_go(self, world: FakeWorld) -> None:
+        world.write("a.yaml", manifests("a", "b", "c", "d"))
+        world.settle()
+        world.after(60)
+        world.delete("a.yaml")
+        world.settle()
+        assert world.names() == ""
+
+    def test_what_is_held_stays_held_after_the_window(self, ten: FakeWorld) -> None:
+        ten.delete(*(f"{number}.yaml" for number in range(4)))
+        ten.settle()
+        ten.delete("4.yaml", "5.yaml")
+        ten.settle()
+        assert ten.held() == "c4 c5"
+        ten.after(3600)
+        assert ten.held() == "c4 c5"
+        assert len(ten.in_force) == 6
+
+    def test_the_window_slides(self, ten: FakeWorld) -> None:
+        for number in range(9):
+            ten.delete(f"{number}.yaml")
+            ten.settle()
+            ten.after(10)
+        assert ten.names() == "c9"
+        assert ten.memory.held == {}
+
+    def test_later_removals_join_what_is_held(self, ten: FakeWorld) -> None:
+        ten.delete(*(f"{number}.yaml" for number in range(6)))
+        ten.settle()
+        digest = ten.directory.digest
+        ten.after(100)
+        ten.delete("6.yaml")
+        ten.settle()
+        assert ten.held() == "c0 c1 c2 c3 c4 c5 c6"
+        with pytest.raises(errors.Conflict):
+            ten.acknowledge(digest)
+        assert len(ten.in_force) == 10
+
+    def test_an_acknowledgement_covers_exactly_the_shown_set(self, ten: FakeWorld) -> None:
+        ten.delete(*(f"{number}.yaml" for number in range(6)))
+        ten.settle()
+        ten.acknowledge(ten.directory.digest)
+        assert ten.names() == "c6 c7 c8 c9"
+        assert ten.directory.digest == ""
+        ten.settle()
+        assert set(ten.recorded) == {"6.yaml", "7.yaml", "8.yaml", "9.yaml"}
+        ten.delete("6.yaml", "7.yaml")
+        ten.settle()
+        assert ten.names() == "c8 c9"
+
+    def test_what_comes_back_is_held_no_longer(self, ten: FakeWorld) -> None:
+        texts = {path: ten.texts[path] for path in list(ten.texts)[:7]}
+        uids = dict(ten.in_force)
+        ten.delete(*texts)
+        ten.settle()
+        back = dict(list(texts.items())[:6])
+        ten.texts.update(back)
+        ten.after(1)
+        ten.settle()
+        assert ten.held() == "c6"
+        ten.texts.update(texts)
+        ten.after(1)
+        ten.settle()
+        assert (ten.held(), ten.memory.reason) == ("", "")
+        assert {each: held.uid for each, held in ten.in_force.items()} == {each: held.uid for each, held in uids.items()}
+
+    def test_a_restart_forgets_neither_what_is_held_nor_the_window(self, ten: FakeWorld) -> None:
+        ten.delete("0.yaml", "1.yaml", "2.yaml")
+        ten.settle()
+        ten.restart()
+        ten.settle()
+        ten.delete("3.yaml", "4.yaml", "5.yaml")
+        ten.settle()
+        assert ten.held() == "c3 c4 c5"
+        digest = ten.directory.digest
+        ten.restart()
+        ten.after(100)
+        ten.settle()
+        assert (ten.held(), ten.directory.digest) == ("c3 c4 c5", digest)
+        ten.acknowledge(digest)
+        ten.restart()
+        ten.settle()
+        assert ten.names() == "c6 c7 c8 c9"
+
+    def test_after_a_reboot_the_window_counts_as_of_now(self, ten: FakeWorld) -> None:
+        ten.delete("0.yaml", "1.yaml", "2.yaml")
+        ten.settle()
+        ten.boot_id, ten.mono, ten.root = "other", 5.0, facts.Root(1, 1, 7, 1, "other")
+        ten.restart()
+        ten.delete("3.yaml", "4.yaml", "5.yaml")
+        ten.settle()
+        assert ten.held() == "c3 c4 c5"
+
+    def test_new_objects_do_not_make_room_for_removals(self, ten: FakeWorld) -> None:
+        for number in range(10):
+            ten.write(f"n{number}.yaml", manifests(f"n{number}"))
+        ten.delete(*(f"{number}.yaml" for number in range(10)))
+        ten.settle()
+        assert ten.held() == " ".join(f"c{number}" for number in range(10))
+
+    def test_what_was_made_a_moment_ago_is_guarded_too(self, world: FakeWorld) -> None:
+        for number in range(10):
+            world.write(f"{number}.yaml", manifests(f"c{number}"))
+        world.settle()
+        world.delete(*(f"{number}.yaml" for number in range(4)))
+        world.settle()
+        assert len(world.in_force) == 6
+        world.delete(*(f"{number}.yaml" for number in range(4, 10)))
+        world.settle()
+        assert len(world.in_force) == 6
+        assert world.memory.held
+
+    def test_documents_dropped_from_a_file_count_as_well(self, world: FakeWorld) -> None:
+        world.write("a.yaml", manifests(*"abcdef"))
+        world.settle()
+        world.after(60)
+        world.write("a.yaml", manifests("a"))
+        world.settle()
+        assert world.names() == "a b c d e f"
+        assert world.held() == "b c d e f"
+
+
+class TestRoot:
+    @pytest.fixture
+    def two(self, world: FakeWorld) -> FakeWorld:
+        world.write("a.yaml", manifests("a"))
+        world.write("b.yaml", manifests("b"))
+        world.settle()
+        world.after(60)
+        return world
+
+    def test_a_missing_directory_prunes_nothing_until_acknowledged(self, two: FakeWorld) -> None:
+        two.root = None
+        two.settle()
+        two.after(3600)
+        assert two.names() == "a b"
+        assert two.held() == "a b"
+        assert two.directory.trouble == "no such directory"
+        two.restart()
+        two.settle()
+        assert two.held() == "a b"
+        two.acknowledge(two.directory.digest)
+        assert two.names() == ""
+
+    def test_a_directory_that_returns_is_as_before(self, two: FakeWorld) -> None:
+        two.root = None
+        two.settle()
+        two.root = ROOT
+        two.after(1)
+        assert (two.names(), two.held(), two.memory.reason) == ("a b", "", "")
+        two.delete("a.yaml")
+        two.settle()
+        assert two.names() == "b"
+
+    def test_another_mount_prunes_nothing_until_acknowledged(self, two: FakeWorld) -> None:
+        two.root = facts.Root(2, 2, 2, 2, "boot")
+        texts, two.texts = two.texts, {}
+        two.write("c.yaml", manifests("c"))
+        two.settle()
+        assert (two.names(), two.held()) == ("a b c", "a b")
+        assert "another mount" in two.memory.reason
+        two.restart()
+        two.settle()
+        assert two.held() == "a b"
+        two.root, two.texts = ROOT, texts
+        two.settle()
+        assert (two.names(), two.held()) == ("a b", "")
+
+    def test_another_mount_with_the_same_files_is_taken_over(self, two: FakeWorld) -> None:
+        two.root = facts.Root(2, 2, 2, 2, "boot")
+        two.settle()
+        assert two.memory.root == two.root
+        two.delete("a.yaml")
+        two.settle()
+        assert two.names() == "b"
+
+    def test_an_acknowledged_mount_is_the_directory_from_then_on(self, two: FakeWorld) -> None:
+        two.root, two.texts = facts.Root(2, 2, 2, 2, "boot"), {}
+        two.write("c.yaml", manifests("c"))
+        two.settle()
+        two.acknowledge(two.directory.digest)
+        two.settle()
+        assert two.names() == "c"
+        two.delete("c.yaml")
+        two.settle()
+        assert two.names() == ""
+
+    def test_a_directory_made_anew_on_the_same_mount_is_no_other_mount(self, two: FakeWorld) -> None:
+        two.root = facts.Root(1, 99, 1, 1, "boot")
+        two.delete("a.yaml")
+        two.settle()
+        assert two.names() == "b"
+
+    @pytest.mark.parametrize(
+        ("root", "same"),
+        [
+            (facts.Root(1, 1, 5, 1, "reboot"), True),
+            (facts.Root(3, 1, 5, 1, "reboot"), True),
+            (facts.Root(3, 1, 5, 9, "reboot"), False),
+            (facts.Root(1, 1, 5, 1, "boot"), True),
+            (facts.Root(1, 2, 5, 1, "boot"), False),
+        ],
+    )
+    def test_what_the_same_mount_is(self, root: facts.Root, same: bool) -> None:
+        assert root.same_mount(ROOT) is same
+
+    def test_found_empty_at_start_prunes_nothing_until_acknowledged(self, two: FakeWorld) -> None:
+        two.texts.clear()
+        two.restart()
+        two.settle()
+        two.after(3600)
+        assert (two.names(), two.held()) == ("a b", "a b")
+        assert "empty at start" in two.memory.reason
+        two.write("c.yaml", manifests("c"))
+        two.settle()
+        assert (two.names(), two.held()) == ("a b c", "a b")
+        two.acknowledge(two.directory.digest)
+        assert two.names() == "c"
+
+    def test_emptied_while_we_look_is_not_suspicious(self, two: FakeWorld) -> None:
+        two.texts.clear()
+        two.settle()
+        assert two.names() == ""
+
+    def test_a_mount_below_that_goes_takes_nothing_along(self, world: FakeWorld) -> None:
+        world.mounts["usb"] = 7
+        world.write("usb/a.yaml", manifests("a"))
+        world.write("b.yaml", manifests("b"))
+        world.settle()
+        world.mounts.clear()
+        world.delete("usb/a.yaml")
+        for _ in range(2):
+            world.settle()
+            world.after(3600)
+            assert (world.names(), world.held()) == ("a b", "a")
+            assert "usb is no longer the mount it was" in world.memory.reason
+            world.restart()
+        world.look()
+        world.acknowledge(world.directory.digest)
+        assert world.names() == "b"
+
+
+def test_removed_and_restored_across_a_restart_is_one_object(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a"))
+    world.write("b.yaml", manifests("b"))
+    world.settle()
+    uid, text = world.uid("a"), world.texts["a.yaml"]
+    world.delete("a.yaml")
+    world.restart()
+    world.look()
+    world.texts["a.yaml"] = text
+    world.settle()
+    assert (world.uid("a"), world.names()) == (uid, "a b")
+
+
+def test_deleted_while_the_daemon_was_down_goes_at_start(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a", "x"))
+    world.write("b.yaml", manifests("b"))
+    world.settle()
+    world.after(60)
+    world.delete("b.yaml")
+    world.write("a.yaml", manifests("a"))
+    world.wall += 60
+    world.mono += 60
+    world.restart()
+    world.settle()
+    assert (world.names(), sorted(world.recorded)) == ("a", ["a.yaml"])
+
+
+def test_a_clock_set_back_or_forward_changes_nothing(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a"))
+    world.settle()
+    for jump in (-1e9, 2e9):
+        world.wall += jump
+        world.write("b.yaml", manifests("b"))
+        world.look()
+        assert "b" not in world.names()
+        world.settle()
+        assert world.names() == "a b"
+        world.delete("b.yaml")
+        world.settle()
+        assert world.names() == "a"
+
+
+def test_nothing_new_is_nothing_to_do(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a"))
+    world.settle()
+    world.after(60)
+    assert world.decisions == facts.Decisions(memory=world.decisions.memory)
+    world.after(60)
+    assert world.decisions == facts.Decisions()
