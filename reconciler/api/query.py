@@ -84,7 +84,7 @@ def check_name(what: str, value: str) -> str:
         shown = value if len(value) <= 64 else value[:64] + "…"
         raise Refused(
             400,
-            f"the {what} {shown!r} cannot be one: expected up to 253 of a-z, 0-9, - and ., a letter or digit at both ends",
+            f"the {what} {shown!r} cannot be one: expected up to 253 of a-z 0-9 - . with a letter or digit at the ends",
         )
     return value
 

@@ -43,35 +43,37 @@ def glance(data: bytes) -> list[Glimpse] | None:
         return None
     try:
         text = data.decode("utf-8")
-        return [_glimpse(part, index) for index, part in enumerate(_parts(text)) if not _empty(part)]
+        parts = list(_parts(text))
+        if _empty(parts[0]):
+            del parts[0]  # a mark at the beginning has no document before it
+        return [_glimpse(part, position) for position, part in enumerate(parts) if not _empty(part)]
     except (UnicodeDecodeError, _Doubt):
         return None
 
 
-def _parts(text: str) -> Iterator[list[str]]:
-    """The lines of each document. A line that begins with ``---`` is always a document's mark, in block texts too."""
+def _parts(text: str) -> Iterator[str]:
+    """The text of each document. A line that begins with ``---`` is always a document's mark, in block texts too."""
     lines: list[str] = []
     for line in text.split("\n"):
-        line = line.removesuffix("\r")
-        if line.startswith("---"):
-            if line[3:].strip(" "):
-                raise _Doubt
-            yield lines
-            lines = []
-        else:
+        if not line.startswith("---"):
             lines.append(line)
-    yield lines
+        elif line[3:].strip(" \r"):
+            raise _Doubt
+        else:
+            yield "\n".join([*lines, ""])
+            lines = []
+    yield "\n".join(lines)
 
 
-def _empty(lines: list[str]) -> bool:
-    return not any(line.strip() and not line.lstrip().startswith("#") for line in lines)
+def _empty(part: str) -> bool:
+    return not any(line.strip() and not line.lstrip().startswith("#") for line in part.split("\n"))
 
 
-def _glimpse(lines: list[str], index: int) -> Glimpse:
+def _glimpse(text: str, position: int) -> Glimpse:
     top: dict[str, str] = {}
     inner: list[str] = []
     key = ""
-    for line in lines:
+    for line in text.replace("\r\n", "\n").split("\n"):
         if not line.strip(" ") or line.startswith("#"):
             continue
         if line.startswith(" "):
@@ -87,7 +89,7 @@ def _glimpse(lines: list[str], index: int) -> Glimpse:
     if kind is None or _value(top.get("apiVersion", "")) != kinds.API_VERSION or _rest(top.get("metadata", "")):
         raise _Doubt
     names = _names(inner)
-    return Glimpse(kind, names.get("namespace", ""), names["name"], "\n".join([*lines, ""]), index)
+    return Glimpse(kind, names.get("namespace", ""), names["name"], text, position)
 
 
 def _names(inner: list[str]) -> dict[str, str]:

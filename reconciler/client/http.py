@@ -7,6 +7,7 @@ command starts; this takes 2. Answers are framed by Content-Length, by chunks or
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from reconciler import errors
 
 #: seconds to wait for the answer of an ordinary request; a starting daemon lets requests wait, so this is patient
 PATIENCE = 60.0
+#: seconds of one wait for bytes: a Ctrl-C that comes just before the wait begins does not end it, only the next one
+_SLICE = 0.5
 _LINE = 64 * 1024
 _HEADERS = 100
 _PIECE = 64 * 1024
@@ -74,6 +77,7 @@ class Connection:
         self._socket: socket.socket | None = None
         self._buffer = bytearray()
         self._busy = self._heard = False
+        self._timeout: float | None = PATIENCE
 
     def request(
         self,
@@ -105,14 +109,9 @@ class Connection:
 
     def _ask(self, data: bytes, timeout: float | None) -> Head:
         self._busy, self._heard = True, False
-        self.wait(timeout)
+        self._timeout = timeout
         self._send(data)
         return self._head()
-
-    def wait(self, timeout: float | None) -> None:
-        """Sets how long the next reads may take, in seconds."""
-        if self._socket is not None:
-            self._socket.settimeout(None if timeout is None else max(timeout, 0.001))
 
     def close(self) -> None:
         if self._socket is not None:
@@ -152,6 +151,7 @@ class Connection:
 
     def _send(self, data: bytes) -> None:
         assert self._socket is not None
+        self._socket.settimeout(PATIENCE)
         try:
             self._socket.sendall(data, socket.MSG_NOSIGNAL)
         except (BrokenPipeError, ConnectionResetError):
@@ -161,15 +161,20 @@ class Connection:
             raise TimedOut from None
 
     def _receive(self) -> bytes:
+        """What comes next; nothing at the end of the connection."""
         if self._socket is None:
             raise Cut
-        try:
-            return self._socket.recv(_PIECE)
-        except TimeoutError:
-            self.close()
-            raise TimedOut(f"the server at unix://{self._path} did not answer in time") from None
-        except OSError:
-            return b""
+        end = None if self._timeout is None else time.monotonic() + self._timeout
+        while end is None or time.monotonic() < end:
+            self._socket.settimeout(_SLICE if end is None else min(_SLICE, max(end - time.monotonic(), 0.001)))
+            try:
+                return self._socket.recv(_PIECE)
+            except TimeoutError:
+                continue
+            except OSError:
+                return b""
+        self.close()
+        raise TimedOut(f"the server at unix://{self._path} did not answer in time")
 
     def _fill(self) -> None:
         piece = self._receive()

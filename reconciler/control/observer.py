@@ -13,6 +13,7 @@ from reconciler.engine.parts import Parts
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
 from reconciler.model.observed import ContainerObserved, Facet, NetworkObserved
+from reconciler.planner import restarts
 from reconciler.store.base import Session
 
 log = logging.getLogger("pydock.observe")
@@ -111,7 +112,7 @@ def _tell(session: Session, desired: Desired, before: ContainerObserved, seen: C
     key, uid = str(desired.key), desired.uid
     if before.process == "running" and seen.process != "running" and desired.deleting_at is None:
         good = seen.exit_reason == "exited" and seen.exit_code == 0
-        record(key, uid, "Normal" if good else "Warning", "Exited", planner.exit_text(seen), now)
+        record(key, uid, "Normal" if good else "Warning", "Exited", restarts.exit_text(seen), now)
     if before.supervised and not seen.supervised and seen.process == "running":
         record(
             key,

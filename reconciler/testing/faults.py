@@ -54,8 +54,8 @@ class Subject:
         self.host, self.image, self.name, self.port = host, image, name, port
 
     def manifest(self, **spec: Any) -> dict[str, Any]:
-        """``mark`` is an argument of the process that changes nothing."""
-        spec.setdefault("command", ["nc", "-ll", "-p", "7", "-e", "cat", self.mark])
+        """The mark is an argument of the process that has no effect."""
+        spec.setdefault("command", ["nc", "-ll", "-p", "7", "-e", "sh", "-c", "cat", self.mark])
         spec.setdefault("ports", [{"containerPort": 7, "hostPort": self.port}])
         spec.setdefault("resources", {"limits": {"memory": "64Mi"}})
         spec.setdefault("terminationGracePeriodSeconds", 0)
@@ -63,8 +63,8 @@ class Subject:
 
     @property
     def mark(self) -> str:
-        """What its processes have on their command lines and no others: a file of that name, relative to it."""
-        return f"./{self.host.instance}-{self.name}"
+        """What its processes have on their command lines, and no others."""
+        return f"{self.host.instance}-{self.name}-mark"
 
     def processes(self) -> list[int]:
         """The container's first processes: those with the mark whose parent has not got it."""
@@ -132,6 +132,12 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def story(host: Pydockd, lines: int = 60) -> str:
+    """The end of the daemon's log, without the debugging lines."""
+    told = (line for line in host.tail(100_000).splitlines() if " DEBUG " not in line)
+    return "\n".join(list(told)[-lines:])
+
+
 class Remains:
     """What the instance has beyond what it had when this object was made. The daemon's own processes do not count: it
     may be another one by then."""
@@ -154,7 +160,7 @@ class Remains:
         try:
             wait.until(lambda: not self.found(), timeout, "nothing to be left over")
         except AssertionError:
-            raise AssertionError("\n".join(["left over:", *self.found(), self._host.tail(40)])) from None
+            raise AssertionError("\n".join(["left over:", *self.found(), story(self._host)])) from None
 
 
 def _of_others(lines: Iterable[str], own: set[int]) -> Iterator[str]:

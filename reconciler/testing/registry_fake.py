@@ -55,4 +55,4 @@ class FakeRegistry:
         for image in self.images.values():
             if digest in image.blobs:
                 return image.blobs[digest]
-        raise errors.NotFound(f"blob {digest} is not there")
+        raise errors.NotFound(f"blob {digest}: it does not have it")

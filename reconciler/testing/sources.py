@@ -26,8 +26,8 @@ def key(name: str) -> Key:
 
 
 class FakeWorld:
-    """Files by path, a clock, and what is in force; ``look`` carries decisions out at once, ``restart`` forgets all but what is
-    remembered."""
+    """Files by path, a clock, and what is in force; ``look`` carries decisions out at once, ``restart`` forgets all but
+    what is remembered."""
 
     def __init__(self) -> None:
         self.mono, self.wall, self.boot_id = 1000.0, 1_000_000.0, "boot"

@@ -21,7 +21,9 @@ class Log:
         self.cfg = cfg
 
     def debug(self, message: str, *args: Any, **_: Any) -> None:
-        _log.debug(message, *args)
+        # The two hundred lines of gunicorn's settings, which nobody but us sets, tell nothing.
+        if not message.startswith("Current configuration"):
+            _log.debug(message, *args)
 
     info = debug
 

@@ -84,7 +84,7 @@ def _written(run: session.Session, files: tuple[str, ...]) -> tuple[list[_Victim
     loaded = documents.read(files)
     found = [
         _Victim(targets.Target(document.kind, document.name), document.namespace or run.namespace)
-        for document in reversed(loaded.documents)
+        for document in loaded.documents[::-1]
     ]
     for problem in loaded.problems:
         report.line(str(problem))

@@ -14,7 +14,7 @@ from reconciler.model.objects import Document, Owner
 from reconciler.model.view import Moment
 
 #: files read in one look: bounds memory, and lets what is read take effect meanwhile
-BATCH = 250
+BATCH = 1000
 
 InForce = Mapping[Key, facts.Holding]
 #: content of a file as it was when it had that signature; None: it changed meanwhile. Raises ``OSError``.

@@ -16,6 +16,7 @@ from reconciler.manifest import text
 SUFFIXES = (".yaml", ".yml", ".json")
 #: directories within directories; deeper ones are reported, not entered
 MAX_DEPTH = 32
+_NO_FILE = "not a regular file: not read"
 _OPEN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
@@ -133,9 +134,9 @@ class _Walk:
 
     def _file(self, entry: os.DirEntry[str]) -> facts.Seen:
         found = entry.stat()
-        real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
-        refusal = _refusal(self._root, real, found)
-        return facts.Seen(_signature(found), refusal)
+        if not entry.is_symlink():
+            return facts.Seen(_signature(found), "" if stat.S_ISREG(found.st_mode) else _NO_FILE)
+        return facts.Seen(_signature(found), _refusal(self._root, os.path.realpath(entry.path), found))
 
 
 class _opened:
@@ -177,7 +178,7 @@ def _chunks(fd: int, limit: int) -> Iterator[bytes]:
 def _refusal(root: str, real: str, found: os.stat_result) -> str:
     if not _inside(root, real):
         return "a link out of the directory: not read"
-    return "" if stat.S_ISREG(found.st_mode) else "not a regular file: not read"
+    return "" if stat.S_ISREG(found.st_mode) else _NO_FILE
 
 
 def _inside(root: str, real: str) -> bool:

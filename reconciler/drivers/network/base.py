@@ -1,12 +1,18 @@
 """The network driver: bridges, veths, addresses, routes, published ports, masquerade, isolation.
 
 Words: a *network* is a bridge with a subnet; an *endpoint* is a container's network namespace with an interface in each
-of its networks, and its published ports. Names of links are given by the caller and fixed for the life of the object.
-The namespace is a file below the driver's directory; it, its addresses and its veths outlive restarts of the
-container's process.
+of its networks, and its published ports. Names of links are given by the caller and fixed for the life of the object,
+as are a network's subnet and gateway. The namespace is a file below the driver's directory; it, its addresses and its
+veths outlive restarts of the container's process.
+
+Life of a network: ``free_subnet`` → ``ensure_network`` → … → ``remove_network`` when no endpoint is in it any more.
+Life of an endpoint: ``ensure_endpoint`` (its networks first), again whenever ``drift`` names it or its ports change →
+``remove_endpoint``. Every call is idempotent, may find what a killed process left half done, and may come from any
+thread; calls for different objects run side by side.
 
 The driver owns one nftables table an instance (family ip), changed by element. It never touches other tables, links
-that lack its alias, or other instances.
+of other kinds or owners, or other instances. Kernel errors come as ``Temporary``, or as ``Permanent`` where the kernel
+lacks something or refuses for good. IPv4 only so far: links of ours have IPv6 switched off.
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ from reconciler.model.observed import Facet, NetworkFacet
 
 class NetworkConfig(msgspec.Struct, frozen=True):
     """``subnet`` such as ``10.88.0.0/24``; ``gateway`` is the bridge's address in it. ``internal``: no way out of the
-    host and no published ports from outside."""
+    host and no published ports from outside (the host itself reaches them)."""
 
     uid: str
     bridge: str
@@ -34,7 +40,7 @@ class NetworkConfig(msgspec.Struct, frozen=True):
 
 class Interface(msgspec.Struct, frozen=True):
     """``name`` inside the container (eth0 …). The first interface of an endpoint that is not internal carries the
-    default route."""
+    default route, and published ports lead to it."""
 
     network_uid: str
     bridge: str
@@ -71,11 +77,13 @@ class NetworkDriver(Protocol):
         here."""
 
     def free_subnet(self, taken: Iterable[str]) -> str:
-        """A /24 that overlaps neither ``taken`` nor any address or route of the host."""
+        """A /24 that overlaps neither ``taken`` nor any address or route of the host. Instances look in different
+        places first; should two take the same nevertheless, ``ensure_network`` of the second raises ``Conflict``: choose
+        again."""
 
     def ensure_network(self, config: NetworkConfig) -> None:
         """Makes or repairs bridge, address, forwarding and the network's rules; connected veths and open connections
-        stay."""
+        stay. Raises ``Conflict`` when the subnet overlaps another address of the host, or the name is somebody's."""
 
     def remove_network(self, uid: str, bridge: str) -> None:
         """Removes all of it. The last network gone, the instance's table goes too, and forwarding is set
@@ -83,8 +91,9 @@ class NetworkDriver(Protocol):
 
     def ensure_endpoint(self, config: EndpointConfig) -> str:
         """Makes or repairs namespace, veths, addresses, routes and published ports with the least force, and withdraws
-        ports no longer in ``config``. Returns the namespace's path. Raises ``Conflict`` when a host port is taken,
-        naming by whom if known."""
+        ports and interfaces no longer in ``config``. Returns the namespace's path. Raises ``Conflict`` when a host port
+        is taken (by an endpoint, another instance or a process), naming by whom if known; ``Temporary`` while a
+        network's bridge is missing. Neither has made anything then."""
 
     def remove_endpoint(self, config: EndpointConfig) -> None:
         """Removes rules, veths and namespace; ``config`` may be older than what was last made."""
@@ -104,7 +113,7 @@ class NetworkDriver(Protocol):
     def event_fds(self) -> tuple[int, ...]:
         """Descriptors that become readable when links, addresses, routes (of the host and of every endpoint's
         namespace) or nftables may have changed. The set changes as endpoints come and go: ask again after every
-        change."""
+        change. After a restart an endpoint is listened to from its first ``drift`` or ``ensure_endpoint`` on."""
 
     def drain(self, fd: int) -> None:
         """Reads away what is pending on one of them (an overrun is no error: it too means *look again*)."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reconciler import failpoints
-from reconciler.drivers.network import links, netlink, system
+from reconciler.drivers.network import links, netlink, owners, system
 
 _GET_TYPE = 0xB703  # NS_GET_NSTYPE, include/uapi/linux/nsfs.h
 _GET_SOCKET_NAMESPACE = 0x894C  # SIOCGSKNS, include/uapi/linux/sockios.h
@@ -52,8 +52,8 @@ class Namespaces:
         return str(self._directory / uid)
 
     def list(self) -> list[str]:
-        """The uids of which there is a file, with or without a namespace on it."""
-        return sorted(os.listdir(self._directory))
+        """The uids of which there is a file, with or without a namespace on it. What is named otherwise is not ours."""
+        return sorted(filter(owners.valid_uid, os.listdir(self._directory)))
 
     def create(self, uid: str) -> Opened:
         """A new namespace, bound on its file last: what can be seen is complete."""

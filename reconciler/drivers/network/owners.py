@@ -18,9 +18,14 @@ PREFIX = "pydock:"
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
+def valid_uid(uid: str) -> bool:
+    """Whether ``uid`` can stand in a file's name, an alias and an nft comment."""
+    return _UID.match(uid) is not None
+
+
 def check_uid(uid: str) -> str:
-    """``uid`` if it can stand in a file's name, an alias and an nft comment."""
-    if not _UID.match(uid):
+    """``uid`` if it is valid; raises ``Invalid``."""
+    if not valid_uid(uid):
         raise errors.Invalid(f"uid {uid!r}: expected 1 to 64 letters, digits, '.', '_' and '-'")
     return uid
 

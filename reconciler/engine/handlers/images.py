@@ -37,16 +37,18 @@ def fetch(parts: Parts, reference: str, progress: Progress | None = None) -> Ima
 
 
 def untag(parts: Parts, job: Job) -> None:
-    """Forgets a reference and removes what no other image needs; ``keep`` leaves the image and forgets only the
-    object."""
-    gone = job.args.get("object", False)
+    """Forgets a reference and removes what no other image needs; ``keep`` leaves the image. The object goes too if it
+    is being deleted."""
     unused: tuple[list[str], list[str]] = ([], [])
     with parts.store.transaction() as session:
         if not job.args.get("keep"):
             unused = session.images.remove(str(job.args["reference"]))
         desired = session.objects.get(job.uid)
-        if desired is not None and (desired.deleting_at is not None or gone):
+        observed = session.observed.get(job.uid)
+        if desired is not None and desired.deleting_at is not None:
             session.objects.purge(job.uid)
+        elif isinstance(observed, ImageObserved):
+            session.observed.put(job.uid, _noted(observed, None))
     failpoints.hit("untag.record.after")
     discard(parts, unused)
     failpoints.hit("untag.after")
@@ -62,18 +64,24 @@ def discard(parts: Parts, unused: tuple[list[str], list[str]]) -> None:
 
 
 def observe(parts: Parts, uid: str, reference: str) -> None:
-    """Notes in an Image object's observed state what the graph has of its reference."""
+    """Notes in an Image object's observed state what the graph has of its reference.
+
+    While another reference is noted, its image has still to be forgotten: that note stays until `untag` takes it.
+    """
+    wanted = str(references.parse(reference))
     with parts.store.transaction(durable=False) as session:
-        facts = session.images.get(str(references.parse(reference)))
         found = session.observed.get(uid)
         observed = found if isinstance(found, ImageObserved) else ImageObserved()
-        if facts is None:
-            seen = msgspec.structs.replace(observed, reference="", digest="", image_id="", size=0)
-        else:
-            seen = msgspec.structs.replace(
-                observed, reference=facts.reference, digest=facts.digest, image_id=facts.image_id, size=facts.size
-            )
-        session.observed.put(uid, seen)
+        if observed.reference in ("", wanted):
+            session.observed.put(uid, _noted(observed, session.images.get(wanted)))
+
+
+def _noted(observed: ImageObserved, facts: ImageFacts | None) -> ImageObserved:
+    if facts is None:
+        return msgspec.structs.replace(observed, reference="", digest="", image_id="", size=0)
+    return msgspec.structs.replace(
+        observed, reference=facts.reference, digest=facts.digest, image_id=facts.image_id, size=facts.size
+    )
 
 
 def pull_image(parts: Parts, job: Job) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,6 +194,54 @@ def test_a_link_of_another_instance_is_left_alone(harness: LinuxHarness) -> None
     harness.driver.remove_network(network.uid, network.bridge)
     assert network.bridge in tools.run("ip", "link")
     tools.run("ip", "link", "del", network.bridge)
+
+
+def test_files_of_others_among_the_namespaces_are_not_ours(harness: LinuxHarness) -> None:
+    stranger = Path(harness.driver.netns_path("web")).with_name("not ours")
+    stranger.touch()
+    assert harness.driver.list() == ((), ())
+
+
+def test_a_connection_that_uses_the_port_is_no_conflict(harness: LinuxHarness, tmp_path: Path) -> None:
+    """Its packets belong to it, whatever is published."""
+    network = network_of(harness.instance, harness.driver)
+    config = tools.endpoint(harness.instance, "web", 2, network, ports=(tools.publish(8090),))
+    with tools.neighbour(tmp_path) as neighbour, tools.serving(neighbour.path, 9000, "far"):
+        with contextlib.closing(tools.socket_in(None)) as outgoing:
+            outgoing.bind(("", 8090))
+            outgoing.connect((neighbour.address, 9000))
+            path = harness.driver.ensure_endpoint(config)
+            outgoing.sendall(b"hello")
+            assert outgoing.recv(100).startswith(b"far")
+            with tools.serving(path, 80, "web"):
+                assert tools.ask(neighbour.path, neighbour.host, 8090).startswith("web ")
+
+
+@pytest.mark.parametrize(("only_v6", "refused"), [(0, True), (1, False)])
+def test_a_listener_of_both_families_is_a_conflict(harness: LinuxHarness, only_v6: int, refused: bool) -> None:
+    network = network_of(harness.instance, harness.driver)
+    config = tools.endpoint(harness.instance, "web", 2, network, ports=(tools.publish(8080),))
+    with contextlib.closing(tools.socket_in(None, family=socket.AF_INET6)) as listener:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only_v6)
+        listener.bind(("::", 8080))
+        listener.listen()
+        mine = rf"pid {os.getpid()}\) listening on 0\.0\.0\.0:8080"
+        with pytest.raises(errors.Conflict, match=mine) if refused else contextlib.nullcontext():
+            harness.driver.ensure_endpoint(config)
+
+
+def test_flows_that_only_pass_by_are_not_forgotten(harness: LinuxHarness, tmp_path: Path) -> None:
+    network = network_of(harness.instance, harness.driver)
+    config = tools.endpoint(harness.instance, "web", 2, network, ports=(tools.publish(8053, protocol="udp"),))
+    with tools.neighbour(tmp_path) as neighbour, tools.serving(neighbour.path, 8053, "far", udp=True):
+        with contextlib.closing(tools.socket_in(None, socket.SOCK_DGRAM)) as client:
+            client.connect((neighbour.address, 8053))
+            client.send(b"hello")
+            client.recv(100)
+            flow = f"dst={neighbour.address} sport={client.getsockname()[1]} dport=8053"
+            assert flow in Path("/proc/net/nf_conntrack").read_text()
+            harness.driver.ensure_endpoint(config)
+            assert flow in Path("/proc/net/nf_conntrack").read_text()
 
 
 def test_subnets_of_the_host_are_refused_and_avoided(harness: LinuxHarness, tmp_path: Path) -> None:

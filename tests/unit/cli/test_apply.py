@@ -53,7 +53,7 @@ def test_what_is_sent(server: Server, pydock: Run, folder: Path) -> None:
     image, web = (request for request in server.asked if request.method == "PATCH")
     assert (web.path, web.headers["content-type"]) == (WEB_PATH, "application/apply-patch+yaml")
     assert web.query == {"fieldManager": "me", "force": "true", "dryRun": "All"}
-    assert web.body.decode() == WEB + "\n"
+    assert web.body.decode() == WEB
     assert (image.path, image.headers["content-type"]) == (f"{BASE}/images/nginx", "application/apply-patch+json")
     assert image.json["spec"] == {"reference": "nginx:1"}
 

@@ -81,10 +81,10 @@ def test_bytes_that_are_no_text() -> None:
 
 
 def test_the_text_of_a_document_is_its_own(tmp_path: Path) -> None:
-    text = "---\n" + HEAD + "  name: a\nspec:\n  args: |\n    x\n---\n" + HEAD + "  name: b\n"
+    text = "---\n" + HEAD + "  name: a\nspec:\n  args: |\n    x\n---\n" + HEAD + "  name: b\nspec:\n  args: |+\n    x"
     found = peek.glance(text.encode())
     assert found is not None
-    assert [each.position for each in found] == [1, 2]
+    assert [each.position for each in found] == [0, 1]
     assert [yaml.safe_load(each.text) for each in found] == [each for each in yaml.safe_load_all(text) if each]
 
 
@@ -103,6 +103,7 @@ LINES = st.sampled_from(
         "    app: x",
         "  text: |",
         "    name: inside",
+        "  kept: |+",
         '  name: "we',
         '  b"',
         "  'name': q",
@@ -133,3 +134,6 @@ def test_it_never_names_another_object_than_the_parser(lines: list[str]) -> None
         (value["kind"], value["metadata"].get("namespace", ""), value["metadata"]["name"]) for value in documents
     ]
     assert found == expected
+    parts = peek.glance(text.encode())
+    assert parts is not None
+    assert [yaml.safe_load(part.text) for part in parts] == documents

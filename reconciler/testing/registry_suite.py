@@ -1,0 +1,60 @@
+"""What every registry driver must do. Its test subclasses ``RegistrySuite`` and gives it the fixture ``served``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from reconciler import errors
+from reconciler.drivers.registry import base
+from reconciler.model.references import Reference
+from reconciler.testing import images
+
+
+class Served(NamedTuple):
+    """A registry that has ``image`` under ``reference``, by tag."""
+
+    registry: base.Registry
+    reference: Reference
+    image: images.Image
+
+
+class RegistrySuite:
+    """Manifests and blobs."""
+
+    def test_a_manifest(self, served: Served) -> None:
+        found = served.registry.resolve(served.reference)
+        assert (found.digest, found.index_digest) == (served.image.digest, served.image.digest)
+        assert (found.raw, found.media_type) == (served.image.manifest, served.image.media_type)
+        assert {found.config.digest, *(layer.digest for layer in found.layers)} == set(served.image.blobs)
+
+    def test_an_image_that_is_not_there_is_named(self, served: Served) -> None:
+        absent = msgspec.structs.replace(served.reference, tag="absent")
+        with pytest.raises(errors.NotFound) as caught:
+            served.registry.resolve(absent)
+        assert str(absent) in caught.value.message
+        assert f"registry {absent.registry}" in caught.value.message
+
+    def test_blobs_come_whole_and_in_part(self, served: Served) -> None:
+        manifest = served.registry.resolve(served.reference)
+        for blob in (manifest.config, *manifest.layers):
+            whole = served.image.blobs[blob.digest]
+            for offset in (0, 1, blob.size - 1, blob.size):
+                found = bytearray()
+                served.registry.fetch(served.reference, blob, offset, found.extend)
+                assert found == whole[offset:]
+
+    def test_a_blob_that_is_not_there(self, served: Served) -> None:
+        absent = base.Descriptor("application/octet-stream", images.digest(b"absent"), 6)
+        with pytest.raises(errors.NotFound):
+            served.registry.fetch(served.reference, absent, 0, lambda _: None)
+
+    def test_what_the_sink_raises_ends_the_transfer(self, served: Served) -> None:
+        def refuse(_: memoryview) -> None:
+            raise ZeroDivisionError
+
+        layer = served.registry.resolve(served.reference).layers[0]
+        with pytest.raises(ZeroDivisionError):
+            served.registry.fetch(served.reference, layer, 0, refuse)

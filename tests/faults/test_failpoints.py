@@ -1,0 +1,305 @@
+"""kill -9 before and after every side effect: whatever had been acknowledged is carried out once, and nothing is left.
+
+Each failpoint of the source is tried in every operation that comes by it (``steps``), as a run that records them
+tells. A daemon is armed with the failpoint just before the operation, dies in it, and is started again unarmed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.model import names
+from reconciler.testing import faults, images, wait
+from reconciler.testing.daemon import Pydockd, condition
+
+IN_TIME = 20.0
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Something asked of the daemon. ``do`` may be asked again, ``done`` tells that it is carried out, ``before`` is
+    the operation that must have been done first."""
+
+    name: str
+    do: Callable[[Stage], object]
+    done: Callable[[Stage], bool]
+    before: str = ""
+
+
+@dataclass
+class Stage:
+    """A daemon that can be armed, with an image that is here already, and what it holds when it holds nothing."""
+
+    host: Pydockd
+    subject: faults.Subject
+    filed: faults.Subject
+    second_port: int
+    other_image: str
+    arm: Path
+    record: Path
+    remains: faults.Remains = field(init=False)
+    incarnation: int = 0
+
+    def start(self) -> None:
+        self.host.start(env={"PYDOCK_FAILPOINT": f"@{self.arm}", "PYDOCK_FAILPOINT_RECORD": str(self.record)})
+
+    def uid(self) -> str:
+        found = self.host.get("Container", self.subject.name)
+        assert found is not None
+        return str(found["metadata"]["uid"])
+
+    def fresh(self) -> bool:
+        """The subject runs what was last asked for, with another process than the one that was noted."""
+        found = self.host.get("Container", self.subject.name)
+        if found is None or not self.subject.runs_once():
+            return False
+        status = found["status"]
+        return status["pid"] != self.incarnation and status["observedGeneration"] == found["metadata"]["generation"]
+
+
+def apply(stage: Stage, **spec: Any) -> None:
+    stage.host.apply(stage.subject.manifest(**spec))
+
+
+def damage(stage: Stage) -> None:
+    """Takes away a veth, a limit, a rootfs mount and the firewall of a running container."""
+    subject = stage.subject
+    run("ip", "link", "del", names.host_interface(stage.host.instance, stage.uid(), 0))
+    run("nft", "flush", "ruleset")
+    for file in limit_files(stage):
+        file.write_text(str(32 << 20))
+    for point in mounts(stage):
+        run("umount", point)
+    assert subject.processes()
+
+
+def repaired(stage: Stage) -> bool:
+    limits = {file.read_text().strip() for file in limit_files(stage)}
+    return stage.subject.runs_once() and limits == {str(64 << 20)} and len(mounts(stage)) == 1
+
+
+def mounts(stage: Stage) -> list[str]:
+    lines = (line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    return [fields[4] for fields in lines if fields[4].startswith(str(stage.host.root.resolve()))]
+
+
+def limit_files(stage: Stage) -> list[Path]:
+    slice_ = names.slice_name(stage.host.instance)
+    files = [*Path("/sys/fs/cgroup").glob(f"*/{slice_}/*/memory.limit_in_bytes")]
+    files += Path("/sys/fs/cgroup").rglob(f"{slice_}/*/memory.max")
+    return [file for file in files if "conmon" not in file.parent.name]
+
+
+def run(*words: str) -> None:
+    subprocess.run(words, check=False, capture_output=True)
+
+
+def ask(verb: str) -> Callable[[Stage], object]:
+    def do(stage: Stage) -> object:
+        stage.incarnation = next(iter(stage.subject.processes()), 0)
+        return stage.host.api("POST", f"/apis/pydock.dev/v1/namespaces/default/containers/{stage.subject.name}/{verb}", {})
+
+    return do
+
+
+def recreate(stage: Stage) -> None:
+    stage.incarnation = next(iter(stage.subject.processes()), 0)
+    apply(stage, env=[{"name": "A", "value": "2"}])
+
+
+def stopped(stage: Stage) -> bool:
+    return stage.host.status(stage.subject.name).get("phase") == "Stopped" and not stage.subject.processes()
+
+
+def delete(kind: str, name: Callable[[Stage], str]) -> Callable[[Stage], object]:
+    def do(stage: Stage) -> object:
+        status, answer = stage.host.request("DELETE", path(kind, name(stage)))
+        assert status in (200, 404), answer
+        return answer
+
+    return do
+
+
+def path(kind: str, name: str) -> str:
+    return f"/apis/pydock.dev/v1/{'' if kind == 'Image' else 'namespaces/default/'}{kind.lower()}s/{name}"
+
+
+def other_image(stage: Stage) -> dict[str, Any]:
+    return {
+        "apiVersion": "pydock.dev/v1", "kind": "Image", "metadata": {"name": "other"},
+        "spec": {"reference": stage.other_image},
+    }  # fmt: skip
+
+
+def manifest_file(stage: Stage) -> Path:
+    return stage.host.manifests / "filed.json"
+
+
+def put_file(stage: Stage) -> None:
+    aside = stage.host.work / "filed.json"
+    aside.write_text(json.dumps(stage.filed.manifest()))
+    aside.rename(manifest_file(stage))
+
+
+def subject_gone(stage: Stage) -> bool:
+    return stage.subject.is_gone() and stage.host.get("Network", "default", "") is None and no_networks(stage)
+
+
+def no_networks(stage: Stage) -> bool:
+    return not stage.host.api("GET", "/apis/pydock.dev/v1/networks")["items"]
+
+
+def ready(kind: str, name: str) -> Callable[[Stage], bool]:
+    def done(stage: Stage) -> bool:
+        found = stage.host.get(kind, name, "" if kind == "Image" else "default")
+        return found is not None and condition(found["status"], "Ready") == "True"
+
+    return done
+
+
+def network(stage: Stage, **spec: Any) -> None:
+    meta = {"name": "lan"}
+    stage.host.apply({"apiVersion": "pydock.dev/v1", "kind": "Network", "metadata": meta, "spec": spec})
+
+
+def changed_network(stage: Stage) -> bool:
+    found = stage.host.get("Network", "lan")
+    assert found is not None
+    listed = json.loads(subprocess.run(["ip", "-j", "link"], check=True, capture_output=True, text=True).stdout)
+    bridge = names.bridge(stage.host.instance, found["metadata"]["uid"])
+    return ready("Network", "lan")(stage) and any(x["ifname"] == bridge and x["mtu"] == 1400 for x in listed if x)
+
+
+def updated(stage: Stage) -> bool:
+    limits = {file.read_text().strip() for file in limit_files(stage)}
+    return stage.subject.runs_once() and limits == {str(80 << 20)} and faults.answers(stage.second_port)
+
+
+def update(stage: Stage) -> None:
+    ports = [{"containerPort": 7, "hostPort": port} for port in (stage.subject.port, stage.second_port)]
+    apply(stage, ports=ports, resources={"limits": {"memory": "80Mi"}})
+
+
+OPERATIONS = (
+    Operation("create", apply, lambda stage: stage.subject.runs_once()),
+    Operation("damage", damage, repaired, "create"),
+    Operation("update", update, updated, "create"),
+    Operation("restart", ask("restart"), Stage.fresh, "create"),
+    Operation("stop", ask("stop"), stopped, "create"),
+    Operation("start", ask("start"), Stage.fresh, "stop"),
+    Operation("recreate", recreate, Stage.fresh, "create"),
+    Operation("delete", delete("Container", lambda stage: stage.subject.name), subject_gone, "create"),
+    Operation("network", network, ready("Network", "lan")),
+    Operation("network-change", lambda stage: network(stage, mtu=1400), changed_network, "network"),
+    Operation("network-delete", delete("Network", lambda stage: "lan"), no_networks, "network"),
+    Operation("image", lambda stage: stage.host.apply(other_image(stage)), ready("Image", "other")),
+    Operation("image-delete", delete("Image", lambda stage: "other"),
+              lambda stage: stage.host.get("Image", "other", "") is None, "image"),
+    Operation("file", put_file, lambda stage: stage.filed.runs_once()),
+    Operation("file-delete", lambda stage: manifest_file(stage).unlink(missing_ok=True),
+              lambda stage: stage.filed.is_gone() and no_networks(stage), "file"),
+)  # fmt: skip
+BY_NAME = {operation.name: operation for operation in OPERATIONS}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, registry: images.Server, image: str) -> Iterator[Stage]:
+    work = tmp_path_factory.mktemp("failpoints")
+    host = Pydockd(work / "host", flags=("--resync", "3600"))
+    other = images.push(registry.address, "other", "1", images.busybox(page=f"other {os.getpid()}\n"))
+    subject, filed = (faults.Subject(host, image, name, images.free_port()) for name in ("subject", "filed"))
+    made = Stage(host, subject, filed, images.free_port(), other, work / "armed", work / "record")
+    try:
+        made.start()
+        assert host.cli("pull", image).returncode == 0
+        # the first life of all makes what then stays, such as the directory of logs
+        for name in ("create", "delete"):
+            perform(made, BY_NAME[name])
+        made.remains = faults.Remains(host)
+        yield made
+    finally:
+        made.arm.unlink(missing_ok=True)
+        host.close()
+
+
+def perform(stage: Stage, operation: Operation) -> None:
+    operation.do(stage)
+    finish(stage, operation)
+
+
+def finish(stage: Stage, operation: Operation) -> None:
+    try:
+        wait.until(lambda: operation.done(stage), IN_TIME, f"{operation.name} to be done")
+    except AssertionError as error:
+        status = json.dumps(stage.host.status("subject"), indent=1)
+        running = f"processes {stage.subject.processes()}, answers {faults.answers(stage.subject.port)}"
+        raise AssertionError(f"{error}\n{status}\n{running}\n{faults.story(stage.host)}") from None
+
+
+def prepare(stage: Stage, operation: Operation) -> None:
+    if operation.before:
+        before = BY_NAME[operation.before]
+        prepare(stage, before)
+        perform(stage, before)
+
+
+def clean(stage: Stage) -> None:
+    """Everything is deleted, and nothing of it is left."""
+    manifest_file(stage).unlink(missing_ok=True)
+    for kind, name in (("Container", "subject"), ("Image", "other"), ("Network", "lan")):
+        assert stage.host.request("DELETE", path(kind, name))[0] in (200, 404)
+    wait.until(lambda: emptied(stage), IN_TIME, "all objects to be gone")
+    stage.remains.wait_none()
+
+
+def emptied(stage: Stage) -> bool:
+    return not any(stage.host.api("GET", f"/apis/pydock.dev/v1/{kind}")["items"] for kind in ("containers", "networks", "images"))
+
+
+@pytest.fixture(scope="module")
+def reached(stage: Stage) -> dict[str, list[str]]:
+    """Failpoint → the operations that come by it."""
+    found: dict[str, list[str]] = {}
+    for operation in OPERATIONS:
+        prepare(stage, operation)
+        stage.record.unlink(missing_ok=True)
+        perform(stage, operation)
+        for name in sorted(set(stage.record.read_text().split())):
+            found.setdefault(name, []).append(operation.name)
+        clean(stage)
+    return found
+
+
+def test_every_failpoint_is_reached(reached: dict[str, list[str]]) -> None:
+    assert sorted(reached) == faults.failpoints()
+
+
+@pytest.mark.parametrize("point", faults.failpoints())
+def test_killed_at(stage: Stage, reached: dict[str, list[str]], point: str) -> None:
+    for name in reached[point]:
+        killed_in(stage, BY_NAME[name], point)
+
+
+def killed_in(stage: Stage, operation: Operation, point: str) -> None:
+    prepare(stage, operation)
+    stage.arm.write_text(point)
+    acknowledged = True
+    try:
+        operation.do(stage)
+    except (OSError, AssertionError):
+        acknowledged = False
+    assert stage.host.died(IN_TIME), f"{operation.name} never came by {point}: {faults.story(stage.host)}"
+    stage.arm.unlink()
+    stage.start()
+    if not acknowledged:
+        operation.do(stage)
+    finish(stage, operation)
+    clean(stage)
