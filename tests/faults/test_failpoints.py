@@ -233,6 +233,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory, registry: images.Server, ima
 def perform(stage: Stage, operation: Operation) -> None:
     operation.do(stage)
     finish(stage, operation)
+    wait.until(lambda: settled(stage), IN_TIME, "every step that began to have ended")
+
+
+def settled(stage: Stage) -> bool:
+    """What an operation does may show before its last step has ended."""
+    points = stage.record.read_text().split()
+    steps = [point.rpartition(".")[2] for point in points if point.startswith("step.")]
+    return steps.count("before") == steps.count("after")
 
 
 def finish(stage: Stage, operation: Operation) -> None:
@@ -270,7 +278,7 @@ def reached(stage: Stage) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for operation in OPERATIONS:
         prepare(stage, operation)
-        stage.record.unlink(missing_ok=True)
+        stage.record.write_text("")
         perform(stage, operation)
         for name in sorted(set(stage.record.read_text().split())):
             found.setdefault(name, []).append(operation.name)
@@ -298,6 +306,7 @@ def killed_in(stage: Stage, operation: Operation, point: str) -> None:
         acknowledged = False
     assert stage.host.died(IN_TIME), f"{operation.name} never came by {point}: {faults.story(stage.host)}"
     stage.arm.unlink()
+    stage.record.write_text("")
     stage.start()
     if not acknowledged:
         operation.do(stage)

@@ -12,10 +12,15 @@ from reconciler.testing import images
 from reconciler.testing.registry_suite import RegistrySuite, Served
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[images.Server]:
+    with images.registry() as found:
+        yield found
+
+
 class TestClient(RegistrySuite):
-    @pytest.fixture(scope="class")
-    def served(self) -> Iterator[Served]:
+    @pytest.fixture
+    def served(self, server: images.Server) -> Served:
         image = images.busybox()
-        with images.registry() as server:
-            reference = images.push(server.address, "some/where/x", "v1", image)
-            yield Served(client.RegistryClient(), references.parse(reference), image)
+        reference = images.push(server.address, "some/where/x", "v1", image)
+        return Served(client.RegistryClient(), references.parse(reference), image)

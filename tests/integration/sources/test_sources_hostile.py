@@ -1,6 +1,7 @@
 """Hostile texts, each in a process of its own: a clear problem, in bounded time and under 50 MB.
 
 The measure is the whole process, interpreter and PyYAML included; an address space limit makes a runaway fail at once.
+VmHWM and not ru_maxrss, which counts what the forking test runner had.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ with open(sys.argv[1], "rb") as file:
 began = time.process_time()
 loaded = manifest.load(data, sys.argv[1])
 took = time.process_time() - began
-print(len(loaded.documents), len(loaded.problems), took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-print(loaded.problems[0] if loaded.problems else "good")
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(len(loaded.documents), len(loaded.problems), took, int(status["VmHWM"].split()[0]) // 1024)
+print(*loaded.problems, sep="\\n")
 """
 _HEAD = b"apiVersion: pydock.dev/v1\nkind: Container\nmetadata: {name: a}\nspec:\n  image: a\n"
 
@@ -87,9 +89,9 @@ def test_a_clear_problem_within_bounds(name: str, tmp_path: Path) -> None:
         [sys.executable, "-c", _PROGRAM, name], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert run.returncode == 0, run.stderr
-    facts, problem = run.stdout.splitlines()[:2]
+    facts, _, told = run.stdout.partition("\n")
     _, problems, took, megabytes = facts.split()
-    assert said in problem
+    assert said in told
     assert 1 <= int(problems) <= 101
     assert float(took) < 5.0
     assert int(megabytes) < 50
