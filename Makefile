@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
 # what pydockd needs on a host
-DEBIAN := conmon runc nftables libnftables1 iproute2 libarchive13 golang-github-containers-common
+DEBIAN := conmon runc nftables libnftables1 iproute2 golang-github-containers-common
 # what the demo adds: a real registry and something to put into an image
 DEBIAN_DEMO := $(DEBIAN) docker-registry busybox-static
 # what the tests add: oracles to compare with, and tools to break things
@@ -106,6 +106,7 @@ $(STAMPS):
 $(STAMPS)/python: packaging/requirements-dev.lock pyproject.toml | $(STAMPS)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r packaging/requirements-dev.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q $(VENV)/lib reconciler || true
 	touch $@
 $(STAMPS)/python-dev: $(STAMPS)/python
 	touch $@

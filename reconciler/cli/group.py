@@ -53,12 +53,14 @@ class Verb(click.Command):
         return next((option for option in options if name.startswith("--") and name in option.opts), None)
 
 
-def verb(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Makes a function the verb ``name``, with ``-H`` among its options and ``examples`` at the end of its help."""
+def verb(name: str, *examples: str, offline: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
+    """Makes a function the verb ``name``; ``examples`` end its help, and it has ``-H`` unless it is ``offline``."""
     epilog = "\n".join(["\b", "Examples:", *(f"  {example}" for example in examples)]) if examples else None
 
     def decorate(function: Callable[..., Any]) -> click.Command:
-        command: click.Command = click.command(name, cls=Verb, epilog=epilog)(session.host_option(function))
+        command: click.Command = click.command(name, cls=Verb, epilog=epilog)(
+            function if offline else session.host_option(function)
+        )
         return command
 
     return decorate

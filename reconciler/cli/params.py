@@ -74,9 +74,11 @@ class _Selector(click.ParamType[str]):
         self._fields = fields
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value).removeprefix("=")
+        if not text:
+            return text
         from reconciler.model import selectors
 
-        text = str(value).removeprefix("=")
         try:
             _ = selectors.parse_fields(text) if self._fields else selectors.parse(text)
         except errors.Invalid as error:

@@ -55,7 +55,9 @@ def _command(command: click.Command, parent: click.Context) -> Iterator[str]:
 
 
 def _options(command: click.Command, context: click.Context) -> str:
-    shown = [found for found in command.get_params(context) if isinstance(found, click.Option) and found.name != "help"]
+    shown = [
+        found for found in command.get_params(context) if isinstance(found, click.Option) and "--help" not in found.opts
+    ]
     rows = [record for found in shown if (record := found.get_help_record(context))]
     if not rows:
         return ""

@@ -163,6 +163,7 @@ class Daemon:
             for record in session.journal.interrupt_running(time.time()):
                 log.warning("the last daemon ended during %s of %s: looking anew", record.name, record.key)
         orphans.sweep(self._parts)
+        orphans.sweep_graph(self._parts)
         for source in self._sources:
             source.load_once()
         self._events.start()

@@ -9,7 +9,7 @@ from functools import partial
 from reconciler import errors
 from reconciler.drivers.network.base import EndpointConfig
 from reconciler.engine.parts import Parts
-from reconciler.model import names
+from reconciler.model import names, references
 from reconciler.model.observed import ContainerObserved
 from reconciler.store.base import Session
 
@@ -46,6 +46,33 @@ def sweep(parts: Parts) -> int:
         for uid in sorted(set(networks) - uids)
     ]
     return sum(_try(what, remove) for what, remove in removals)
+
+
+def sweep_graph(parts: Parts) -> int:
+    """Removes blobs and layers that no image needs; how many went. Only before any job runs: a pull records its image
+    last.
+
+    What a pull that was cut off had fetched stays as long as somebody wants an image that is not here: it is likely of
+    that one.
+    """
+    with parts.store.snapshot() as session:
+        if session.changes.latest() == 0 or _wants_image(session):
+            return 0
+        blobs, layers = session.images.needed()
+        known, _ = _known(session)
+    if set(parts.graph_driver.snapshots()) - known:
+        return 0
+    removals = [(f"layer {id}", partial(parts.graph.remove_layer, id)) for id in set(parts.graph.layers()) - layers]
+    removals += [(f"blob {id}", partial(parts.graph.remove_blob, id)) for id in set(parts.graph.blobs()) - blobs]
+    return sum(_try(what, remove) for what, remove in sorted(removals, key=lambda each: each[0], reverse=True))
+
+
+def _wants_image(session: Session) -> bool:
+    """Whether an object names an image that is not here."""
+    present = {facts.reference for facts in session.images.all()}
+    live = (desired for desired in session.objects.find() if desired.deleting_at is None)
+    named = {desired.spec.get("image") or desired.spec.get("reference") for desired in live}
+    return any(str(references.parse(str(reference))) not in present for reference in named if reference)
 
 
 def _remove_incarnation(parts: Parts, id: str) -> None:

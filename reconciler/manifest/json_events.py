@@ -124,7 +124,7 @@ def _number(found: re.Match[str], line: int, column: int) -> int | float:
     if len(digits) > _MAX_NUMBER:
         raise events.Broken(f"the number has {len(digits)} characters: at most {_MAX_NUMBER} are allowed", line, column)
     value = float(digits) if found[1] or found[2] else int(digits)
-    if not math.isfinite(value) or (isinstance(value, int) and abs(value) > _MAX_INTEGER):
+    if not math.isfinite(value) or (isinstance(value, int) and not -_MAX_INTEGER - 1 <= value <= _MAX_INTEGER):
         raise events.Broken(f"the number {digits} is too large", line, column)
     return value
 

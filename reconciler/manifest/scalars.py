@@ -55,7 +55,7 @@ def resolve(text: str) -> tuple[str | int | float | bool | None, str]:
         return text, ""
     if _INTEGER.match(text):
         number = int(text)
-        return (number, "") if abs(number) <= _MAX_INTEGER else (text, "the number is too long")
+        return (number, "") if -_MAX_INTEGER - 1 <= number <= _MAX_INTEGER else (text, "the number is too long")
     if _DECIMAL.match(text) and not re.match(r"[-+]?0[0-9]", text):
         return float(text), ""
     if len(text) > _MAX_DOUBTFUL:

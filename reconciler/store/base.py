@@ -154,6 +154,9 @@ class Images(Protocol):
     def remove(self, reference: str) -> tuple[list[str], list[str]]:
         """Forgets the reference; returns blobs and chain ids (top first) that no other image uses."""
 
+    def needed(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Blobs and chain ids of all images."""
+
 
 class SourceFile(Protocol):
     """A row of ``files``: the last good version is what is in force; ``problems`` say why the present one is not."""

@@ -40,6 +40,8 @@ _BY_REFERENCE = Query(_named.where(_r.reference == bindparam("reference")))
 _IMAGE_OF_ID = select(_i.digest).where(_i.image_id == bindparam("image_id")).order_by(_i.digest).limit(1)
 _CHAIN = Query(select(_l.chain_id).where(_l.digest == _IMAGE_OF_ID.scalar_subquery()).order_by(_l.position))
 _BLOBS = Query(select(_b.blob).where(_b.digest == bindparam("digest")))
+_ALL_BLOBS = Query(select(_b.blob).distinct())
+_ALL_LAYERS = Query(select(_l.chain_id).distinct())
 _REMOVE_REFERENCE = Query(delete(tables.image_references).where(_r.reference == bindparam("reference")))
 _REMOVE_IMAGE = Query(delete(tables.images).where(_i.digest == bindparam("digest")))
 
@@ -103,6 +105,10 @@ class SqlImages:
         chain = [chain_id for (chain_id,) in self._link.rows(_ONLY_CHAIN, digest=digest)]
         self._link.write(_REMOVE_IMAGE, digest=digest)
         return blobs, chain
+
+    def needed(self) -> tuple[frozenset[str], frozenset[str]]:
+        blobs = frozenset(blob for (blob,) in self._link.rows(_ALL_BLOBS))
+        return blobs, frozenset(chain_id for (chain_id,) in self._link.rows(_ALL_LAYERS))
 
     def _has(self, facts: ImageFacts, blobs: Sequence[str], chain: Sequence[str]) -> bool:
         if self.get(facts.reference) != facts or self.chain(facts.image_id) != tuple(chain):

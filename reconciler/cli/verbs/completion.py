@@ -9,7 +9,7 @@ import click
 from reconciler.cli import group
 
 
-@group.verb("completion", 'eval "$(pydock completion bash)"', "pydock completion zsh > ~/.zfunc/_pydock")
+@group.verb("completion", 'eval "$(pydock completion bash)"', "pydock completion zsh > ~/.zfunc/_pydock", offline=True)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the script of a shell's completion."""

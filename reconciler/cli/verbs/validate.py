@@ -7,7 +7,7 @@ import click
 from reconciler.cli import documents, exits, group, params, table
 
 
-@group.verb("validate", "pydock validate -f manifests/")
+@group.verb("validate", "pydock validate -f manifests/", offline=True)
 @params.files_option
 @click.pass_context
 def validate(context: click.Context, names: tuple[str, ...]) -> None:

@@ -82,12 +82,11 @@ def wait_end(pid: int, pid_start: int, timeout: float) -> bool:
 
 def command_line(pid: int) -> tuple[bytes, ...]:
     """The arguments of a process; empty when it has ended."""
-    with (
-        contextlib.suppress(FileNotFoundError, ProcessLookupError),
-        open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file,
-    ):
-        return tuple(file.read(65536).split(b"\0")[:-1])
-    return ()
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file:
+            return tuple(file.read(65536).split(b"\0")[:-1])
+    except (FileNotFoundError, ProcessLookupError):
+        return ()
 
 
 def started_at(pid_start: int) -> float:

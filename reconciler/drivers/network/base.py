@@ -78,8 +78,8 @@ class NetworkDriver(Protocol):
 
     def free_subnet(self, taken: Iterable[str]) -> str:
         """A /24 that overlaps neither ``taken`` nor any address or route of the host. Instances look in different
-        places first; should two take the same nevertheless, ``ensure_network`` of the second raises ``Conflict``: choose
-        again."""
+        places first; should two take the same nevertheless, ``ensure_network`` of the second raises ``Conflict``:
+        choose again."""
 
     def ensure_network(self, config: NetworkConfig) -> None:
         """Makes or repairs bridge, address, forwarding and the network's rules; connected veths and open connections

@@ -74,11 +74,14 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
         "is not",
     ),
     "last-is-wrong.yaml": (
-        b"".join(b"{apiVersion: pydock.dev/v1, kind: Network, metadata: {name: n%d}}\n---\n" % number for number in range(1900))
+        b"".join(
+            b"{apiVersion: pydock.dev/v1, kind: Network, metadata: {name: n%d}}\n---\n" % number
+            for number in range(1900)
+        )
         + b"{apiVersion: pydock.dev/v1, kind: Network, metadata: {name: N}}\n---\n" * 90,
         "is not a DNS label",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -101,7 +104,9 @@ def test_as_many_good_documents_as_a_file_may_have(tmp_path: Path) -> None:
     one = "apiVersion: pydock.dev/v1\nkind: Container\nmetadata: {{name: n{}}}\nspec:\n  image: a\n  args: {}\n---\n"
     (tmp_path / "a.yaml").write_text("".join(one.format(number, ["x"] * 80) for number in range(1900)))
     assert 900_000 < (tmp_path / "a.yaml").stat().st_size < 1 << 20
-    run = subprocess.run([sys.executable, "-c", _PROGRAM, "a.yaml"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, "a.yaml"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     documents, problems, _, megabytes = run.stdout.splitlines()[0].split()
     assert (documents, problems) == ("1900", "0")
     assert int(megabytes) < 50

@@ -31,7 +31,9 @@ class Host:
         self.loop = self.make()
 
     def make(self) -> DirectoryLoop:
-        return DirectoryLoop(DirectorySource(self.folder), self.store, lambda keys: self.told.append((time.monotonic(), keys)))
+        return DirectoryLoop(
+            DirectorySource(self.folder), self.store, lambda keys: self.told.append((time.monotonic(), keys))
+        )
 
     def start(self) -> list[Key]:
         changed = self.loop.load_once()
@@ -205,9 +207,11 @@ def test_problems_are_told_with_file_line_and_column(host: Host) -> None:
     host.start()
     host.until_names("b")
     assert host.file("a.yaml") == {
-        "path": "a.yaml", "state": "invalid", "objects": 0,
+        "path": "a.yaml",
+        "state": "invalid",
+        "objects": 0,
         "problems": ['a.yaml:5:10: spec.image: found 5, which YAML takes for the number 5: write "5" to mean the text'],
-    }  # fmt: skip
+    }
     assert host.file("b.yaml") == {"path": "b.yaml", "state": "ok", "objects": 1, "problems": []}
     with host.store.snapshot() as session:
         files = session.sources.files(f"dir:{host.folder}")
@@ -261,7 +265,9 @@ def test_an_acknowledgement_that_comes_too_late_removes_nothing(host: Host) -> N
     for number in range(6):
         host.write(f"{number}.yaml", manifests(f"c{number}"))
     with pytest.raises(errors.Conflict):
-        wait.until(lambda: host.loop.ack(held["name"], held["digest"]) if not host.status()["held"] else None, 5, "a conflict")
+        wait.until(
+            lambda: host.loop.ack(held["name"], held["digest"]) if not host.status()["held"] else None, 5, "a conflict"
+        )
     assert len(host.live()) == 6
 
 

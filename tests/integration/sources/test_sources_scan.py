@@ -36,9 +36,22 @@ def test_suffixes_are_exact_and_leftovers_ignored(root: Path) -> None:
     for name in ("a.yaml", "b.yml", "c.json"):
         (root / name).write_text(name)
     for name in (
-        "a.yaml~", ".a.yaml.swp", "a.yaml.swp", "4913", "a.yaml.bak", "#a.yaml#", ".#a.yaml", ".hidden.yaml", "a.YAML", "yaml", ".yaml",
-        "a.yaml.tmp", "a.yaml.orig", "sedAbCdEf", "README",
-    ):  # fmt: skip
+        "a.yaml~",
+        ".a.yaml.swp",
+        "a.yaml.swp",
+        "4913",
+        "a.yaml.bak",
+        "#a.yaml#",
+        ".#a.yaml",
+        ".hidden.yaml",
+        "a.YAML",
+        "yaml",
+        ".yaml",
+        "a.yaml.tmp",
+        "a.yaml.orig",
+        "sedAbCdEf",
+        "README",
+    ):
         (root / name).write_text("x")
     assert list(scan(root).files) == ["a.yaml", "b.yml", "c.json"]
     assert read(root, "b.yml") == b"b.yml"
@@ -134,7 +147,9 @@ def test_what_is_no_file_is_neither_opened_nor_waited_for(root: Path) -> None:
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(root / "socket.yaml"))
     opened: list[bool] = []
-    writer = threading.Thread(target=lambda: opened.append(os.close(os.open(root / "fifo.yaml", os.O_WRONLY)) is None), daemon=True)
+    writer = threading.Thread(
+        target=lambda: opened.append(os.close(os.open(root / "fifo.yaml", os.O_WRONLY)) is None), daemon=True
+    )
     writer.start()
     found = scan(root)
     server.close()

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from reconciler.cli import main, times
+from reconciler.cli import invoking, times
 from reconciler.testing import api_server
-
-
-class Ran(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
+from reconciler.testing.cli import Ran, Run
 
 
 @pytest.fixture
@@ -35,7 +26,7 @@ def pydock(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
     def run(*arguments: str) -> Ran:
         capfd.readouterr()
-        status = main.run(arguments)
+        status = invoking.run(arguments)
         out, err = capfd.readouterr()
         return Ran(status, out, err)
 

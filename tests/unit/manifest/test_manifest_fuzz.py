@@ -24,9 +24,45 @@ spec:
   ports: [{containerPort: 80, hostPort: 80}]
 """
 PIECES = (
-    "[", "]", "{", "}", ":", ": ", "- ", "? ", "\n", "  ", "&a ", "*a", "!!str ", "!x ", "|", ">", "'", '"', "\\", "#", "%", "---\n", "...\n", ",",
-    "<<: *a", "no", "0777", "1e3", "~", "\t", "\x00", "\u2028", "\ufeff", "\U0001f600", "metadata", "spec", "kind: List\n", "items:\n",
-)  # fmt: skip
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    ": ",
+    "- ",
+    "? ",
+    "\n",
+    "  ",
+    "&a ",
+    "*a",
+    "!!str ",
+    "!x ",
+    "|",
+    ">",
+    "'",
+    '"',
+    "\\",
+    "#",
+    "%",
+    "---\n",
+    "...\n",
+    ",",
+    "<<: *a",
+    "no",
+    "0777",
+    "1e3",
+    "~",
+    "\t",
+    "\x00",
+    "\u2028",
+    "\ufeff",
+    "\U0001f600",
+    "metadata",
+    "spec",
+    "kind: List\n",
+    "items:\n",
+)
 
 pieces = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=4)), max_size=40).map("".join)
 
@@ -62,10 +98,16 @@ def test_a_file_cut_short(length: int) -> None:
 
 
 values: Any = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=5)),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=5),
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=5), inner, max_size=4)),
     max_leaves=15,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300, deadline=None)

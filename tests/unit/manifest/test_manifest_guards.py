@@ -32,7 +32,10 @@ def told(data: bytes | str, file: str = "a.yaml") -> str:
         ("a: 1\nb: 2\na: 3\n", "a.yaml:3:1: a: the key a is given twice: first in line 1"),
         ("a:\n  b: 1\n  b: 2\n", "a.yaml:3:3: a.b: the key b is given twice: first in line 2"),
         ("a: &a {x: 1}\nb:\n  <<: *a\n", 'a.yaml:3:3: b["<<"]: merge keys (<<) are not supported'),
-        ("a: !!python/object/apply:os.system [x]", "a.yaml:1:4: the tag !!python/object/apply:os.system is not supported"),
+        (
+            "a: !!python/object/apply:os.system [x]",
+            "a.yaml:1:4: the tag !!python/object/apply:os.system is not supported",
+        ),
         ("a: !foo x", "the tag !foo is not supported"),
         ("a: !!binary aGk=", "the tag !!binary is not supported"),
         ("%TAG !a! x\n--- 1\n", "a.yaml:1:1: directives are not supported"),
@@ -53,7 +56,7 @@ def told(data: bytes | str, file: str = "a.yaml") -> str:
         ("a: \u202edcba", "control character U+202E"),
         (b"x" * (1 << 20) + b"x", "too large: more than 1048576 bytes; split it into several files"),
     ],
-)  # fmt: skip
+)
 def test_yaml_that_is_refused(text: bytes | str, said: str) -> None:
     assert said in told(text)
 
@@ -77,8 +80,11 @@ def test_depth_counts_through_aliases() -> None:
 
 def test_modest_aliases_are_understood() -> None:
     assert manifest.parse_yaml_body(b"a: &a [1, 2]\nb: *a\nc: &c x\nd: *c") == {
-        "a": [1, 2], "b": [1, 2], "c": "x", "d": "x",
-    }  # fmt: skip
+        "a": [1, 2],
+        "b": [1, 2],
+        "c": "x",
+        "d": "x",
+    }
 
 
 @pytest.mark.parametrize(
@@ -101,7 +107,7 @@ def test_modest_aliases_are_understood() -> None:
         ("[1,]", "not valid JSON: expected a value, found ']'"),
         ("[01]", "not valid JSON"),
         ("[1.]", "not valid JSON"),
-        ("['a']", "not valid JSON: expected a value, found \"'\""),
+        ("['a']", 'not valid JSON: expected a value, found "\'"'),
         ('["a\nb"]', "not valid JSON: invalid control character"),
         ('["\\q"]', "not valid JSON: invalid \\\\escape"),
         ('"abc', "not valid JSON: unterminated string"),
@@ -118,13 +124,38 @@ def test_json_that_is_refused(text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("", None), ("~", None), ("null", None), ("true", True), ("Yes", True), ("on", True), ("OFF", False), ("no", False),
-        ("0", 0), ("-7", -7), ("+7", 7), ("9223372036854775807", 2**63 - 1), ("1.5", 1.5), ("-0.25", -0.25), ("2.", 2.0),
-        ("y", "y"), ("nO", "nO"), ("abc", "abc"), ("500m", "500m"), ("64Mi", "64Mi"), ("1.2.3", "1.2.3"),
-        ("8080:80", "8080:80"), ("10.0.0.0/8", "10.0.0.0/8"), ("-", "-"), ("...", "..."), ("1-2", "1-2"), (".5x", ".5x"),
-        ("0x", "0x"), ("=", "="), ("+", "+"),
+        ("", None),
+        ("~", None),
+        ("null", None),
+        ("true", True),
+        ("Yes", True),
+        ("on", True),
+        ("OFF", False),
+        ("no", False),
+        ("0", 0),
+        ("-7", -7),
+        ("+7", 7),
+        ("9223372036854775807", 2**63 - 1),
+        ("1.5", 1.5),
+        ("-0.25", -0.25),
+        ("2.", 2.0),
+        ("y", "y"),
+        ("nO", "nO"),
+        ("abc", "abc"),
+        ("500m", "500m"),
+        ("64Mi", "64Mi"),
+        ("1.2.3", "1.2.3"),
+        ("8080:80", "8080:80"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("-", "-"),
+        ("...", "..."),
+        ("1-2", "1-2"),
+        (".5x", ".5x"),
+        ("0x", "0x"),
+        ("=", "="),
+        ("+", "+"),
     ],
-)  # fmt: skip
+)
 def test_plain_scalars(text: str, value: object) -> None:
     found, doubt = scalars.resolve(text)
     assert doubt == ""
@@ -135,11 +166,36 @@ def test_plain_scalars(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "0777", "00", "-07", "08", "0o17", "0x1F", "0b11", "1_000", "1_000.5", "22:22", "1:20:30.5", "-1:30", ".inf", "-.INF",
-        ".NaN", "1e3", "1.5e-3", "1E9", ".5", "2026-01-01", "2026-1-1", "2026-01-01T00:00:00Z", "2026-01-01 00:00:00",
-        "9223372036854775808", "9" * 5000, "1" * 40 + ".5", "0" * 100_000, "01.5",
+        "0777",
+        "00",
+        "-07",
+        "08",
+        "0o17",
+        "0x1F",
+        "0b11",
+        "1_000",
+        "1_000.5",
+        "22:22",
+        "1:20:30.5",
+        "-1:30",
+        ".inf",
+        "-.INF",
+        ".NaN",
+        "1e3",
+        "1.5e-3",
+        "1E9",
+        ".5",
+        "2026-01-01",
+        "2026-1-1",
+        "2026-01-01T00:00:00Z",
+        "2026-01-01 00:00:00",
+        "9223372036854775808",
+        "9" * 5000,
+        "1" * 40 + ".5",
+        "0" * 100_000,
+        "01.5",
     ],
-)  # fmt: skip
+)
 def test_scalars_that_readers_differ_on_are_never_guessed(text: str) -> None:
     found, doubt = scalars.resolve(text)
     assert found == text
@@ -147,10 +203,13 @@ def test_scalars_that_readers_differ_on_are_never_guessed(text: str) -> None:
 
 
 def test_quoted_or_tagged_text_is_never_in_doubt() -> None:
-    text = b"[\"no\", '22:22', !!str 0777, \"\", !!str 5, |-\n 1_000\n]"
+    text = b'["no", \'22:22\', !!str 0777, "", !!str 5, |-\n 1_000\n]'
     assert manifest.parse_yaml_body(b"a: \"no\"\nb: '22:22'\nc: !!str 0777\nd: |-\n  1_000\n") == {
-        "a": "no", "b": "22:22", "c": "0777", "d": "1_000",
-    }, text  # fmt: skip
+        "a": "no",
+        "b": "22:22",
+        "c": "0777",
+        "d": "1_000",
+    }, text
 
 
 def test_look_alike_names_are_shown() -> None:
@@ -171,7 +230,9 @@ def test_names_that_no_object_may_have(name: str) -> None:
 
 class TestBodies:
     def test_json(self) -> None:
-        assert manifest.parse_json(b'{"a": [1, 2.5, true, null, "x\\n\\u00e9"]}') == {"a": [1, 2.5, True, None, "x\n\u00e9"]}
+        assert manifest.parse_json(b'{"a": [1, 2.5, true, null, "x\\n\\u00e9"]}') == {
+            "a": [1, 2.5, True, None, "x\n\u00e9"]
+        }
 
     def test_refusals_are_invalid(self) -> None:
         for body in (b"", b"[NaN]", b'{"a":1,"a":1}', b"[" * 100, b"\xff", b"{} {}"):

@@ -98,16 +98,15 @@ def test_all_problems_of_a_file_at_once_in_the_order_of_the_text() -> None:
         kind: Secret
         metadata: {name: a}
         """) == [
-        'a.yaml:4:9: metadata.name: "Web" is not a DNS label: 1 to 63 of a-z, 0-9 and \'-\', '
+        "a.yaml:4:9: metadata.name: \"Web\" is not a DNS label: 1 to 63 of a-z, 0-9 and '-', "
         "starting and ending with a letter or digit",
         'a.yaml:5:19: metadata.labels.on: the key on is not read as text by every reader: write "on"',
-        "a.yaml:5:15: metadata.labels.a: found no, which YAML takes for the boolean false: "
-        'write "no" to mean the text',
+        'a.yaml:5:15: metadata.labels.a: found no, which YAML takes for the boolean false: write "no" to mean the text',
         "a.yaml:8:3: spec.comand: unknown field; did you mean command?",
         "a.yaml:9:3: spec.livenessProbe: not yet supported",
         "a.yaml:12:12: spec.env[0].value: 22:22 is not clear: some readers take it for a number of base 60; "
         'write "22:22" to mean the text, or a plain decimal number',
-        "a.yaml:14:12: spec.env[1].value: found 5, which YAML takes for the number 5: write \"5\" to mean the text",
+        'a.yaml:14:12: spec.env[1].value: found 5, which YAML takes for the number 5: write "5" to mean the text',
         'a.yaml:17:15: spec.ports[0].hostPort: found the text "8080", expected a whole number',
         "a.yaml:18:5: spec.ports[1].hostPort: required, but not given",
         'a.yaml:19:29: spec.resources.limits.cpu: "abc" is not a quantity: a number with an optional suffix, '
@@ -149,7 +148,9 @@ def test_problems_are_bounded() -> None:
 
 
 def test_documents_are_bounded() -> None:
-    text = "".join(f"---\n{{apiVersion: pydock.dev/v1, kind: Network, metadata: {{name: n{i}}}}}\n" for i in range(2001))
+    text = "".join(
+        f"---\n{{apiVersion: pydock.dev/v1, kind: Network, metadata: {{name: n{i}}}}}\n" for i in range(2001)
+    )
     assert problems(text) == ["a.yaml:4001:1: more than 2000 documents: split the file"]
 
 

@@ -31,7 +31,12 @@ PORT = {"containerPort": 80, "hostPort": 8080}
         # the first version of all
         (None, {}, {"image": "a"}, {"image": "a"}),
         # a key that the last version had and the new one lacks goes; what others set stays
-        ({"image": "a", "user": "1"}, {"image": "a", "user": "1", "hostname": "h"}, {"image": "b"}, {"image": "b", "hostname": "h"}),
+        (
+            {"image": "a", "user": "1"},
+            {"image": "a", "user": "1", "hostname": "h"},
+            {"image": "b"},
+            {"image": "b", "hostname": "h"},
+        ),
         # nested maps are shared field by field, and go when they are empty
         (
             {"resources": {"limits": {"cpu": "1", "pids": 5}}},
@@ -39,7 +44,12 @@ PORT = {"containerPort": 80, "hostPort": 8080}
             {"resources": {"limits": {"pids": 6}}},
             {"resources": {"limits": {"pids": 6, "memory": "1Gi"}}},
         ),
-        ({"resources": {"limits": {"cpu": "1"}}}, {"image": "a", "resources": {"limits": {"cpu": "1"}}}, {}, {"image": "a"}),
+        (
+            {"resources": {"limits": {"cpu": "1"}}},
+            {"image": "a", "resources": {"limits": {"cpu": "1"}}},
+            {},
+            {"image": "a"},
+        ),
         # entries of lists with merge keys are told apart
         (
             {"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]},
@@ -55,7 +65,12 @@ PORT = {"containerPort": 80, "hostPort": 8080}
             {"ports": [{**PORT, "containerPort": 81, "protocol": "TCP"}]},
         ),
         # a field of an entry goes without the entry
-        ({"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "A"}]}, {"env": [{"name": "A"}]}),
+        (
+            {"env": [{"name": "A", "value": "1"}]},
+            {"env": [{"name": "A", "value": "1"}]},
+            {"env": [{"name": "A"}]},
+            {"env": [{"name": "A"}]},
+        ),
         # lists without merge keys are one value
         ({"args": ["a", "b"]}, {"args": ["a", "b"]}, {"args": ["b"]}, {"args": ["b"]}),
         ({"args": ["a"]}, {"args": ["a"]}, {}, {}),
@@ -67,9 +82,14 @@ PORT = {"containerPort": 80, "hostPort": 8080}
             {"networks": [{"name": "b"}, {"name": "a"}]},
         ),
         # null and emptiness are values of their own
-        ({"mounts": [{"mountPath": "/a", "tmpfs": {}}]}, {"mounts": [{"mountPath": "/a", "tmpfs": {}}]}, {"image": "a"}, {"image": "a"}),
+        (
+            {"mounts": [{"mountPath": "/a", "tmpfs": {}}]},
+            {"mounts": [{"mountPath": "/a", "tmpfs": {}}]},
+            {"image": "a"},
+            {"image": "a"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_three_way(last: Any, live: Any, new: Any, after: Any) -> None:
     before = copy.deepcopy((last, live, new))
     assert apply(last and spec(**last), spec(**live), spec(**new)) == after
@@ -112,13 +132,23 @@ def test_force_leaves_a_manager_what_was_not_taken() -> None:
 @pytest.mark.parametrize(
     ("live", "patch", "after"),
     [  # the examples of RFC 7386, appendix A
-        ({"a": "b"}, {"a": "c"}, {"a": "c"}), ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}), ({"a": "b"}, {"a": None}, {}),
-        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}), ({"a": ["b"]}, {"a": "c"}, {"a": "c"}), ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
-        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}), ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
-        (["a", "b"], ["c", "d"], ["c", "d"]), ({"a": "b"}, ["c"], ["c"]), ({"a": "foo"}, None, None), ({"a": "foo"}, "bar", "bar"),
-        ({"e": None}, {"a": 1}, {"e": None, "a": 1}), ([1, 2], {"a": "b", "c": None}, {"a": "b"}), ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+        ({"a": "b"}, {"a": None}, {}),
+        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+        ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+        (["a", "b"], ["c", "d"], ["c", "d"]),
+        ({"a": "b"}, ["c"], ["c"]),
+        ({"a": "foo"}, None, None),
+        ({"a": "foo"}, "bar", "bar"),
+        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+        ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
+        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
     ],
-)  # fmt: skip
+)
 def test_merge_patch(live: Any, patch: Any, after: Any) -> None:
     before = copy.deepcopy((live, patch))
     assert merge.merge_patch(live, patch) == after
@@ -145,11 +175,13 @@ documents = st.fixed_dictionaries(
                 "args": st.lists(text, max_size=2),
                 "env": listed("name", value=text),
                 "mounts": listed("mountPath", readOnly=st.booleans()),
-                "resources": st.fixed_dictionaries({"limits": st.dictionaries(st.sampled_from(["cpu", "memory"]), text, min_size=1)}),
+                "resources": st.fixed_dictionaries(
+                    {"limits": st.dictionaries(st.sampled_from(["cpu", "memory"]), text, min_size=1)}
+                ),
             },
         ),
     }
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300, deadline=None)

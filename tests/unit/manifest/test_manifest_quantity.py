@@ -22,14 +22,23 @@ def test_cpu(value: str | float, millicores: int) -> None:
 
 @pytest.mark.parametrize(
     ("value", "count"),
-    [("64Mi", 64 << 20), (7_000_000, 7_000_000), ("1.5Gi", 3 << 29), ("8M", 8_000_000), ("1e7", 10**7), ("7E", 7 * 10**18),
-     ("6291455.1", 6 << 20)],
-)  # fmt: skip
+    [
+        ("64Mi", 64 << 20),
+        (7_000_000, 7_000_000),
+        ("1.5Gi", 3 << 29),
+        ("8M", 8_000_000),
+        ("1e7", 10**7),
+        ("7E", 7 * 10**18),
+        ("6291455.1", 6 << 20),
+    ],
+)
 def test_memory(value: str | int, count: int) -> None:
     assert quantity.memory(value) == count
 
 
-@pytest.mark.parametrize("value", ["", "abc", "-1", "1 Mi", "1mi", "1MiB", "0x10", "1e999", "1,5", "\u0661", "1\n", "inf", "1e", "9" * 31])
+@pytest.mark.parametrize(
+    "value", ["", "abc", "-1", "1 Mi", "1mi", "1MiB", "0x10", "1e999", "1,5", "\u0661", "1\n", "inf", "1e", "9" * 31]
+)
 def test_what_is_no_quantity(value: str) -> None:
     with pytest.raises(errors.Invalid):
         quantity.parse(value)
@@ -58,7 +67,9 @@ def test_signals(name: str, number: int) -> None:
     assert signals.number(name) == number
 
 
-@pytest.mark.parametrize("name", ["", "SIG", "SIGFOO", "0", "65", "SIGRTMIN+31", "SIGRTMAX+1", "__class__", "-1", "9" * 5000])
+@pytest.mark.parametrize(
+    "name", ["", "SIG", "SIGFOO", "0", "65", "SIGRTMIN+31", "SIGRTMAX+1", "__class__", "-1", "9" * 5000]
+)
 def test_no_signals(name: str) -> None:
     with pytest.raises(errors.Invalid):
         signals.number(name)

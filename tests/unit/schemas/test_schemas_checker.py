@@ -28,7 +28,10 @@ GOOD: list[dict[str, Any]] = [
             "user": "1:1",
             "ports": [{"containerPort": 80, "hostPort": 80, "protocol": "UDP", "hostIP": "1.2.3.4"}],
             "networks": [{"name": "a"}],
-            "mounts": [{"mountPath": "/a", "tmpfs": {"sizeLimit": "1Mi"}}, {"mountPath": "/b", "hostPath": {"path": "/"}}],
+            "mounts": [
+                {"mountPath": "/a", "tmpfs": {"sizeLimit": "1Mi"}},
+                {"mountPath": "/b", "hostPath": {"path": "/"}},
+            ],
             "resources": {"limits": {"cpu": 0.5, "memory": "64Mi", "pids": 5}},
             "dependsOn": [{"name": "b", "condition": "Started"}],
             "stopSignal": "SIGTERM",
@@ -36,9 +39,14 @@ GOOD: list[dict[str, Any]] = [
         },
         "status": {"a": 1},
     },
-    {"apiVersion": "pydock.dev/v1", "kind": "Network", "metadata": {"name": "n"}, "spec": {"subnet": "1.2.3.0/24", "mtu": 600}},
+    {
+        "apiVersion": "pydock.dev/v1",
+        "kind": "Network",
+        "metadata": {"name": "n"},
+        "spec": {"subnet": "1.2.3.0/24", "mtu": 600},
+    },
     {"apiVersion": "pydock.dev/v1", "kind": "Image", "metadata": {"name": "i"}, "spec": {"reference": "r"}},
-]  # fmt: skip
+]
 
 
 def _pattern(validator: Any, pattern: str, value: Any, node: Any) -> Any:
@@ -64,11 +72,24 @@ def oracle(kind: str) -> Any:
 ORACLES = {document["kind"]: oracle(document["kind"]) for document in GOOD}
 
 scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**40), 2**40), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=8),
-    st.sampled_from(["TCP", "Always", "ALL", "/a", "/a\n", "10.0.0.1", "64Mi", "a", "A", "SIGTERM", "1:1", "", 0, 1, 65536, 80.0]),
-)  # fmt: skip
-keys = st.one_of(st.text(max_size=6), st.sampled_from(["name", "value", "spec", "tmpfs", "hostPath", "image", "limits", "mtu", "a/b"]))
-values = st.recursive(scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)), max_leaves=6)
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**40), 2**40),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=8),
+    st.sampled_from(
+        ["TCP", "Always", "ALL", "/a", "/a\n", "10.0.0.1", "64Mi", "a", "A", "SIGTERM", "1:1", "", 0, 1, 65536, 80.0]
+    ),
+)
+keys = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(["name", "value", "spec", "tmpfs", "hostPath", "image", "limits", "mtu", "a/b"]),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)),
+    max_leaves=6,
+)
 
 
 def spots(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -103,7 +124,9 @@ def broken(document: dict[str, Any], spot: tuple[Any, ...], how: str, key: str, 
 def test_the_same_verdict_as_jsonschema(data: st.DataObject) -> None:
     document = data.draw(st.sampled_from(GOOD))
     spot = data.draw(st.sampled_from([spot for spot in spots(document) if spot != ("kind",)]))
-    mutant = broken(document, spot, data.draw(st.sampled_from(["replace", "remove", "add"])), data.draw(keys), data.draw(values))
+    mutant = broken(
+        document, spot, data.draw(st.sampled_from(["replace", "remove", "add"])), data.draw(keys), data.draw(values)
+    )
     ours = schema.check(contract.of(document["kind"]), mutant)
     theirs = list(ORACLES[document["kind"]].iter_errors(mutant))
     assert bool(ours) == bool(theirs), (mutant, ours, theirs)

@@ -19,9 +19,18 @@ from reconciler.planner import changes
 
 FILES = ("metadata.json", "image.json", "network.json", "container.json")
 ANNOTATIONS = {
-    "$schema", "$id", "title", "description", "default", "readOnly", "x-pydock-expects", "x-pydock-later", "x-pydock-change",
-    "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
-}  # fmt: skip
+    "$schema",
+    "$id",
+    "title",
+    "description",
+    "default",
+    "readOnly",
+    "x-pydock-expects",
+    "x-pydock-later",
+    "x-pydock-change",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+}
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -81,7 +90,9 @@ def test_later_fields_are_not_there_yet() -> None:
             assert not set(node.get("x-pydock-later", ())) & set(node.get("properties", {})), f"{file}{path}"
 
 
-@pytest.mark.parametrize(("kind", "type_"), [("Image", ImageSpec), ("Network", NetworkSpec), ("Container", ContainerSpec)])
+@pytest.mark.parametrize(
+    ("kind", "type_"), [("Image", ImageSpec), ("Network", NetworkSpec), ("Container", ContainerSpec)]
+)
 def test_schemas_and_types_have_the_same_fields_and_defaults(kind: str, type_: type) -> None:
     compare(contract.spec_of(kind), type_, kind)
 
@@ -97,7 +108,9 @@ def compare(node: dict[str, Any], type_: Any, path: str) -> None:
         if "default" in below and name != "pids":
             assert below["default"] == field.default, f"{path}.{name}"
         elif not field.required and below["type"] not in ("array", "object"):
-            assert field.default is None or name == "pids", f"{path}.{name}: the schema lacks the default {field.default!r}"
+            assert field.default is None or name == "pids", (
+                f"{path}.{name}: the schema lacks the default {field.default!r}"
+            )
         struct = struct_in(field.type)
         if struct is not None:
             compare(below.get("items", below), struct, f"{path}.{name}")
@@ -156,7 +169,11 @@ def test_examples_fit_together() -> None:
     keys = [document.key for document in documents]
     assert len(set(keys)) == len(keys)
     assert {key.kind for key in keys} == {kind.name for kind in kinds.KINDS}
-    containers = [(document, msgspec.convert(document.spec, ContainerSpec)) for document in documents if document.key.kind == "Container"]
+    containers = [
+        (document, msgspec.convert(document.spec, ContainerSpec))
+        for document in documents
+        if document.key.kind == "Container"
+    ]
     ports = [(port.host_port, port.protocol) for _, spec in containers for port in spec.ports]
     assert len(set(ports)) == len(ports)
     for document, spec in containers:

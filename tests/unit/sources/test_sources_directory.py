@@ -68,6 +68,29 @@ def test_what_a_file_no_longer_names_goes_after_2_s_of_quiet(world: FakeWorld) -
     assert world.removed == ["b"]
 
 
+@pytest.mark.parametrize("later", ["", "kind: [", "# empty"])
+def test_what_is_about_to_be_pruned_stays_when_the_file_becomes_empty_or_invalid(world: FakeWorld, later: str) -> None:
+    world.write("a.yaml", manifests("a", "b"))
+    world.settle()
+    world.write("a.yaml", manifests("a"))
+    world.after(0.3)
+    world.after(0.3)
+    world.write("a.yaml", later)
+    world.settle()
+    world.after(3600)
+    assert world.names() == "a b"
+
+
+def test_a_file_that_never_gets_quiet_does_not_keep_others_for_ever(world: FakeWorld) -> None:
+    world.write("a.yaml", manifests("a"))
+    world.settle()
+    world.delete("a.yaml")
+    for number in range(25):
+        world.write("log.yaml", "x" * number)
+        world.after(0.1)
+    assert world.names() == ""
+
+
 def test_a_deleted_file_takes_what_it_held(world: FakeWorld) -> None:
     world.write("a.yaml", manifests("a", "b"))
     world.settle()
@@ -163,9 +186,9 @@ def test_the_original_gone_first_and_the_new_file_late(world: FakeWorld) -> None
     world.settle()
     uid = world.uid("a")
     world.delete("a.yaml")
-    world.after(0.15)
+    world.look()
+    world.after(0.2)
     world.write("b.yaml", manifests("a"))
-    world.after(0.01)
     world.settle()
     assert (world.uid("a"), world.item("a"), world.removed) == (uid, "b.yaml", [])
 
@@ -206,7 +229,9 @@ def test_a_second_claim_is_refused_naming_both_and_the_running_one_stays(world: 
     uid = world.uid("a")
     world.write("a.yaml", manifests("a", "b", image="other"))
     world.settle()
-    assert world.problems("a.yaml") == "a.yaml: container/default/a is already held by z.yaml: keep it in one of the two"
+    assert (
+        world.problems("a.yaml") == "a.yaml: container/default/a is already held by z.yaml: keep it in one of the two"
+    )
     assert (world.uid("a"), world.item("a"), world.images[key("a")], world.names()) == (uid, "z.yaml", "a", "a")
 
 
@@ -307,7 +332,9 @@ class TestGuard:
         ten.settle()
         assert len(ten.in_force) == 5
         assert ten.held() == "c5"
-        assert ten.memory.reason == "6 of 10 objects would go within 30 s: nothing is removed until that is acknowledged"
+        assert (
+            ten.memory.reason == "6 of 10 objects would go within 30 s: nothing is removed until that is acknowledged"
+        )
 
     def test_fewer_than_five_may_always_go(self, world: FakeWorld) -> None:
         world.write("a.yaml", manifests("a", "b", "c", "d"))
@@ -373,7 +400,9 @@ class TestGuard:
         ten.after(1)
         ten.settle()
         assert (ten.held(), ten.memory.reason) == ("", "")
-        assert {each: held.uid for each, held in ten.in_force.items()} == {each: held.uid for each, held in uids.items()}
+        assert {each: held.uid for each, held in ten.in_force.items()} == {
+            each: held.uid for each, held in uids.items()
+        }
 
     def test_a_restart_forgets_neither_what_is_held_nor_the_window(self, ten: FakeWorld) -> None:
         ten.delete("0.yaml", "1.yaml", "2.yaml")

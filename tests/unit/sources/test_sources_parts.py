@@ -34,7 +34,10 @@ def test_whatever_is_wanted_one_file_holds_an_object(
     for path, lost in refused.items():
         assert lost
         assert path not in lost.values()
-    if not any(set(one) & set(two) for one in after.values() for two in after.values() if one is not two) and not refused:
+    if (
+        not any(set(one) & set(two) for one in after.values() for two in after.values() if one is not two)
+        and not refused
+    ):
         assert after == {**standing, **wanted}
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from reconciler.testing.api_server import BASE, Server, status
-from tests.unit.cli.conftest import Run
+from reconciler.testing.cli import Run
 
 READY = {"type": "Ready", "status": "True", "reason": "Running", "message": ""}
 RUNNING = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.testing.api_server import BASE, Answer, Server, status
-from tests.unit.cli.conftest import Run
+from reconciler.testing.cli import Run
 
 WEB = """\
 apiVersion: pydock.dev/v1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -94,6 +97,51 @@ def test_a_reader_that_leaves_makes_no_noise(server: Server) -> None:
     command.stderr.close()
 
 
+def test_output_that_cannot_be_written_is_a_failure(server: Server) -> None:
+    server.put("container", "web")
+    with open("/dev/full", "w") as full:
+        for arguments in (["get", "containers"], ["version", "--client"], ["stop", "web"]):
+            server.answers[f"POST {BASE}/namespaces/default/containers/web/stop"] = lambda request: Answer({})
+            ran = subprocess.run(
+                [PYDOCK, "-H", server.path, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+            assert (ran.returncode, ran.stderr) == (1, "pydock: cannot write the output: no space left on device\n")
+
+
+def test_a_watch_shows_each_change_at_once(server: Server) -> None:
+    server.put("network", "front", status={"phase": "Pending"})
+    command = subprocess.Popen([PYDOCK, "-H", server.path, "get", "networks", "-w"], stdout=subprocess.PIPE, text=True)
+    assert command.stdout is not None
+    assert command.stdout.readline().split() == ["NAME", "READY", "STATUS", "AGE", "SUBNET"]
+    assert command.stdout.readline().split()[:3] == ["front", "Unknown", "Pending"]
+    server.put("network", "front", status={"phase": "Active", "subnet": "10.0.0.0/24"})
+    assert command.stdout.readline().split()[:3] == ["front", "Unknown", "Active"]
+    server.remove("network", "front")
+    assert command.stdout.readline().split()[:3] == ["front", "Unknown", "Active"]
+    command.send_signal(signal.SIGINT)
+    assert (command.wait(10), command.stdout.read()) == (130, "")
+    command.stdout.close()
+
+
+def test_a_pull_at_a_terminal_shows_bars(server: Server) -> None:
+    layer = "sha256:" + "a" * 64
+    items = [{"status": "downloading", "layer": layer, "current": 512, "total": 1024}, {"digest": "sha256:1"}]
+    lines = [json.dumps(item).encode() + b"\n" for item in items]
+    server.answers[f"POST {BASE}/pull"] = lambda request: Answer(iter(lines))
+    ours, theirs = pty.openpty()
+    command = subprocess.Popen([PYDOCK, "-H", server.path, "pull", "a:1"], stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's end
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    assert command.wait(10) == 0
+    assert b"aaaaaaaaaaaa: downloading" in shown
+    assert "━".encode() in shown
+    assert shown.endswith(b"a:1: sha256:1\r\n")
+
+
 def test_a_defect_is_a_sentence_too(server: Server) -> None:
     server.answers[f"GET {BASE}/images"] = lambda request: Answer({"unexpected": 1})
     ran = run("-H", server.path, "get", "images")
@@ -140,8 +188,8 @@ def test_completion_offers_verbs_kinds_names_and_formats(server: Server) -> None
 def test_a_verb_loads_only_what_it_needs(server: Server) -> None:
     code = (
         "import sys\n"
-        "from reconciler.cli import main\n"
-        f"status = main.run(['-H', {server.path!r}, 'get', 'containers'])\n"
+        "from reconciler.cli import invoking\n"
+        f"status = invoking.run(['-H', {server.path!r}, 'get', 'containers'])\n"
         "heavy = {'msgspec', 'yaml', 'jsonschema', 'rich', 'http.client', 'email', 'ssl', 'asyncio',\n"
         "         'sqlalchemy', 'falcon', 'reconciler.manifest', 'reconciler.cli.verbs.apply'}\n"
         "print(sorted(heavy & set(sys.modules)), status)\n"
@@ -155,8 +203,8 @@ def test_apply_of_a_plain_manifest_loads_no_parser(server: Server, tmp_path: Pat
     manifest.write_text("apiVersion: pydock.dev/v1\nkind: Container\nmetadata:\n  name: web\nspec:\n  image: a\n")
     code = (
         "import sys\n"
-        "from reconciler.cli import main\n"
-        f"status = main.run(['-H', {server.path!r}, 'apply', '-f', {str(manifest)!r}])\n"
+        "from reconciler.cli import invoking\n"
+        f"status = invoking.run(['-H', {server.path!r}, 'apply', '-f', {str(manifest)!r}])\n"
         "print(sorted({'msgspec', 'yaml', 'reconciler.manifest', 'rich'} & set(sys.modules)), status)\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from reconciler.testing.api_server import BASE, Answer, Server, status
-from tests.unit.cli.conftest import Run
+from reconciler.testing.cli import Run
 
 
 def ready(status: str = "True", reason: str = "Running", message: str = "", **more: object) -> dict[str, object]:

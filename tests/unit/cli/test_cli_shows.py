@@ -10,7 +10,7 @@ import pytest
 
 import reconciler
 from reconciler.testing.api_server import BASE, Answer, Request, Server, status
-from tests.unit.cli.conftest import Run
+from reconciler.testing.cli import Run
 
 NOW = 1735689600.0 + 4 * 86400
 EVENTS = [
