@@ -1,7 +1,8 @@
 """Every pytest process (each xdist worker too) lives in network and mount namespaces of its own.
 
 What a test breaks there (links, firewall, mounts, sysctls of the network) is never the host's. Cgroups and
-process ids are the host's: tests use instance names of their own.
+process ids are the host's: tests use instance names of their own. The process that only hands tests to workers stays on
+the host, and looks whether links, addresses, routes, sysctls, firewall, mounts and cgroups are the same afterwards.
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ import subprocess
 
 import pytest
 
+from reconciler.testing import leaks, runs
+
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWNET = 0x40000000
 _MS_REC_PRIVATE = 0x4000 | (1 << 18)
+_BEFORE = pytest.StashKey[leaks.Footprint]()
+_LEFT = pytest.StashKey[list[str]]()
 
 
 def _enter_namespaces() -> None:
@@ -26,11 +31,36 @@ def _enter_namespaces() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
+def _hands_out(config: pytest.Config) -> bool:
+    return bool(getattr(config.option, "numprocesses", None)) and "PYTEST_XDIST_WORKER" not in os.environ
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    controller = (
-        hasattr(config.option, "numprocesses")
-        and config.option.numprocesses
-        and "PYTEST_XDIST_WORKER" not in os.environ
-    )
-    if not controller and not config.option.collectonly:
+    runs.run()
+    if config.option.collectonly:
+        return
+    if _hands_out(config):
+        config.stash[_BEFORE] = leaks.snapshot(None)
+    else:
         _enter_namespaces()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    before = session.config.stash.get(_BEFORE, None)
+    if before is None:
+        return
+    left = leaks.compare(before, leaks.snapshot(None), ignore=runs.foreign())
+    session.config.stash[_LEFT] = left
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    left = config.stash.get(_LEFT, None)
+    if left is None:
+        return
+    verdict = "the host is as it was before" if not left else "THE HOST HAS CHANGED"
+    terminalreporter.section(verdict)
+    for line in left:
+        terminalreporter.write_line(line)

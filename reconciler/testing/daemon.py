@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -16,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reconciler.testing import wait
+from reconciler.testing import runs, wait
 
 BIN = Path(sys.executable).parent
 
@@ -38,9 +37,12 @@ class Pydockd:
     """Starts, stops and kills the daemon, and asks its API and its client. ``close`` removes all it made, whatever
     state it is in."""
 
-    def __init__(self, work: Path, *, flags: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, work: Path, *, flags: Sequence[str] = (), env: Mapping[str, str] | None = None, debug: bool = True
+    ) -> None:
         self.work = work
-        self.instance = "t" + secrets.token_hex(4)
+        self._debug = debug
+        self.instance = runs.instance()
         self.root, self.run, self.manifests = work / "root", work / "run", work / "manifests"
         self.manifests.mkdir(parents=True, exist_ok=True)
         self.socket = str(self.run / "pydock.sock")
@@ -53,7 +55,7 @@ class Pydockd:
     def start(self, *, env: Mapping[str, str] | None = None, ready: bool = True, flags: Sequence[str] = ()) -> Pydockd:
         command = [
             str(BIN / "pydockd"), "--root", str(self.root), "--run-dir", str(self.run), "--manifests", str(self.manifests),
-            "--instance", self.instance, "--debug", *self.flags, *flags,
+            "--instance", self.instance, *(["--debug"] if self._debug else []), *self.flags, *flags,
         ]  # fmt: skip
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

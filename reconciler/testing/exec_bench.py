@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from reconciler.drivers import exec as exec_driver
 from reconciler.drivers.exec import base, cgroups, groups, host, logs, pids
+from reconciler.testing import runs
 from reconciler.testing.wait import until
 
 _CLONE_NEWNS = 0x00020000
@@ -23,7 +24,7 @@ class RealBench:
     """``open()`` gives drivers over one run directory; ``close()`` removes all that the test left and checks it."""
 
     def __init__(self, directory: Path, rootfs: Path, runtime: str | None = None) -> None:
-        self.instance = "t" + os.urandom(4).hex()
+        self.instance = runs.instance()
         self.directory = directory
         self.rootfs = rootfs
         self.run_dir = directory / "run"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import http.client
 import os
 import re
 import signal
@@ -21,6 +22,7 @@ from reconciler.testing import leaks, wait
 from reconciler.testing.daemon import Pydockd, condition, container
 
 PRODUCT = Path(__file__).parent.parent
+_PLURALS = ("containers", "images", "networks")
 
 
 def failpoints() -> list[str]:
@@ -74,9 +76,7 @@ class Subject:
     def runs_once(self) -> bool:
         """It is Ready with exactly one process, the one that its status tells, and answers on its port."""
         status = self.host.status(self.name)
-        return (
-            condition(status, "Ready") == "True" and self.processes() == [status.get("pid")] and answers(self.port)
-        )
+        return condition(status, "Ready") == "True" and self.processes() == [status.get("pid")] and answers(self.port)
 
     def is_gone(self) -> bool:
         return self.host.get("Container", self.name) is None and not self.processes()
@@ -114,8 +114,24 @@ def api_process(host: Pydockd) -> int:
     """The API's first process: the daemon's child that runs gunicorn; 0 while there is none."""
     assert host.process is not None
     below = family(host.process.pid) - {host.process.pid}
-    found = [pid for pid in below if parent(pid) == host.process.pid and any(b"wsgi" in word for word in arguments(pid))]
+    found = [pid for pid in below if parent(pid) == host.process.pid and b"reconciler.wsgi" in arguments(pid)]
     return min(found, default=0)
+
+
+def acknowledge(host: Pydockd) -> None:
+    """Lets the sources remove as much as they like; does nothing while nobody answers."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        status, answer = host.request("GET", "/apis/pydock.dev/v1/sources")
+        for source in answer["items"] if status == 200 else ():
+            if source["held"]:
+                body = {"name": source["name"], "digest": source["digest"]}
+                host.request("POST", "/apis/pydock.dev/v1/sources/ack", body)
+
+
+def emptied(host: Pydockd) -> bool:
+    """Whether no object is left."""
+    acknowledge(host)
+    return not any(host.api("GET", f"/apis/pydock.dev/v1/{kind}")["items"] for kind in _PLURALS)
 
 
 def answers(port: int) -> bool:

@@ -22,7 +22,7 @@ import msgspec
 from reconciler.drivers.network import system
 from reconciler.drivers.network.base import EndpointConfig, Interface, NetworkConfig, PublishedPort
 from reconciler.model import names
-from reconciler.testing import wait
+from reconciler.testing import runs, wait
 
 #: how long something that must arrive may take, and how long is waited for what must not
 ARRIVES, NEVER = 5.0, 0.4
@@ -38,7 +38,7 @@ def run(*command: str) -> str:
 
 def new_instance() -> str:
     """An instance name of its own for a test."""
-    return "t" + os.urandom(3).hex()
+    return runs.instance()
 
 
 def network(instance: str, uid: str, subnet: str, **fields: Any) -> NetworkConfig:

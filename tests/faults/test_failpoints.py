@@ -6,7 +6,6 @@ tells. A daemon is armed with the failpoint just before the operation, dies in i
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import os
@@ -23,6 +22,8 @@ from reconciler.testing import faults, images, wait
 from reconciler.testing.daemon import Pydockd, condition
 
 IN_TIME = 20.0
+#: of cgroup v1 and v2
+LIMIT_FILES = ("memory.limit_in_bytes", "memory.max")
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class Stage:
         found = self.host.get("Container", self.subject.name)
         if found is None or not self.subject.runs_once():
             return False
-        status = found["status"]
-        return status.get("pid") != self.incarnation and status.get("observedGeneration") == found["metadata"]["generation"]
+        seen = (found["status"].get("pid"), found["status"].get("observedGeneration"))
+        return seen[0] != self.incarnation and bool(seen[1] == found["metadata"]["generation"])
 
 
 def apply(stage: Stage, **spec: Any) -> None:
@@ -94,10 +95,15 @@ def mounts(stage: Stage) -> list[str]:
 
 
 def limit_files(stage: Stage) -> list[Path]:
-    slice_ = names.slice_name(stage.host.instance)
-    files = [*Path("/sys/fs/cgroup").glob(f"*/{slice_}/*/memory.limit_in_bytes")]
-    files += Path("/sys/fs/cgroup").rglob(f"{slice_}/*/memory.max")
-    return [file for file in files if "conmon" not in file.parent.name]
+    """The file that holds the memory limit of the subject's process."""
+    found = []
+    for pid in stage.subject.processes():
+        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            mount = Path("/sys/fs/cgroup") / controllers / group.lstrip("/")
+            if controllers in ("", "memory"):
+                found += [file for name in LIMIT_FILES if (file := mount / name).exists()]
+    return found
 
 
 def run(*words: str) -> None:
@@ -107,7 +113,9 @@ def run(*words: str) -> None:
 def ask(verb: str) -> Callable[[Stage], object]:
     def do(stage: Stage) -> object:
         stage.incarnation = next(iter(stage.subject.processes()), 0)
-        return stage.host.api("POST", f"/apis/pydock.dev/v1/namespaces/default/containers/{stage.subject.name}/{verb}", {})
+        return stage.host.api(
+            "POST", f"/apis/pydock.dev/v1/namespaces/default/containers/{stage.subject.name}/{verb}", {}
+        )
 
     return do
 
@@ -247,7 +255,7 @@ def settled(stage: Stage) -> bool:
 
 def finish(stage: Stage, operation: Operation) -> None:
     try:
-        wait.until(lambda: operation.done(stage) or acknowledge(stage), IN_TIME, f"{operation.name} to be done")
+        wait.until(lambda: operation.done(stage) or nudged(stage), IN_TIME, f"{operation.name} to be done")
     except AssertionError as error:
         status = json.dumps(stage.host.status("subject"), indent=1)
         running = f"processes {stage.subject.processes()}, answers {faults.answers(stage.subject.port)}"
@@ -266,24 +274,8 @@ def clean(stage: Stage) -> None:
     manifest_file(stage).unlink(missing_ok=True)
     for kind, name in (("Container", "subject"), ("Image", "other"), ("Network", "lan")):
         assert stage.host.request("DELETE", path(kind, name))[0] in (200, 404)
-    wait.until(lambda: emptied(stage), IN_TIME, "all objects to be gone")
+    wait.until(lambda: faults.emptied(stage.host), IN_TIME, "all objects to be gone")
     stage.remains.wait_none()
-
-
-def acknowledge(stage: Stage) -> bool:
-    """Lets the source remove as much as it likes: with one file, every removal is one of all. Always False."""
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        status, answer = stage.host.request("GET", "/apis/pydock.dev/v1/sources")
-        for source in answer["items"] if status == 200 else ():
-            if source["held"]:
-                body = {"name": source["name"], "digest": source["digest"]}
-                stage.host.request("POST", "/apis/pydock.dev/v1/sources/ack", body)
-    return False
-
-
-def emptied(stage: Stage) -> bool:
-    acknowledge(stage)
-    return not any(stage.host.api("GET", f"/apis/pydock.dev/v1/{kind}")["items"] for kind in ("containers", "networks", "images"))
 
 
 @pytest.fixture(scope="module")
@@ -311,6 +303,12 @@ def test_killed_at(stage: Stage, reached: dict[str, list[str]], point: str) -> N
         killed_in(stage, BY_NAME[name], point)
 
 
+def nudged(stage: Stage) -> bool:
+    """Never: but a file's removal is one of all, which waits until somebody agrees."""
+    faults.acknowledge(stage.host)
+    return False
+
+
 def recover(stage: Stage) -> None:
     """After a test that failed: the next one finds what it would have found."""
     stage.arm.unlink(missing_ok=True)
@@ -327,7 +325,11 @@ def killed_in(stage: Stage, operation: Operation, point: str) -> None:
         operation.do(stage)
     except (OSError, http.client.HTTPException, AssertionError):
         acknowledged = False
-    wait.until(lambda: not stage.host.alive() or acknowledge(stage), IN_TIME, f"{operation.name} to come by {point}")
+    wait.until(
+        lambda: not stage.host.alive() or nudged(stage),
+        IN_TIME,
+        f"{operation.name} to come by {point}",
+    )
     stage.arm.unlink()
     stage.record.write_text("")
     stage.start()

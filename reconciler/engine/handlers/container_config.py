@@ -77,7 +77,7 @@ def _mount(mount: Mount) -> BindMount | TmpfsMount:
     if mount.host_path is not None:
         return BindMount(source=mount.host_path.path, target=mount.mount_path, read_only=mount.read_only)
     size = mount.tmpfs.size_limit if mount.tmpfs else None
-    return TmpfsMount(target=mount.mount_path, size=quantity.memory(size) if size else 0, read_only=mount.read_only)
+    return TmpfsMount(target=mount.mount_path, size=quantity.to_bytes(size) if size else 0, read_only=mount.read_only)
 
 
 def _files(observed: ContainerObserved, hostname: str) -> dict[str, str]:

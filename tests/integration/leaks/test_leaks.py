@@ -12,12 +12,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reconciler.testing import leaks
+from reconciler.testing import leaks, runs
 
 
 @pytest.fixture
 def instance() -> str:
-    return "t" + os.urandom(3).hex()
+    return runs.instance()
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ _WHOLE = {
     "events._ALL",
     "events._TRIM",
     "images._ALL",
+    "images._ALL_BLOBS",
+    "images._ALL_LAYERS",
     "journal._ALL",
     "journal._TRIM",
     "leases._ALL",

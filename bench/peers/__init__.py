@@ -1,0 +1,1 @@
+"""What pydock is compared with: podman, and the same conmon and runtime driven directly."""
