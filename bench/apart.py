@@ -35,10 +35,10 @@ class Cgroups:
     there before."""
 
     def __init__(self, *names: str) -> None:
-        tops = [path for path in Path("/sys/fs/cgroup").iterdir() if path.is_dir() and not path.is_symlink()]
-        self._new = [
-            place for top in (Path("/sys/fs/cgroup"), *tops) for name in names if not (place := top / name).exists()
-        ]
+        root = Path("/sys/fs/cgroup")
+        hierarchies = [root, *(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())]
+        places = [top / name for top in hierarchies for name in names]
+        self._new = [place for place in places if not place.exists()]
 
     def close(self) -> None:
         for top in self._new:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import statistics
@@ -18,6 +19,7 @@ _FORMATS: dict[Unit, Callable[[float], str]] = {
     "MB": lambda value: f"{value / 1e6:.1f} MB",
     "%": lambda value: f"{value * 100:.2f} %",
 }
+_PEERS = ("podman", "bare")
 _HEAD = ("work", "pydock", "podman", "conmon+runc", "ratio", "aim", "")
 
 
@@ -52,9 +54,7 @@ class Line:
 
     def cells(self) -> tuple[str, ...]:
         show = _FORMATS[self.unit]
-        peers = [
-            show(statistics.median(self.peers[name])) if self.peers.get(name) else "" for name in ("podman", "bare")
-        ]
+        peers = [show(statistics.median(self.peers[name])) if name in self.peers else "" for name in _PEERS]
         ratio = self.against or next(iter(self.peers), "")
         return (
             self.what, show(self.value), *peers, f"{self.ratio(ratio):.2f} × {ratio}" if ratio else "", self._aim(),
@@ -80,30 +80,22 @@ class Line:
 def percentile(samples: Sequence[float], share: float) -> float:
     """The smallest sample that at least ``share`` of all samples do not exceed."""
     ordered = sorted(samples)
-    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def table(lines: Sequence[Line]) -> str:
     """The table as Markdown, which is also how it is read on a terminal."""
     rows = [_HEAD, *(line.cells() for line in lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    texts = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
+    texts = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([texts[0], rule, *texts[1:]])
 
 
 def machine(programs: Mapping[str, str]) -> str:
     """Where it was measured; ``programs`` maps a name to its version."""
-    cpu = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.partition(":")[2].strip() for line in lines if "model name" in line), platform.machine())
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
     versions = ", ".join(f"{name} {version}" for name, version in programs.items())
     return (

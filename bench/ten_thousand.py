@@ -8,6 +8,7 @@ agreement; with ``--resync`` also a close look at every object.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -19,7 +20,7 @@ from bench.clock import Stopwatch
 from reconciler import store
 from reconciler.control.observer import Observer
 from reconciler.control.reconcile import Reconciler
-from reconciler.drivers.exec import base
+from reconciler.drivers.exec import base, pids
 from reconciler.engine.engine import Engine
 from reconciler.engine.handlers import network_config
 from reconciler.engine.job import Job
@@ -34,20 +35,21 @@ from reconciler.testing import exec_fake, graph_fake, network_fake, registry_fak
 
 COUNT = 10_000
 _IMAGE, _LAYER = "registry.example/web:1", "sha256:" + "c" * 64
-_FIRST_PID = 1 << 23
+_LIMITS = base.Limits(cpu_millis=500, memory=64 << 20, pids=4096)
 
 
 class Host:
-    """Everything of a controller but its threads. ``runs``: the processes of all containers are there."""
+    """Everything of a controller but its threads. ``process``, a live one, stands for those of all containers; 0: there
+    are none yet."""
 
-    def __init__(self, path: Path, scratch: Path, runs: bool) -> None:
-        self.world = exec_fake.World()
+    def __init__(self, path: Path, scratch: Path, process: int = 0) -> None:
+        self.world = exec_fake.World(lifelike=True)
         self.network = network_fake.FakeNetwork("bench")
         graph = graph_fake.FakeGraph()
         graph.unpacked[_LAYER] = 1
         self.snapshots = graph_fake.FakeGraphDriver(graph, scratch)
-        if runs:
-            self._revive()
+        if process:
+            self._revive(process)
         self.parts = Parts(
             instance="bench", log_dir=str(scratch / "logs"), store=store.open_store(path),
             exec=exec_fake.FakeExec(self.world), graph=graph, graph_driver=self.snapshots, network=self.network,
@@ -59,8 +61,8 @@ class Host:
     def apply(self, number: int, **spec: Any) -> None:
         """The write, and rounds of the loop until the container has what it asks for."""
         document = {
-            "apiVersion": "pydock.dev/v1", "kind": "Container", "metadata": {"name": _name(number), "labels": {"app": "web"}},
-            "spec": {**_spec(number), **spec},
+            "apiVersion": "pydock.dev/v1", "kind": "Container",
+            "metadata": {"name": _name(number), "labels": {"app": "web"}}, "spec": {**_spec(number), **spec},
         }  # fmt: skip
         self.engine.run(Job("apply", args={"document": document, "manager": "bench"}))
         self.settle(_key(number))
@@ -77,14 +79,14 @@ class Host:
         self.network.close()
         self.parts.store.close()
 
-    def _revive(self) -> None:
+    def _revive(self, process: int) -> None:
+        at = (process, pids.start_time(process) or 0)
+        facts = base.ProcessFacts(status="running", pid=at[0], pid_start=at[1], started_at=1.0)
         for number in range(COUNT):
-            pid = _FIRST_PID + number
-            facts = base.ProcessFacts(status="running", pid=pid, pid_start=pid, started_at=1.0)
             config = base.ContainerConfig(
                 id=_id(number), rootfs="", argv=("web",), env=(), cwd="/", user="", hostname="", netns="", log_path=""
             )
-            self.world.runs[_id(number)] = exec_fake.FakeRun(config, facts, base.Limits(pids=4096), (pid, pid))
+            self.world.runs[_id(number)] = exec_fake.FakeRun(config, facts, _LIMITS, at)
             self.snapshots.bases[_id(number)] = (_LAYER,)
 
     def connect(self) -> None:
@@ -100,9 +102,10 @@ class Host:
 
 
 def build(path: Path) -> None:
-    """Makes the store: one container goes through the loop, the others are made after its likeness."""
+    """Makes the store: one container goes through the loop, the others are made after its likeness. This process stands
+    for theirs: the stores' users are to be its children."""
     with tempfile.TemporaryDirectory(prefix="pydock-bench-") as scratch:
-        host = Host(path, Path(scratch), runs=False)
+        host = Host(path, Path(scratch))
         with host.parts.store.transaction() as session:
             facts = ImageFacts(
                 reference=_IMAGE, digest="sha256:" + "d" * 64, image_id="sha256:" + "e" * 64, size=1, chain_id=_LAYER,
@@ -129,16 +132,11 @@ def _multiply(session: Session) -> None:
     assert seen.phase == "Running", seen
     assert network is not None
     for number in range(COUNT):
-        spec, name = _spec(number), _name(number)
-        made = session.objects.create(
-            _key(number), {"app": "web"}, {}, spec, Owner("dir:/etc/pydock.d", f"{name}.yaml"), 1.0
-        )
+        spec = _spec(number)
+        made = session.objects.create(_key(number), {"app": "web"}, {}, spec, Owner("api", "bench"), 1.0)
         effective = msgspec.convert(spec, type(seen.incarnation.effective))
         incarnation = msgspec.structs.replace(seen.incarnation, id=_id(number), written=spec, effective=effective)
-        pid = _FIRST_PID + number
-        session.observed.put(
-            made.uid, msgspec.structs.replace(seen, incarnation=incarnation, pid=pid, pid_start=pid, started_at=1.0)
-        )
+        session.observed.put(made.uid, msgspec.structs.replace(seen, incarnation=incarnation, started_at=1.0))
     session.objects.mark_deleting(template.uid, 1.0)
     session.objects.purge(template.uid)
 
@@ -166,7 +164,7 @@ def _spec(number: int) -> dict[str, Any]:
 def main(path: Path, resync: bool) -> dict[str, float]:
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="pydock-bench-") as scratch:
-        host = Host(path, Path(scratch), runs=True)
+        host = Host(path, Path(scratch), os.getppid())
         with Stopwatch() as watch:
             plan = host.reconciler.plan_all()
         assert not plan.steps, plan.steps[:3]

@@ -15,6 +15,8 @@ import pytest
 
 from reconciler.testing import leaks, runs
 
+pytest_plugins = ("reconciler.testing.fixtures",)
+
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWNET = 0x40000000
 _MS_REC_PRIVATE = 0x4000 | (1 << 18)

@@ -13,10 +13,10 @@ def events(found: Sequence[dict[str, Any]], now: float | None = None, *, about: 
     headers = ["LAST SEEN", "TYPE", "REASON", *(["OBJECT"] if about else []), "COUNT", "MESSAGE"]
     rows = [
         [
-            times.ago(event.get("last_at"), now),
+            times.since(event.get("lastTimestamp"), now),
             str(event.get("type") or ""),
             str(event.get("reason") or ""),
-            *([str(event.get("key") or columns.NONE)] if about else []),
+            *([str(event.get("object") or columns.NONE)] if about else []),
             str(event.get("count") or 1),
             str(event.get("message") or ""),
         ]
@@ -31,10 +31,10 @@ def jobs(found: Sequence[dict[str, Any]], now: float | None = None) -> str:
         [
             str(job.get("id")),
             str(job.get("name") or ""),
-            str(job.get("key") or columns.NONE),
+            str(job.get("object") or columns.NONE),
             str(job.get("status") or ""),
             str(job.get("attempt") or 1),
-            times.ago(job.get("started_at"), now),
+            times.since(job.get("startedAt"), now),
             _took(job),
             str(job.get("error") or job.get("cause") or ""),
         ]
@@ -44,8 +44,8 @@ def jobs(found: Sequence[dict[str, Any]], now: float | None = None) -> str:
 
 
 def _took(job: dict[str, Any]) -> str:
-    begun, ended = job.get("started_at") or 0.0, job.get("ended_at") or 0.0
-    if not (begun and ended):
+    begun, ended = times.unix(job.get("startedAt") or ""), times.unix(job.get("endedAt") or "")
+    if begun is None or ended is None:
         return columns.NONE
     took = ended - begun
     return f"{took * 1000:.0f}ms" if took < 10 else times.age(took)

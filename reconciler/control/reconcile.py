@@ -17,6 +17,7 @@ from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model.keys import Key
 from reconciler.model.objects import Owner
+from reconciler.model.observed import ContainerObserved
 from reconciler.model.plan import Plan, Step
 from reconciler.model.view import DEFAULT_NETWORK, Entry, View
 
@@ -78,6 +79,9 @@ class Reconciler:
             changed = changed or ran
             if not ran or failed:
                 break
+            if key.kind == "Image":
+                # what a pull or an untag did is noted on the object by looking at the graph
+                self._observer.observe(key, closely=False)
         else:
             self.queue.add(key)
         self._finish(key, changed)
@@ -125,7 +129,21 @@ class Reconciler:
             self._failed(step, errors.Permanent(f"internal error: {error!r}"))
             return False
         failpoints.hit(f"step.{step.action}.after")
+        if step.action == "network_update":
+            # what its containers' interfaces take from it (mtu, the way out) is theirs to bring about
+            self.look(self._attached(step.uid), closely=True)
         return True
+
+    def _attached(self, network_uid: str) -> list[Key]:
+        """The containers that have an interface in that network."""
+        with self._parts.store.snapshot() as session:
+            seen = [(entry.desired.key, entry.observed) for entry in session.entries()]
+        return [
+            key
+            for key, observed in seen
+            if isinstance(observed, ContainerObserved)
+            and any(attachment.network_uid == network_uid for attachment in observed.attachments)
+        ]
 
     def _failed(self, step: Step, error: errors.PydockError) -> None:
         log.warning("%s failed: %s", step.id, error.message)
@@ -211,8 +229,10 @@ class Reconciler:
         self.look([DEFAULT_NETWORK])
 
     def _release_default_network(self, key: Key, view: View) -> None:
-        """It goes with the last container, so that nothing is left of an instance that holds none."""
-        if key.kind != "Container" or key in view.live or view.terminating.get(key):
+        """It goes with the last container, so that nothing is left of an instance that holds none; or later, when a
+        crash came in between."""
+        gone = key.kind == "Container" and key not in view.live and not view.terminating.get(key)
+        if not gone and key != DEFAULT_NETWORK:
             return
         with self._parts.store.snapshot() as session:
             live = session.objects.live(DEFAULT_NETWORK)

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from reconciler import errors
-from reconciler.manifest import contract, locating, paths, rules, schema
-from reconciler.manifest.schema import Finding
+from reconciler.manifest import contract, locating, paths, rules, schema, sentences
+from reconciler.manifest.sentences import Finding
 from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.model.objects import Document
@@ -45,12 +45,14 @@ def examine(document: Any) -> tuple[Document | None, list[Finding]]:
     """The typed document, or None and what is wrong."""
     if not isinstance(document, dict):
         return None, [
-            Finding((), f"found {schema.describe(document)}, expected a map with apiVersion, kind, metadata and spec")
+            Finding(
+                (), f"found {sentences.describe(document)}, expected a map with apiVersion, kind, metadata and spec"
+            )
         ]
     kind = document.get("kind")
     if not isinstance(kind, str) or kind not in _KINDS:
         return None, _unknown_kind(document)
-    findings = schema.check(contract.of(kind), document)
+    findings = schema.check(contract.file_of(kind), document)
     if not _host_scoped_right(kind, document):
         findings.append(
             Finding(("metadata", "namespace"), f"{kind} is of host scope: it has no namespace", at_key=True)
@@ -76,7 +78,7 @@ def _problem(finding: Finding, file: str, spot: locating.Spot | None) -> errors.
         return errors.Problem(finding.message, field, file)
     message = finding.message
     if finding.scalar and spot.text:
-        written = schema.quote(spot.text)
+        written = sentences.quote(spot.text)
         message = (
             f"found {spot.text[:60]}, which YAML takes for {_taken_for(message)}: write {written} to mean the text"
         )
@@ -100,9 +102,8 @@ def _unknown_kind(document: dict[str, Any]) -> list[Finding]:
     elif kind in kinds.RESERVED:
         findings.append(Finding(("kind",), f"{kind} is not yet supported"))
     else:
-        found = schema.check({"type": "string", "enum": [*_KINDS]}, kind)
-        findings += [finding._replace(path=("kind",)) for finding in found]
-    return findings + schema.check(contract.read(contract.METADATA), document.get("metadata", {}), ("metadata",))
+        findings += sentences.one_of_texts(kind, [*_KINDS], ("kind",))
+    return findings + schema.check(contract.METADATA, document.get("metadata", {}), ("metadata",))
 
 
 def _host_scoped_right(kind: str, document: dict[str, Any]) -> bool:

@@ -31,7 +31,12 @@ def read(file: str) -> Schema:
 
 def of(kind: str) -> Schema:
     """The schema of a kind by its name (``Container``). Raises ``errors.Invalid`` for an unknown one."""
-    return read(kinds.find(kind).singular + ".json")
+    return read(file_of(kind))
+
+
+def file_of(kind: str) -> str:
+    """The file of a kind's schema. Raises ``errors.Invalid`` for an unknown one."""
+    return kinds.find(kind).singular + ".json"
 
 
 def spec_of(kind: str) -> Schema:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from reconciler import errors
-from reconciler.manifest import building, checking, events, json_events, locating, paths, schema, text
+from reconciler.manifest import building, checking, events, json_events, locating, paths, schema, sentences, text
 from reconciler.model.keys import Key
 from reconciler.model.objects import Document
 
@@ -68,7 +68,7 @@ class _Loading:
         self._data, self._file, self._is_json = data, file, file.endswith(".json")
         self._text = ""
         self._problems: list[errors.Problem] = []
-        self._findings: dict[int, list[schema.Finding]] = {}
+        self._findings: dict[int, list[sentences.Finding]] = {}
         self._located: list[Located] = []
         self._lines: dict[Key, int] = {}
 

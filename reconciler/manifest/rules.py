@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler import errors
 from reconciler.manifest import paths
-from reconciler.manifest.schema import Finding, quote
+from reconciler.manifest.sentences import Finding, quote
 from reconciler.model import quantity, references, signals
 from reconciler.model.keys import Key
 

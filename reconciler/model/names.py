@@ -16,7 +16,9 @@ _INSTANCE = re.compile(r"[a-z0-9][a-z0-9_]{0,23}\Z")
 def check_instance(name: str) -> str:
     """``name`` if it can name an instance (it becomes part of a slice and of a firewall table)."""
     if not _INSTANCE.match(name):
-        raise errors.Invalid(f"instance name {name!r}: expected 1 to 24 of a-z, 0-9 and _, starting with a letter or digit")
+        raise errors.Invalid(
+            f"instance name {name!r}: expected 1 to 24 of a-z, 0-9 and _, starting with a letter or digit"
+        )
     return name
 
 

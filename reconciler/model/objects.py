@@ -17,7 +17,9 @@ class Owner(msgspec.Struct, frozen=True):
     item: str
 
     def __str__(self) -> str:
-        return f"{self.source}/{self.item}" if self.source.startswith("dir:") else f"{self.source} manager {self.item!r}"
+        return (
+            f"{self.source}/{self.item}" if self.source.startswith("dir:") else f"{self.source} manager {self.item!r}"
+        )
 
 
 class Document(msgspec.Struct, frozen=True):

@@ -10,8 +10,18 @@ from reconciler.model.keys import Key
 
 #: each action is the name of the Engine's handler that carries it out
 Action = Literal[
-    "pull", "untag", "create", "start", "stop", "remove", "update", "repair", "network_create", "network_update",
-    "network_repair", "network_remove",
+    "pull",
+    "untag",
+    "create",
+    "start",
+    "stop",
+    "remove",
+    "update",
+    "repair",
+    "network_create",
+    "network_update",
+    "network_repair",
+    "network_remove",
 ]
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.model import kinds
+from reconciler.model.jobs import EventRecord, JobRecord
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Override
 from reconciler.model.observed import Attachment, Condition, ContainerObserved, ImageObserved, NetworkObserved, Observed
@@ -63,6 +64,45 @@ def implied_image(facts: ImageFacts) -> dict[str, Any]:
 def time(seconds: float) -> str:
     """Unix seconds as RFC 3339: ``2025-01-31T23:59:59Z``."""
     return datetime.fromtimestamp(int(seconds), UTC).isoformat()[:-6] + "Z"
+
+
+def moment(seconds: float) -> str | None:
+    """The same with microseconds; None for 0, which stands for *not yet*."""
+    if not seconds:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def event(record: EventRecord) -> dict[str, Any]:
+    """One item of `events`; ``object`` is the text of its key."""
+    return {
+        "id": record.id,
+        "object": record.key,
+        "uid": record.uid,
+        "type": record.type,
+        "reason": record.reason,
+        "message": record.message,
+        "count": record.count,
+        "firstTimestamp": time(record.first_at),
+        "lastTimestamp": time(record.last_at),
+    }
+
+
+def job(record: JobRecord) -> dict[str, Any]:
+    """One item of `jobs`; ``endedAt`` is null while it runs."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "object": record.key,
+        "uid": record.uid,
+        "cause": record.cause,
+        "status": record.status,
+        "attempt": record.attempt,
+        "startedAt": moment(record.started_at),
+        "endedAt": moment(record.ended_at),
+        "error": record.error,
+        "output": record.output,
+    }
 
 
 def _name(key: Key) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+from reconciler import errors
+from reconciler.model import signals
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
 from reconciler.model.observed import ContainerObserved, Incarnation
@@ -60,13 +62,11 @@ def stop_args(desired: Desired, made: Incarnation, facts: ImageFacts | None) -> 
 
 
 def signal_number(text: str) -> int:
-    """``SIGTERM``, ``TERM``, ``15`` or ``SIGRTMIN+3`` as a number; what names no signal is SIGTERM."""
-    name, plus, offset = text.upper().partition("+")
-    found = int(name) if name.isdecimal() else getattr(signal, "SIG" + name.removeprefix("SIG"), None)
-    if not isinstance(found, int) or (plus and not offset.isdecimal()):
+    """The number of the signal that ``text`` names; what names none (images can hold anything) is SIGTERM."""
+    try:
+        return signals.number(text)
+    except errors.Invalid:
         return int(signal.SIGTERM)
-    number = int(found) + (int(offset) if plus else 0)
-    return number if 0 < number <= signal.SIGRTMAX else int(signal.SIGTERM)
 
 
 def exit_text(observed: ContainerObserved) -> str:

@@ -6,6 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
+from reconciler.testing import wait
+
+_RUNTIMES = ("runc:", "crun")
 _LIMITS_V1 = {
     "memory": ("memory", "memory.limit_in_bytes"),
     "pids": ("pids", "pids.max"),
@@ -15,12 +18,14 @@ _LIMITS_V2 = {"memory": "memory.max", "pids": "pids.max", "cpu": "cpu.max"}
 
 
 class Inside:
-    """What process ``pid`` is, sees and may do."""
+    """What process ``pid`` is, sees and may do, once it is the container's program: for some microseconds after its start
+    it is still the runtime's."""
 
     def __init__(self, pid: int) -> None:
         assert pid > 0, "the container does not run"
         self.pid = pid
         self._proc = Path(f"/proc/{pid}")
+        wait.until(lambda: not (self._proc / "comm").read_text().startswith(_RUNTIMES), 5.0, "the program to begin")
         #: the network namespace, as a path to enter
         self.network = str(self._proc / "ns" / "net")
 

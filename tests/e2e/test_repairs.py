@@ -1,7 +1,7 @@
 """Whatever somebody removes or alters comes back within a second, with the timed resync an hour away.
 
-For all but a killed process: the victim's pid and address stay, an open connection through its published port goes on where the
-kernel lets it, and the neighbour is not touched.
+For all but a killed process: the victim's pid and address stay, an open connection through its published port goes on
+where the kernel lets it, and the neighbour is not touched.
 """
 
 from __future__ import annotations
@@ -76,7 +76,10 @@ class Scene:
         return connection.recv(100).strip()
 
     def answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=0.5) as connection:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), timeout=0.5) as connection,
+        ):
             connection.settimeout(0.5)
             return self.echo(connection, b"hello") == b"hello"
         return False
@@ -91,7 +94,9 @@ def scene(host: Pydockd, image: str) -> Iterator[Scene]:
     port = images.free_port()
     echo = ["nc", "-ll", "-p", "7", "-e", "cat"]
     limits = {"limits": {"memory": "64Mi", "pids": 64, "cpu": "500m"}}
-    host.apply(container("victim", image, command=echo, ports=[{"containerPort": 7, "hostPort": port}], resources=limits))
+    host.apply(
+        container("victim", image, command=echo, ports=[{"containerPort": 7, "hostPort": port}], resources=limits)
+    )
     host.apply(container("neighbour", image))
     host.wait_ready_container("victim")
     host.wait_ready_container("neighbour")
@@ -283,7 +288,9 @@ def test_a_killed_process_comes_back(host: Pydockd, image: str) -> None:
 def test_a_container_deleted_behind_our_back_comes_back(host: Pydockd, image: str) -> None:
     scene = echoing(host, image, "deleted")
     before = scene.status
-    states = [path for path in host.run.rglob("state.json") if f'"init_process_pid":{before["pid"]},' in path.read_text()]
+    states = [
+        path for path in host.run.rglob("state.json") if f'"init_process_pid":{before["pid"]},' in path.read_text()
+    ]
     assert len(states) == 1
     run("runc", "--root", str(states[0].parent.parent), "delete", "-f", states[0].parent.name)
     within(lambda: scene.status.get("pid") not in (before["pid"], None) and scene.answers(), "the container")

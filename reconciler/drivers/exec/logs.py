@@ -16,6 +16,7 @@ from reconciler.drivers.exec.base import LogLine, LogStop
 
 #: a longer line is handed out in parts of about this size (``partial``), so that memory stays bounded
 MAX_LINE = 1 << 20
+_MAX_PIECES = 1 << 14
 _BLOCK = 1 << 16
 
 Stream = Literal["stdout", "stderr"]
@@ -37,30 +38,43 @@ def parse(line: bytes) -> Record | None:
     return Record(parts[0].decode("ascii", "replace"), stream, parts[2] == b"F", parts[3])
 
 
+class _Pieces:
+    """The line of one stream that has no end yet. ``wanted``: its latest piece lies where lines are asked for."""
+
+    def __init__(self, time: str) -> None:
+        self.time = time
+        self.texts: list[bytes] = []
+        self.size = 0
+        self.wanted = False
+
+    def full(self) -> bool:
+        return self.size >= MAX_LINE or len(self.texts) >= _MAX_PIECES
+
+
 class Joiner:
     """Puts the pieces of each stream's lines together."""
 
     def __init__(self) -> None:
-        self._pieces: dict[Stream, list[Record]] = {}
+        self._open: dict[Stream, _Pieces] = {}
 
-    def add(self, record: Record) -> LogLine | None:
+    def add(self, record: Record, wanted: bool = True) -> LogLine | None:
         """The line that ``record`` ends, if it ends one (or if it has grown too long)."""
-        pieces = self._pieces.setdefault(record.stream, [])
-        pieces.append(record)
-        if record.final:
-            return self._take(record.stream, partial=False)
-        if sum(len(piece.text) for piece in pieces) >= MAX_LINE:
-            return self._take(record.stream, partial=True)
+        pieces = self._open.setdefault(record.stream, _Pieces(record.time))
+        pieces.texts.append(record.text)
+        pieces.size += len(record.text)
+        pieces.wanted = wanted
+        if record.final or pieces.full():
+            return self._take(record.stream, partial=not record.final)
         return None
 
     def rest(self) -> Iterator[LogLine]:
         """What has no end yet."""
-        for stream in list(self._pieces):
+        for stream in [stream for stream, pieces in self._open.items() if pieces.wanted]:
             yield self._take(stream, partial=True)
 
     def _take(self, stream: Stream, partial: bool) -> LogLine:
-        pieces = self._pieces.pop(stream)
-        return LogLine(pieces[0].time, stream, b"".join(piece.text for piece in pieces), partial)
+        pieces = self._open.pop(stream)
+        return LogLine(pieces.time, stream, b"".join(pieces.texts), partial)
 
 
 def lines(path: str, tail: int | None, follow: bool, stop: LogStop) -> Iterator[LogLine]:
@@ -102,9 +116,10 @@ class _Reader:
             for raw in whole:
                 self._at += len(raw) + 1
                 record = parse(raw)
-                line = self._joiner.add(record) if record else None
                 # pieces from before the tail belong to lines that end after it, whole lines do not
-                if line is not None and self._at > self._shown_from:
+                wanted = self._at > self._shown_from
+                line = self._joiner.add(record, wanted) if record else None
+                if line is not None and wanted:
                     yield line
 
     def truncated(self) -> bool:

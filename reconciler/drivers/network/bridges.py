@@ -205,10 +205,15 @@ def _mend(socket: netlink.Socket, config: NetworkConfig, alias: str) -> None:
         socket.change([links.set_link(config.bridge, alias=alias, mac=mac, mtu=config.mtu, up=True)])
         failpoints.hit("network.bridge.link.after")
     subnet = ipaddress.IPv4Network(config.subnet)
-    socket.change([links.add_address(link.ifindex, config.gateway, subnet.prefixlen)])
+    wanted = Address(link.ifindex, config.gateway, subnet.prefixlen)
+    found = [links.address(reply) for reply in socket.dump(links.all_addresses(link.ifindex))]
+    present = [address for address in found if address.ifindex == link.ifindex]
+    if wanted not in present:
+        # the subnet or gateway has changed: what the bridge had until now goes, and first, so that a crash leaves none
+        socket.change([*map(links.delete_address, present), links.add_address(*wanted)])
     failpoints.hit("network.bridge.address.after")
-    (found,) = socket.get([links.matching_route(_other_host(config))])
-    if found is None or links.route(found).ifindex != link.ifindex:
+    (reply,) = socket.get([links.matching_route(_other_host(config))])
+    if reply is None or links.route(reply).ifindex != link.ifindex:
         route = links.add_direct_route(link.ifindex, str(subnet.network_address), subnet.prefixlen, config.gateway)
         socket.change([route])
 

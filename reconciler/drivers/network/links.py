@@ -14,7 +14,7 @@ from reconciler.drivers.network import netlink
 from reconciler.drivers.network.netlink import Message, Reply, attribute, integer, nested, string, text, u8, u32
 
 _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
-_NEWADDR, _GETADDR = 20, 22
+_NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
 _NEWROUTE, _GETROUTE = 24, 26
 _NEWNEIGH = 28
 
@@ -194,6 +194,12 @@ def add_address(index: int, address: str, prefix: int) -> Message:
         + attribute(_IFA_BROADCAST, broadcast)
     )
     return Message(_NEWADDR, netlink.F_CREATE | netlink.F_EXCL, body, (errno.EEXIST,))
+
+
+def delete_address(found: Address) -> Message:
+    """With a primary address go the secondary ones of its subnet."""
+    body = _IFADDR.pack(socket.AF_INET, found.prefix, 0, 0, found.ifindex)
+    return Message(_DELADDR, 0, body + attribute(_IFA_LOCAL, socket.inet_aton(found.address)), (errno.EADDRNOTAVAIL,))
 
 
 def all_addresses(index: int = 0) -> Message:

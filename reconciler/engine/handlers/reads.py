@@ -138,13 +138,13 @@ def _matcher(kind: str, namespace: str, label_selector: str, field_selector: str
 def events(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.Events)
     with parts.store.snapshot() as session:
-        return {"items": [msgspec.to_builtins(event) for event in session.events.find(request.key, request.limit)]}
+        return {"items": [render.event(record) for record in session.events.find(request.key, request.limit)]}
 
 
 def jobs(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.Jobs)
     with parts.store.snapshot() as session:
-        return {"items": [msgspec.to_builtins(record) for record in session.journal.find(request.key, request.limit)]}
+        return {"items": [render.job(record) for record in session.journal.find(request.key, request.limit)]}
 
 
 def sources(parts: Parts, job: Job) -> dict[str, Any]:

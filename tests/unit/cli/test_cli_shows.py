@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,17 +14,24 @@ from reconciler.testing.api_server import BASE, Answer, Request, Server, status
 from reconciler.testing.cli import Run
 
 NOW = 1735689600.0 + 4 * 86400
+
+
+def stamp(ago: float) -> str:
+    """The time ``ago`` seconds before NOW, as the API writes it."""
+    return datetime.fromtimestamp(NOW - ago, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
 EVENTS = [
-    {"id": 1, "key": "container/default/web", "type": "Normal", "reason": "Started", "message": "pid 7", "count": 1,
-     "first_at": NOW - 300, "last_at": NOW - 300},
-    {"id": 2, "key": "image/nginx", "type": "Warning", "reason": "PullFailed", "message": "a\nb", "count": 12,
-     "first_at": NOW - 90, "last_at": NOW - 30},
+    {"id": 1, "object": "container/default/web", "type": "Normal", "reason": "Started", "message": "pid 7", "count": 1,
+     "firstTimestamp": stamp(300), "lastTimestamp": stamp(300)},
+    {"id": 2, "object": "image/nginx", "type": "Warning", "reason": "PullFailed", "message": "a\nb", "count": 12,
+     "firstTimestamp": stamp(90), "lastTimestamp": stamp(30)},
 ]  # fmt: skip
 JOBS = [
-    {"id": 9, "name": "start", "key": "container/default/web", "cause": "it is not running", "status": "running",
-     "attempt": 2, "started_at": NOW - 5, "ended_at": 0.0, "error": ""},
-    {"id": 8, "name": "pull", "key": "", "cause": "x", "status": "failed", "attempt": 1, "started_at": NOW - 60,
-     "ended_at": NOW - 59.75, "error": "no such image"},
+    {"id": 9, "name": "start", "object": "container/default/web", "cause": "it is not running", "status": "running",
+     "attempt": 2, "startedAt": stamp(5), "endedAt": None, "error": ""},
+    {"id": 8, "name": "pull", "object": "", "cause": "x", "status": "failed", "attempt": 1, "startedAt": stamp(60),
+     "endedAt": stamp(59.75), "error": "no such image"},
 ]  # fmt: skip
 
 

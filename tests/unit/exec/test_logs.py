@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reconciler.drivers.exec import logs
@@ -73,10 +73,19 @@ def test_a_line_without_end_is_handed_out_in_bounded_parts(tmp_path: Path) -> No
     assert sum(len(line.text) for line in found) == 400 * 8192
 
 
+def test_a_line_of_endless_tiny_pieces_is_handed_out_too(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(text(*[("stdout", "P", b".")] * 40000))
+    found = read(log)
+    assert len(found) == 3
+    assert sum(len(line.text) for line in found) == 40000
+
+
 TEXTS = st.binary(max_size=12).filter(lambda data: b"\n" not in data)
 RECORDS = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.sampled_from("FFP"), TEXTS), max_size=30)
 
 
+@example(records=[("stdout", "P", b""), ("stderr", "P", b""), ("stdout", "F", b"")], count=1, block=1)
 @given(records=RECORDS, count=st.integers(0, 12), block=st.integers(1, 200))
 def test_the_tail_is_the_end_of_the_whole(
     tmp_path_factory: pytest.TempPathFactory, records: list[tuple[str, str, bytes]], count: int, block: int

@@ -1,4 +1,4 @@
-"""A real registry with a small real image, and daemons of the tests' own."""
+"""pytest fixtures: a real registry with a small real image, and daemons of the tests' own."""
 
 from __future__ import annotations
 

@@ -1,0 +1,195 @@
+"""Trouble with the disk and the database: refused in a sentence, never half-acknowledged, containers untouched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.testing import faults, images, wait
+from reconciler.testing.daemon import Pydockd, container, path
+
+MANAGED = "?fieldManager=test"
+APPLY = "application/apply-patch+json"
+
+
+def running(host: Pydockd, image: str, name: str) -> faults.Subject:
+    subject = faults.Subject(host, image, name, images.free_port())
+    host.apply(subject.manifest())
+    wait.until(subject.runs_once, 20, f"{name} to run")
+    return subject
+
+
+def truncate(database: Path) -> None:
+    os.truncate(database, database.stat().st_size // 2)
+
+
+def flip_bits(database: Path) -> None:
+    """One in each page after the first: whatever lies there cannot be whole."""
+    data = bytearray(database.read_bytes())
+    chance = random.Random(7)
+    for page in range(4096, len(data), 4096):
+        data[page + chance.randrange(8)] ^= 0x55
+    database.write_bytes(data)
+
+
+def lose_log(database: Path) -> None:
+    Path(f"{database}-wal").unlink()
+
+
+def lose_database(database: Path) -> None:
+    database.unlink()
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_bits, lose_log, lose_database])
+def test_a_damaged_database_is_refused_and_containers_run_on(
+    make_host: Callable[..., Pydockd], image: str, damage: Callable[[Path], None]
+) -> None:
+    host = make_host().start()
+    subject = running(host, image, "web")
+    pid = subject.processes()
+    if damage is lose_log:
+        host.kill()
+    else:
+        host.stop()
+    database = host.root / "state.db"
+    kept = host.work / "kept"
+    shutil.copytree(host.root, kept, ignore=shutil.ignore_patterns("graph", "logs"))
+    damage(database)
+    told = host.log.stat().st_size
+    host.start(ready=False)
+    assert host.died(20)
+    assert host.process is not None
+    assert host.process.returncode == 1
+    sentence = host.log.read_text()[told:].strip().splitlines()[-1]
+    assert str(database) in sentence
+    assert "Traceback" not in host.log.read_text()[told:]
+    assert subject.processes() == pid
+    assert faults.answers(subject.port)
+    for file in host.root.glob("state.db*"):
+        file.unlink()
+    for file in kept.glob("state.db*"):
+        shutil.copy(file, host.root / file.name)
+    host.start()
+    wait.until(subject.runs_once, 20, "the container to be adopted")
+    assert subject.processes() == pid
+
+
+def test_a_locked_database_is_told_and_nothing_is_lost(make_host: Callable[..., Pydockd], image: str) -> None:
+    host = make_host().start()
+    subject = running(host, image, "web")
+    late = faults.Subject(host, image, "late", images.free_port())
+    with contextlib.closing(sqlite3.connect(host.root / "state.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        status, answer = host.request("PATCH", path("Container", "late") + MANAGED, late.manifest(), APPLY)
+        assert status == 503, answer
+        assert host.status("web")["phase"] == "Running"
+        assert host.get("Container", "late") is None
+        other.execute("ROLLBACK")
+    host.apply(late.manifest())
+    wait.until(late.runs_once, 30, "the container to run once the database is free")
+    assert subject.runs_once()
+
+
+def test_a_failing_sync_fails_the_request_and_acknowledges_nothing(
+    make_host: Callable[..., Pydockd], image: str
+) -> None:
+    host = make_host().start()
+    subject = running(host, image, "web")
+    late = faults.Subject(host, image, "late", images.free_port())
+    with failing_syncs(host):
+        status, answer = host.request("PATCH", path("Container", "late") + MANAGED, late.manifest(), APPLY)
+        assert status >= 500, answer
+        assert host.status("web")["phase"] == "Running"
+    host.apply(late.manifest())
+    wait.until(late.runs_once, 20, "the container to run once the disk is well")
+    host.kill()
+    host.start()
+    wait.until(lambda: late.runs_once() and subject.runs_once(), 20, "both to be adopted")
+
+
+@contextlib.contextmanager
+def failing_syncs(host: Pydockd) -> Iterator[None]:
+    """Every sync of the daemon fails with EIO meanwhile."""
+    assert host.process is not None
+    log = host.work / "strace.log"
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-p", str(host.process.pid), "-o", str(log), "-e", "trace=fsync,fdatasync",
+         "-e", "inject=fsync,fdatasync:error=EIO"],
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert tracer.stderr is not None
+        assert b"attached" in tracer.stderr.readline()
+        yield
+    finally:
+        tracer.terminate()
+        tracer.communicate(timeout=20)
+    assert "EIO" in log.read_text()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 48 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", disk], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_full_disk_lets_everything_be_read_and_deleted(small_disk: Path, image: str) -> None:
+    host = Pydockd(small_disk / "host", flags=("--resync", "3600"))
+    # only what the daemon keeps is on the small disk: a test's own log would end the daemon's words
+    host.log = small_disk.parent / "pydockd.log"
+    try:
+        host.start()
+        victim, keeper = running(host, image, "victim"), running(host, image, "keeper")
+        stuff = small_disk / "stuff"
+        fill(stuff)
+        assert host.status("victim")["phase"] == "Running"
+        assert len(host.api("GET", "/apis/pydock.dev/v1/containers")["items"]) == 2
+        host.delete("Container", "victim")
+        wait.until(victim.is_gone, 20, "the victim to be gone on a full disk")
+        assert keeper.runs_once()
+        assert host.alive()
+        stuff.unlink()
+        running(host, image, "after")
+    finally:
+        host.close()
+
+
+def fill(file: Path) -> None:
+    with contextlib.suppress(OSError), file.open("wb", buffering=0) as writer:
+        while True:
+            writer.write(b"\0" * 65536)
+    with contextlib.suppress(OSError), file.open("ab", buffering=0) as writer:
+        while True:
+            writer.write(b"\0")
+
+
+def test_an_image_that_does_not_fit_fails_alone(small_disk: Path, image: str, registry: images.Server) -> None:
+    big = images.push(registry.address, "big", "1", images.busybox(page=os.urandom(40 << 20).hex()))
+    host = Pydockd(small_disk / "host", flags=("--resync", "3600"))
+    host.log = small_disk.parent / "pydockd.log"
+    try:
+        host.start()
+        keeper = running(host, image, "keeper")
+        host.apply(container("big", big))
+        wait.until(lambda: "space" in str(host.status("big").get("conditions")), 30, "the failure to be told")
+        assert keeper.runs_once()
+        host.delete("Container", "big")
+        host.wait_gone("Container", "big")
+        running(host, image, "after")
+        assert not list((host.root / "graph" / "tmp").iterdir())
+    finally:
+        host.close()
