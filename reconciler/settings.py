@@ -26,6 +26,9 @@ DEFAULT_CONFIG = "/etc/pydock/pydockd.toml"
 #: the drop-in directory of a host's own manifests
 DEFAULT_MANIFESTS = "/etc/pydock.d"
 
+#: in the run directory: whoever holds its lock has the directory
+PID_FILE = "pydockd.pid"
+
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``resync`` is the seconds between full looks when no event asks for one; ``api_user`` is the
@@ -114,7 +117,7 @@ def make(given: dict[str, Any]) -> Settings:
     if settings.resync <= 0:
         raise errors.Invalid(f"resync {settings.resync}: expected a number of seconds above 0")
     hosts = tuple(check_host(host) for host in settings.hosts) or (f"unix://{settings.run_dir}/pydock.sock",)
-    return msgspec.structs.replace(settings, hosts=hosts, pidfile=settings.pidfile or f"{settings.run_dir}/pydockd.pid")
+    return msgspec.structs.replace(settings, hosts=hosts, pidfile=settings.pidfile or f"{settings.run_dir}/{PID_FILE}")
 
 
 def check_host(host: str) -> str:

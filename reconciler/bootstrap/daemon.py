@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from reconciler import errors, settings
@@ -45,9 +46,11 @@ def _run(config: settings.Settings) -> int:
     os.makedirs(config.root, mode=0o700, exist_ok=True)
     os.chmod(config.root, 0o700)
     os.makedirs(config.run_dir, mode=0o755, exist_ok=True)
-    pidfile = life.PidFile(config.pidfile)
     with contextlib.ExitStack() as undo:
-        undo.callback(pidfile.remove)
+        undo.callback(life.claim_instance(config.instance).remove)
+        # the run directory is claimed by the usual file, whatever other one is asked for
+        for path in dict.fromkeys((f"{config.run_dir}/{settings.PID_FILE}", config.pidfile)):
+            undo.callback(life.PidFile(path).remove)
         sockets = listeners.open_all(config.hosts, config.group, os.environ)
         undo.callback(listeners.remove_paths, config.hosts)
         undo.callback(listeners.close_all, sockets)
@@ -62,7 +65,16 @@ def _run(config: settings.Settings) -> int:
         number = life.wait_for_end(daemon.reload, config.debug)
         log.info("%s: stopping; containers go on", signal.Signals(number).name)
     log.info("stopped")
+    _leave_at_once(0)
     return 0
+
+
+def _leave_at_once(status: int) -> None:
+    """Ends the process now if threads are left that would keep it: those of a pull from a registry that is silent."""
+    others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
+    if any(not thread.daemon for thread in others):
+        logging.shutdown()
+        os._exit(status)
 
 
 def _log_to_stderr(debug: bool) -> None:

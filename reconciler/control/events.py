@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from reconciler.control.inotify import Inotify
+from reconciler.drivers import inotify
 from reconciler.drivers.exec import pids
 from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
 from reconciler.engine.handlers import network_config
@@ -28,7 +28,6 @@ log = logging.getLogger("pydock.events")
 
 #: a burst of changes is looked at once it has been quiet for so long, or goes on for so long (seconds)
 _QUIET, _AT_MOST = 0.010, 0.100
-_MODIFY = 0x2
 
 
 @dataclass
@@ -52,7 +51,7 @@ class Events:
         self._parts, self._look = parts, look
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._inotify = Inotify()
+        self._inotify = inotify.Inotify()
         self._guard = threading.Lock()
         self._tracked: dict[str, _Tracked] = {}
         self._uids: dict[Key, set[str]] = {}
@@ -126,7 +125,7 @@ class Events:
         tracked.limit_files = self._parts.exec.limit_files(incarnation)
         for path in tracked.limit_files:
             with contextlib.suppress(OSError):
-                self._inotify.add(path, _MODIFY)
+                self._inotify.add(path, inotify.MODIFY)
                 self._by_file[path] = uid
 
     def _register(self, fd: int, uid: str, tracked: _Tracked) -> None:

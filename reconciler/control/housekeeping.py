@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from reconciler import errors
@@ -36,12 +37,18 @@ class Housekeeping:
     def close(self) -> None:
         self._stop.set()
 
+    def wait_ended(self, deadline: float) -> None:
+        """Waits until ``deadline`` (CLOCK_MONOTONIC seconds) for the work under way."""
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
     def resync(self) -> None:
         """A close look at everything, as if an event had been missed."""
         with self._parts.store.snapshot() as session:
             keys = [desired.key for desired in session.objects.find()]
-        orphans.sweep(self._parts)
         self._reconciler.look(keys, closely=True)
+        orphans.sweep(self._parts)
 
     def trim(self) -> None:
         with self._parts.store.transaction(durable=False) as session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import fcntl
 import logging
@@ -29,8 +30,12 @@ log = logging.getLogger("pydock")
 
 #: running jobs and shutdown handlers together, seconds
 _GRACE = 15.0
+#: where the names of running instances are claimed; the host's, unlike everything else of an instance
+INSTANCES = "/run/pydock.instances"
 #: pauses before an API process that died is started again, seconds
 _RESPAWN = (0.0, 0.2, 1.0, 5.0)
+#: pause before another try when the host has no room for a thread, seconds
+_SHORT_OF_THREADS = 1.0
 #: an API process that lived so long counts as well, seconds
 _SOUND = 60.0
 
@@ -58,26 +63,45 @@ class Source(Protocol):
 
 
 class PidFile:
-    """Holds a lock as long as the daemon lives, so that two cannot share a run directory."""
+    """Holds a lock as long as the daemon lives, so that there are no two; ``wanted`` says what of, and what to do."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, wanted: str = "choose another --run-dir and --instance") -> None:
         self._path = path
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(self._fd, 32, 0).decode().strip() or "?"
+        while True:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            self._lock(wanted)
+            if self._is_there():
+                break
+            # its holder took it away between our opening and our lock
             os.close(self._fd)
-            raise errors.Permanent(
-                f"{path}: another pydockd (pid {holder}) runs here; choose another --run-dir and --instance"
-            ) from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
     def remove(self) -> None:
-        os.unlink(self._path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
         os.close(self._fd)
+
+    def _lock(self, wanted: str) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._fd, 32, 0).decode(errors="replace").strip() or "?"
+            os.close(self._fd)
+            raise errors.Permanent(f"{self._path}: another pydockd (pid {holder}) runs here; {wanted}") from None
+
+    def _is_there(self) -> bool:
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._fd))
+        except FileNotFoundError:
+            return False
+
+
+def claim_instance(name: str, directory: str = INSTANCES) -> PidFile:
+    """Refuses a second daemon of the same name on this host: bridges, rules and cgroups bear it, and each would take the
+    other's for remains."""
+    return PidFile(os.path.join(directory, f"{name}.pid"), f"choose another --instance than {name}")
 
 
 class Api:
@@ -119,7 +143,13 @@ class Api:
         log.warning("the API process ended; starting another")
         if time.monotonic() - self._born > _SOUND:
             self._deaths = 0
-        threading.Thread(target=self._respawn, name="api-respawn", daemon=True).start()
+        while not self._closing.is_set():
+            try:
+                threading.Thread(target=self._respawn, name="api-respawn", daemon=True).start()
+                return
+            except RuntimeError as error:
+                log.error("cannot start the API process yet: %s", error)
+                self._closing.wait(_SHORT_OF_THREADS)
 
     def _respawn(self) -> None:
         if self._closing.wait(_RESPAWN[min(self._deaths, len(_RESPAWN) - 1)]):
@@ -131,11 +161,13 @@ class Api:
         self._born = time.monotonic()
         try:
             self._process = self._spawn()
-        except (OSError, errors.PydockError) as error:
+            if self._closing.is_set():
+                self._process.stop(0.0)
+                return
+            self._serve()
+        except (OSError, RuntimeError, errors.PydockError) as error:
             log.error("cannot start the API process: %s", error)
             self._gone()
-            return
-        self._serve()
 
 
 class Daemon:
@@ -200,10 +232,16 @@ class Daemon:
             source.stop()
         self._housekeeping.close()
         self._reconciler.close()
+        # what takes long gives up now, while the API process ends
+        self._engine.close()
         self._api.close(max(1.0, min(5.0, deadline - time.monotonic())))
-        if not self._engine.shutdown(deadline):
-            log.warning("some jobs did not end in time: they are taken up again after the next start")
+        ended = self._engine.shutdown(deadline) and self._reconciler.wait_ended(deadline)
         self._events.close()
+        if not ended:
+            # the store stays open for those who still work with it: the end of the process closes it
+            log.warning("some jobs did not end in time: they are taken up again after the next start")
+            return
+        self._housekeeping.wait_ended(deadline)
         self._parts.network.close()
         self._parts.store.close()
 

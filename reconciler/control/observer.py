@@ -8,12 +8,11 @@ import msgspec
 
 from reconciler import planner
 from reconciler.drivers.exec.base import ProcessFacts
-from reconciler.engine.handlers import container_config, containers, images, network_config
+from reconciler.engine.handlers import containers, images, network_config
 from reconciler.engine.parts import Parts
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
-from reconciler.model.observed import ContainerObserved, Facet, NetworkObserved
-from reconciler.planner import restarts
+from reconciler.model.observed import ContainerObserved, NetworkObserved
 from reconciler.store.base import Session
 
 log = logging.getLogger("pydock.observe")
@@ -44,7 +43,7 @@ class Observer:
         facts = containers.settled(self._parts, observed.incarnation.id)
         seen = self._process(desired, observed, facts)
         if closely and seen.process in ("created", "running"):
-            seen = msgspec.structs.replace(seen, drift=self.facets(desired.uid, seen))
+            seen = msgspec.structs.replace(seen, drift=containers.drift_of(self._parts, desired.uid, seen))
         if seen != observed:
             self._put(desired, observed, seen)
 
@@ -73,22 +72,6 @@ class Observer:
             return msgspec.structs.replace(observed, process="absent", pid=0, pid_start=0)
         return observed
 
-    def facets(self, uid: str, observed: ContainerObserved) -> tuple[Facet, ...]:
-        """What is missing or altered around a container that runs."""
-        assert observed.incarnation is not None
-        parts = self._parts
-        with parts.store.snapshot() as session:
-            endpoint = network_config.endpoint(session, uid, observed)
-        _, found = parts.network.drift([], [endpoint])
-        missing = list(found.get(uid, ()))
-        if not parts.graph_driver.mounted(observed.incarnation.id):
-            missing.append("rootfs")
-        wanted = container_config.limits(observed.incarnation.effective)
-        limits = parts.exec.limits(observed.incarnation.id)
-        if limits is not None and not parts.exec.limits_match(wanted, limits):
-            missing.append("limits")
-        return tuple(missing)
-
     def _network(self, desired: Desired, observed: NetworkObserved) -> None:
         if not observed.created or observed.effective is None:
             return
@@ -111,8 +94,7 @@ def _tell(session: Session, desired: Desired, before: ContainerObserved, seen: C
     record = session.events.record
     key, uid = str(desired.key), desired.uid
     if before.process == "running" and seen.process != "running" and desired.deleting_at is None:
-        good = seen.exit_reason == "exited" and seen.exit_code == 0
-        record(key, uid, "Normal" if good else "Warning", "Exited", restarts.exit_text(seen), now)
+        containers.tell_exit(session, desired, seen, now)
     if before.supervised and not seen.supervised and seen.process == "running":
         record(
             key,

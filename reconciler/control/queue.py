@@ -69,6 +69,11 @@ class KeyQueue(Generic[K]):
                 self._add(key)
             self._changed.notify_all()
 
+    def wait_free(self, timeout: float) -> bool:
+        """Waits until no key is taken, at most ``timeout`` seconds; whether it came to that."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._taken, timeout)
+
     def idle(self) -> bool:
         """Whether nothing is ready or being worked on (what waits for a deadline does not count)."""
         with self._changed:

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from reconciler import errors, failpoints, planner
 from reconciler.control.observer import Observer
+from reconciler.control.pacing import Mends, Pulls
 from reconciler.control.queue import KeyQueue
 from reconciler.engine import views
 from reconciler.engine.engine import Engine
-from reconciler.engine.handlers.writes import BUILTIN
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model.keys import Key
-from reconciler.model.objects import Owner
-from reconciler.model.observed import ContainerObserved
+from reconciler.model.objects import BUILTIN, Owner
+from reconciler.model.observed import Condition, ContainerObserved, Observed
 from reconciler.model.plan import Plan, Step
 from reconciler.model.view import DEFAULT_NETWORK, Entry, View
+from reconciler.planner import restarts
+from reconciler.store.base import Session
 
 log = logging.getLogger("pydock.reconcile")
 
 #: plans made for one key in one go before it goes to the end of the queue
 _ROUNDS = 8
 _IDLE_WORKER = 10.0
+#: seconds until the next look at a key whose steps failed and which has others to do
+_AFTER_FAILURE = 1.0
+#: remembered changes before those that nobody can have missed are dropped
+_MANY = 1000
 
 
 class Reconciler:
@@ -47,6 +54,9 @@ class Reconciler:
         self._closely: set[Key] = set()
         self._epoch = 0
         self._changed_in: dict[Key, int] = {}
+        self._under_way: dict[Key, int] = {}
+        self._pulls = Pulls()
+        self._mends = Mends()
         self._guard = threading.Lock()
         self._workers = 0
         self._idle = 0
@@ -68,23 +78,27 @@ class Reconciler:
         with self._guard:
             closely = key in self._closely
             self._closely.discard(key)
+        if self._engine.closed:
+            return
         if key.kind == "Container":
             self._ensure_default_network(key)
-        self._observer.observe(key, closely)
-        changed = False
+        self._observe(key, closely)
+        changed, failures = False, 0
         for _ in range(_ROUNDS):
             epoch = self._epoch
-            _, plan = self._plan(key)
-            ran, failed = self._run_steps(key, plan, epoch)
+            view, plan = self._plan(key)
+            ran, failed = self._run_steps(key, view, plan, epoch)
             changed = changed or ran
-            if not ran or failed:
+            failures += failed
+            # after a failure another thing may be due: it is planned without what has failed
+            if not ran or failures > 1:
                 break
             if key.kind == "Image":
                 # what a pull or an untag did is noted on the object by looking at the graph
                 self._observer.observe(key, closely=False)
         else:
             self.queue.add(key)
-        self._finish(key, changed)
+        self._finish(key, changed, failures > 0)
 
     def plan_all(self) -> Plan:
         """The plan for everything, as the store has it."""
@@ -92,14 +106,32 @@ class Reconciler:
             return planner.plan(views.whole(session), None, self._parts.clock.now())
 
     def close(self) -> None:
+        """No key is taken any more."""
         self.queue.close()
+
+    def wait_ended(self, deadline: float) -> bool:
+        """Waits until ``deadline`` (CLOCK_MONOTONIC seconds) for the looks under way; whether all ended."""
+        return self.queue.wait_free(max(0.0, deadline - time.monotonic()))
+
+    def _observe(self, key: Key, closely: bool) -> None:
+        """A close look that fails stops nothing else: what is known without it is planned for, and it is repeated."""
+        try:
+            self._observer.observe(key, closely)
+        except errors.PydockError as error:
+            if not closely:
+                raise
+            log.warning("%s: cannot compare it with the host: %s", key, error.message)
+            self._observer.observe(key, closely=False)
+            with self._guard:
+                self._closely.add(key)
+            self.look_at(key, self._parts.clock.now().mono + max(1.0, getattr(error, "delay", 5.0)))
 
     def _plan(self, key: Key) -> tuple[View, Plan]:
         with self._parts.store.snapshot() as session:
             view = views.closure(session, [key])
         return view, planner.plan(view, [key], self._parts.clock.now())
 
-    def _run_steps(self, key: Key, plan: Plan, epoch: int) -> tuple[bool, bool]:
+    def _run_steps(self, key: Key, view: View, plan: Plan, epoch: int) -> tuple[bool, bool]:
         """Runs the steps that are this key's own and wait for nobody else's; whether any ran, whether one failed."""
         pending = {step.id for step in plan.steps}
         ran = False
@@ -109,25 +141,39 @@ class Reconciler:
                 continue
             if any(other in pending for other in step.after):
                 continue
-            if not self._run(step, key):
+            if step.action == "pull" and (other_key := self._pulls.claim(str(step.args["reference"]), key)):
+                self._wait_for(key, other_key, epoch)
+                continue
+            if not self._run(step, key, _planned(view, step)):
                 return True, True
             ran = True
             pending.discard(step.id)
+            if step.action == "pull":
+                # what follows was planned without knowing the image
+                break
         return ran, False
 
-    def _run(self, step: Step, key: Key) -> bool:
-        job = Job(step.action, args=dict(step.args), key=step.key, uid=step.uid, cause=step.cause, step=step)
+    def _run(self, step: Step, key: Key, entry: Entry | None) -> bool:
+        attempt = planner.attempt(entry, step.action) if entry else 1
+        job = Job(
+            step.action, args=dict(step.args), key=step.key, uid=step.uid, cause=step.cause, attempt=attempt, step=step
+        )
         failpoints.hit(f"step.{step.action}.before")
         try:
+            self._mends.count(step, self._parts.clock.now().mono)
             self._engine.run(job)
         except errors.PydockError as error:
-            self._failed(step, error)
+            self._failed(step, error, entry)
             return False
         except Exception as error:
             # one object's trouble must not stop the others
             log.exception("%s: internal error in %s", key, step.id)
-            self._failed(step, errors.Permanent(f"internal error: {error!r}"))
+            self._failed(step, errors.Permanent(f"internal error: {error!r}"), entry)
             return False
+        finally:
+            if step.action == "pull":
+                self._pulls.release(str(step.args["reference"]))
+                self._wake(key)
         failpoints.hit(f"step.{step.action}.after")
         if step.action == "network_update":
             # what its containers' interfaces take from it (mtu, the way out) is theirs to bring about
@@ -145,21 +191,28 @@ class Reconciler:
             and any(attachment.network_uid == network_uid for attachment in observed.attachments)
         ]
 
-    def _failed(self, step: Step, error: errors.PydockError) -> None:
+    def _failed(self, step: Step, error: errors.PydockError, planned: Entry | None) -> None:
+        """Notes the failure, unless it is the daemon's end, or something else is wanted of the object by now."""
+        if self._engine.closed:
+            return
         log.warning("%s failed: %s", step.id, error.message)
         now = self._parts.clock.now()
         delay = error.delay if isinstance(error, errors.Temporary) else 0.0
         with self._parts.store.transaction(durable=False) as session:
             for entry in session.entries([step.key]):
-                if entry.desired.uid == step.uid:
+                if entry.desired.uid != step.uid:
+                    continue
+                if planned is None or planner.same_wish(planned.desired, entry.desired):
                     session.observed.put(step.uid, planner.after_error(entry, error.message, now, step.action, delay))
                     reason = "".join(word.title() for word in step.action.split("_")) + "Failed"
                     session.events.record(str(step.key), step.uid, "Warning", reason, error.message, now.wall)
 
-    def _finish(self, key: Key, changed: bool) -> None:
+    def _finish(self, key: Key, changed: bool, failed: bool) -> None:
         """Writes status, arranges when to look again, wakes those who waited for this key."""
         epoch = self._epoch
         view, plan = self._plan(key)
+        if failed and any(step.key == key for step in plan.steps):
+            self.look_at(key, self._parts.clock.now().mono + _AFTER_FAILURE)
         own = [wait for wait in plan.waits if wait.key == key]
         for wait in own:
             if wait.until_mono:
@@ -171,6 +224,8 @@ class Reconciler:
         self._release_default_network(key, view)
         if changed or wrote:
             self._wake(key)
+        if key not in view.live and not view.terminating.get(key):
+            self._mends.forget(key)
 
     def _write_status(self, key: Key, view: View, plan: Plan) -> bool:
         """Whether there was something to write."""
@@ -188,6 +243,7 @@ class Reconciler:
                 # nobody else writes this object's observed state while its key is ours
                 if session.objects.get(entry.desired.uid) is not None:
                     session.observed.put(entry.desired.uid, status)
+                    _tell_back_off(session, entry, status, now.wall)
         return True
 
     def _wait_for(self, key: Key, other: Key, epoch: int) -> None:
@@ -205,8 +261,15 @@ class Reconciler:
             self._changed_in[key] = self._epoch
             self._epoch += 1
             waiting = self._waiting.pop(key, set())
+            if len(self._changed_in) > _MANY:
+                self._forget_changes()
         if waiting:
             self.look(waiting)
+
+    def _forget_changes(self) -> None:
+        """Drops what no look under way can have missed: each look compares with an epoch taken after it began."""
+        oldest = min(self._under_way.values(), default=self._epoch)
+        self._changed_in = {key: epoch for key, epoch in self._changed_in.items() if epoch >= oldest}
 
     def _ensure_default_network(self, key: Key) -> None:
         """The instance's own network is an object like any other, made when the first container of the default kind
@@ -236,10 +299,10 @@ class Reconciler:
             return
         with self._parts.store.snapshot() as session:
             live = session.objects.live(DEFAULT_NETWORK)
-            if live is None or live.owner.source != BUILTIN or session.objects.find(kind="Container"):
+            if live is None or live.owner.source != BUILTIN or session.objects.some("Container"):
                 return
         with self._parts.store.transaction() as session:
-            if not session.objects.find(kind="Container"):
+            if not session.objects.some("Container"):
                 session.objects.mark_deleting(live.uid, self._parts.clock.now().wall)
         self.look([DEFAULT_NETWORK])
 
@@ -249,13 +312,19 @@ class Reconciler:
         threading.Thread(target=self._work, args=(None,), name="reconcile-0", daemon=True).start()
 
     def _staff(self) -> None:
-        """One more worker if all are busy and work is waiting."""
+        """One more worker if all are busy, so that somebody takes what comes next or is due."""
         with self._guard:
             if self._idle > 0 or not 0 < self._workers < self._limit:
                 return
             self._workers += 1
             name = f"reconcile-{self._workers}"
-        threading.Thread(target=self._work, args=(_IDLE_WORKER,), name=name, daemon=True).start()
+        try:
+            threading.Thread(target=self._work, args=(_IDLE_WORKER,), name=name, daemon=True).start()
+        except RuntimeError as error:
+            # those that are there do the work, one after another
+            log.warning("no further worker: %s", error)
+            with self._guard:
+                self._workers -= 1
 
     def _work(self, patience: float | None) -> None:
         """A worker's life: it ends when it has had nothing to do for ``patience`` seconds, or with the queue."""
@@ -266,13 +335,17 @@ class Reconciler:
             with self._guard:
                 self._idle -= 1
                 if key is None:
+                    # one always listens for deadlines, while others may be busy for long
+                    if self._idle == 0 and not self.queue.closed:
+                        continue
                     self._workers -= 1
                     return
-            if self.queue.backlog():
-                self._staff()
+            self._staff()
             self._attempt(key)
 
     def _attempt(self, key: Key) -> None:
+        with self._guard:
+            self._under_way[key] = self._epoch
         try:
             self.reconcile(key)
         except errors.Temporary as error:
@@ -282,4 +355,28 @@ class Reconciler:
             log.exception("%s: internal error", key)
             self.look_at(key, self._parts.clock.now().mono + 5.0)
         finally:
+            with self._guard:
+                self._under_way.pop(key, None)
             self.queue.done(key)
+
+
+def _tell_back_off(session: Session, entry: Entry, status: Observed, now: float) -> None:
+    """One event each time that a container which keeps ending is held back."""
+    ready = _ready(status)
+    if ready is None or ready.reason != "CrashLoopBackOff" or not isinstance(status, ContainerObserved):
+        return
+    former = _ready(entry.observed) if entry.observed is not None else None
+    # the message counts the exits in a row
+    if former is None or former.message != ready.message:
+        message = f"{restarts.exit_text(status)}: it is held back before it is started again"
+        session.events.record(str(entry.desired.key), entry.desired.uid, "Warning", "BackOff", message, now)
+
+
+def _ready(observed: Observed) -> Condition | None:
+    return next((each for each in observed.conditions if each.type == "Ready"), None)
+
+
+def _planned(view: View, step: Step) -> Entry | None:
+    """The step's object as it was when the step was planned."""
+    entries = [*([view.live[step.key]] if step.key in view.live else []), *view.terminating.get(step.key, ())]
+    return next((entry for entry in entries if entry.desired.uid == step.uid), None)

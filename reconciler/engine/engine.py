@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler import errors, ipc, planner
 from reconciler.engine.job import Job
+from reconciler.engine.locks import KeyedLocks
+from reconciler.model import signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.engine.parts import Parts
+    from reconciler.store.base import Session
 
 log = logging.getLogger("pydock.engine")
 
@@ -25,11 +28,13 @@ log = logging.getLogger("pydock.engine")
 @dataclass(frozen=True)
 class Handler:
     """``journal``: the job is a reconcile step, written to the journal. ``ordered``: jobs of the same object run one
-    after another."""
+    after another. ``doing`` and ``did`` name the events that tell people of its begin and its good end."""
 
     run: Callable[[Parts, Job], Any]
     journal: bool = False
     ordered: bool = False
+    doing: str = ""
+    did: str = ""
 
 
 class Engine:
@@ -42,7 +47,7 @@ class Engine:
         self.id = secrets.token_hex(8)
         self.parts = parts
         self._table = dict(table)
-        self._order = _KeyedLocks()
+        self._order = KeyedLocks()
         self._state = threading.Condition()
         self._running: set[int] = set()
         self._closed = False
@@ -65,12 +70,22 @@ class Engine:
                     return self._run(handler, job)
             return self._run(handler, job)
 
-    def shutdown(self, deadline: float) -> bool:
-        """Refuses new jobs and waits until ``deadline`` (CLOCK_MONOTONIC seconds) for the running ones; whether all
-        ended."""
+    @property
+    def closed(self) -> bool:
+        """Whether new jobs are refused: the daemon is about to end."""
+        return self._closed
+
+    def close(self) -> None:
+        """Refuses new jobs, and asks those that take long to give up."""
         with self._state:
             self._closed = True
             self._stopping.set()
+
+    def shutdown(self, deadline: float) -> bool:
+        """Refuses new jobs and waits until ``deadline`` (CLOCK_MONOTONIC seconds) for the running ones; whether all
+        ended."""
+        self.close()
+        with self._state:
             return self._state.wait_for(lambda: not self._running, max(0.0, deadline - time.monotonic()))
 
     @contextmanager
@@ -89,7 +104,7 @@ class Engine:
     def _run(self, handler: Handler, job: Job) -> Any:
         began = time.monotonic()
         log.debug("+job %s", job)
-        row = self._begin(job) if handler.journal else 0
+        row = self._begin(handler, job) if handler.journal else 0
         job.status = "running"
         try:
             self._check(job)
@@ -107,7 +122,7 @@ class Engine:
             raise
         finally:
             if row:
-                self._end(row, job)
+                self._end(handler, row, job)
             level = logging.INFO if handler.journal else logging.DEBUG
             tail = f": {job.error}" if job.error else ""
             log.log(level, "job %s %s in %.0f ms%s", job, job.status, (time.monotonic() - began) * 1000, tail)
@@ -120,15 +135,33 @@ class Engine:
             entry = next((each for each in session.entries([job.step.key]) if each.desired.uid == job.uid), None)
         planner.check(job.step, entry)
 
-    def _begin(self, job: Job) -> int:
+    def _begin(self, handler: Handler, job: Job) -> int:
         with self.parts.store.transaction(durable=False) as session:
+            _tell(session, job, handler.doing)
             return session.journal.begin(job.name, str(job.key or ""), job.uid, job.cause, job.attempt, time.time())
 
-    def _end(self, row: int, job: Job) -> None:
+    def _end(self, handler: Handler, row: int, job: Job) -> None:
         output = "" if job.result is None else str(job.result)
         status = job.status if job.status in ("failed", "interrupted") else "done"
         with self.parts.store.transaction(durable=False) as session:
             session.journal.end(row, status, time.time(), job.error, output)
+            if status == "done":
+                _tell(session, job, handler.did)
+
+
+def _tell(session: Session, job: Job, reason: str) -> None:
+    """The event ``reason`` about the job's object, with its cause; repeats of the same are counted."""
+    if reason and job.key is not None:
+        session.events.record(str(job.key), job.uid, "Normal", reason, _told(job), time.time())
+
+
+def _told(job: Job) -> str:
+    if job.name == "pull":
+        return f"image {job.args['reference']} pulled" if job.result else f"pulling image {job.args['reference']}"
+    if job.name == "stop":
+        name = signals.name(int(job.args["signal"]))
+        return f"{job.cause}: {name}, then SIGKILL after {job.args['grace']:g} s"
+    return job.cause
 
 
 def _unknown(parts: Parts, job: Job) -> Any:
@@ -136,27 +169,3 @@ def _unknown(parts: Parts, job: Job) -> Any:
 
 
 _UNKNOWN = Handler(_unknown)
-
-
-class _KeyedLocks:
-    """A lock for each key, made when asked for and dropped when free."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._held: dict[str, tuple[threading.Lock, int]] = {}
-
-    @contextmanager
-    def hold(self, key: str) -> Iterator[None]:
-        with self._guard:
-            lock, users = self._held.get(key, (threading.Lock(), 0))
-            self._held[key] = (lock, users + 1)
-        try:
-            with lock:
-                yield
-        finally:
-            with self._guard:
-                lock, users = self._held[key]
-                if users == 1:
-                    del self._held[key]
-                else:
-                    self._held[key] = (lock, users - 1)

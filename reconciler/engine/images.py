@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import NamedTuple
@@ -45,20 +46,25 @@ def pull(
     known: ImageFacts | None = None,
     progress: Progress | None = None,
     parallel: int = 3,
+    stopping: threading.Event | None = None,
 ) -> Pulled:
     """Brings the image into the graph, complete when it returns: verified, unpacked, durable.
 
     ``known`` is what is recorded under this reference; if the registry means the same image still, nothing but the
-    manifest is fetched, and the facts are the same. Raises what the drivers raise, naming the reference.
+    manifest is fetched, and the facts are the same. Raises what the drivers raise, naming the reference; ``Temporary``
+    soon after ``stopping`` is set.
     """
     report = progress or (lambda status, digest, current, total: None)
     with _only(graph, str(reference)):
         report("resolving", "", 0, 0)
         manifest = registry.resolve(reference)
-        job = _Job(reference, registry, graph, manifest, report)
-        config = job.config()
-        chain = chains.chain(config.diff_ids)
-        size = job.layers(config.diff_ids, chain, parallel)
+        job = _Job(reference, registry, graph, manifest, report, stopping or threading.Event())
+        try:
+            config = job.config()
+            chain = chains.chain(config.diff_ids)
+            size = job.layers(config.diff_ids, chain, parallel)
+        except _Stopped:
+            raise errors.Temporary(f"image {reference}: the pull was given up: pydockd is shutting down") from None
         report("complete", "", size, size)
     facts = known if known is not None and _same(known, reference, manifest) else None
     blobs = (manifest.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers))
@@ -94,7 +100,27 @@ def _facts(
 
 
 class _Stopped(Exception):
-    """another part of the pull failed"""
+    """another part of the pull failed, or the daemon ends"""
+
+
+class _Stop:
+    """Set when a part of the pull has failed, or the daemon ends."""
+
+    def __init__(self, stopping: threading.Event) -> None:
+        self._own, self._stopping = threading.Event(), stopping
+
+    def set(self) -> None:
+        self._own.set()
+
+    def is_set(self) -> bool:
+        return self._own.is_set() or self._stopping.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it is set within so many seconds."""
+        deadline = time.monotonic() + seconds
+        while not self.is_set() and (left := deadline - time.monotonic()) > 0:
+            self._own.wait(min(left, 0.25))
+        return self.is_set()
 
 
 class _Job:
@@ -107,10 +133,11 @@ class _Job:
         graph: graphs.Graph,
         manifest: registries.Manifest,
         report: Progress,
+        stopping: threading.Event,
     ) -> None:
         self._reference, self._registry, self._graph = reference, registry, graph
         self._manifest, self._report = manifest, report
-        self._stop = threading.Event()
+        self._stop = _Stop(stopping)
 
     def config(self) -> image_config.Config:
         """Stores manifest and configuration; returns the checked configuration."""
@@ -223,7 +250,7 @@ class _Meter:
         blob: registries.Descriptor,
         writer: graphs.BlobWriter,
         report: Progress | None,
-        stop: threading.Event,
+        stop: _Stop,
     ) -> None:
         self._blob, self._writer, self._report, self._stop = blob, writer, report, stop
         self._next = 0

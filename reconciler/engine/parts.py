@@ -12,6 +12,8 @@ from reconciler.drivers.exec.base import ExecDriver
 from reconciler.drivers.graph.base import Graph, GraphDriver
 from reconciler.drivers.network.base import NetworkDriver
 from reconciler.drivers.registry.base import Registry
+from reconciler.engine.leftovers import Leftovers
+from reconciler.engine.locks import KeyedLocks
 from reconciler.model.keys import Key
 from reconciler.model.view import Moment
 from reconciler.store.base import Store
@@ -44,7 +46,8 @@ class Clock:
 class Parts:
     """``log_dir`` holds one directory an object's uid; ``look`` asks the loop to look at objects again (set by the
     loop); ``ready`` turns true after the first plan. ``fresh`` names incarnations whose snapshot and endpoint were made
-    by this process just now, so that the start that follows need not make sure of them again."""
+    by this process just now, so that the start that follows need not make sure of them again. ``pulls`` are locks by image reference; ``leftovers`` is where what no image needs
+    goes."""
 
     instance: str
     log_dir: str
@@ -61,3 +64,5 @@ class Parts:
     commands: Callable[[], list[str]] = list
     ready: threading.Event = field(default_factory=threading.Event)
     fresh: set[str] = field(default_factory=set)
+    pulls: KeyedLocks = field(default_factory=KeyedLocks)
+    leftovers: Leftovers = field(default_factory=Leftovers)

@@ -11,25 +11,25 @@ from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 
 
-def _step(run: Callable[[Parts, Job], Any]) -> Handler:
+def _step(run: Callable[[Parts, Job], Any], did: str = "", doing: str = "") -> Handler:
     """A step of the reconciler: in the journal, and in order with other steps of its object."""
-    return Handler(run, journal=True, ordered=True)
+    return Handler(run, journal=True, ordered=True, did=did, doing=doing)
 
 
 TABLE: dict[str, Handler] = {
     # steps of the reconciler
-    "pull": Handler(images.pull, journal=True),
-    "untag": _step(images.untag),
-    "create": _step(containers.create),
-    "start": _step(containers.start),
-    "stop": _step(containers.stop),
-    "remove": _step(containers.remove),
-    "update": _step(containers.update),
-    "repair": _step(containers.repair),
-    "network_create": _step(networks.create),
-    "network_update": _step(networks.update),
-    "network_repair": _step(networks.repair),
-    "network_remove": _step(networks.remove),
+    "pull": Handler(images.pull, journal=True, doing="Pulling", did="Pulled"),
+    "untag": _step(images.untag, "Removed"),
+    "create": _step(containers.create, "Created"),
+    "start": _step(containers.start, "Started"),
+    "stop": _step(containers.stop, doing="Stopping"),
+    "remove": _step(containers.remove, "Removed"),
+    "update": _step(containers.update, "Updated"),
+    "repair": _step(containers.repair, "Repaired"),
+    "network_create": _step(networks.create, "Created"),
+    "network_update": _step(networks.update, "Updated"),
+    "network_repair": _step(networks.repair, "Repaired"),
+    "network_remove": _step(networks.remove, "Removed"),
     # what the API asks
     "get": Handler(reads.get),
     "list": Handler(reads.list_),

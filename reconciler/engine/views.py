@@ -11,7 +11,7 @@ from reconciler import errors, planner
 from reconciler.engine.parts import Parts
 from reconciler.model import kinds, references
 from reconciler.model.keys import Key
-from reconciler.model.objects import Desired, Owner
+from reconciler.model.objects import BUILTIN, Desired, Owner
 from reconciler.model.view import DEFAULT_NETWORK, Entry, ImageFacts, View
 from reconciler.store.base import Session
 
@@ -76,13 +76,14 @@ def hypothetical(
 
 
 def check_cycles(session: Session, wanted: Mapping[Key, Any]) -> None:
-    """Raises ``Invalid`` with the path if the containers' dependencies, with ``wanted`` in force, form a cycle."""
-    edges: dict[Key, tuple[Key, ...]] = {}
-    for desired in session.objects.find(kind="Container"):
-        if desired.deleting_at is None:
-            edges[desired.key] = _depends_on(desired.key, desired.spec)
-    for key, document in wanted.items():
-        edges[key] = _depends_on(key, document.spec)
+    """Raises ``Invalid`` with the path if the containers' dependencies, with ``wanted`` in force, form a cycle. A cycle
+    through one of them is found along their own dependencies."""
+    edges = {key: _depends_on(key, document.spec) for key, document in wanted.items() if key.kind == "Container"}
+    while fresh := {other for others in edges.values() for other in others} - edges.keys():
+        edges.update(dict.fromkeys(fresh, ()))
+        for entry in session.entries(fresh):
+            if entry.desired.deleting_at is None:
+                edges[entry.desired.key] = _depends_on(entry.desired.key, entry.desired.spec)
     path = planner.find_cycle(edges)
     if path and any(key in wanted for key in path):
         raise errors.Invalid("dependsOn forms a cycle: " + " → ".join(str(key) for key in path))
@@ -117,6 +118,6 @@ def _with_default(live: dict[Key, Entry]) -> dict[Key, Entry]:
         labels={},
         annotations={},
         spec={},
-        owner=Owner("builtin", "default"),
+        owner=Owner(BUILTIN, "default"),
     )
     return {**live, DEFAULT_NETWORK: Entry(desired=default, observed=None)}

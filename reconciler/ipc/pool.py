@@ -30,7 +30,8 @@ class Pool:
         return self._busy
 
     def submit(self, task: Task, wait: bool = False) -> bool:
-        """When every thread is busy: False, the task is not taken; or, with ``wait``, it is the next one's.
+        """When every thread is busy, or the host has no room for the one that is needed: False, the task is not taken;
+        or, with ``wait``, it is the next one's.
 
         A task must not raise.
         """
@@ -40,9 +41,21 @@ class Pool:
             self._busy += 1
             start = self._threads < min(self._busy, self._most)
             self._threads += start
+        if start and not self._start() and not (wait and self._threads):
+            with self._lock:
+                self._busy -= 1
+            return False
         self._tasks.put(task)
-        if start:
+        return True
+
+    def _start(self) -> bool:
+        """One thread more; False when the host has no room for it."""
+        try:
             threading.Thread(target=self._work, name=self._name, daemon=True).start()
+        except RuntimeError:
+            with self._lock:
+                self._threads -= 1
+            return False
         return True
 
     def _work(self) -> None:

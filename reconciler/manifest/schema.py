@@ -21,6 +21,7 @@ import msgspec
 
 from reconciler.manifest import contract, paths, sentences
 from reconciler.manifest.sentences import Finding
+from reconciler.model import kinds
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -77,6 +78,12 @@ def check(file: str, value: Any, path: paths.Path = ()) -> list[Finding]:
     return [finding._replace(path=path + finding.path) for finding in dict.fromkeys(told)]
 
 
+def prepare() -> None:
+    """Loads jsonschema and all schemas now, so that the first check need not wait for them."""
+    for kind in kinds.KINDS:
+        validator(contract.file_of(kind.name))
+
+
 def _told(errors: Iterator[ValidationError]) -> Iterator[Finding]:
     for error in errors:
         yield from sentences.of(error)
@@ -113,13 +120,13 @@ def _is_integer(checker: Any, value: Any) -> bool:
 
 
 def _pattern(_validator: Validator, pattern: str, value: Any, schema: Any) -> Iterator[ValidationError]:
-    if isinstance(value, str) and expression(pattern).search(value) is None:
+    if isinstance(value, str) and _expression(pattern).search(value) is None:
         from jsonschema.exceptions import ValidationError
 
         yield ValidationError("")
 
 
 @functools.cache
-def compiled(pattern: str) -> re.Pattern[str]:
+def _expression(pattern: str) -> re.Pattern[str]:
     """A schema's pattern, ``$`` being the very end and not before a last newline."""
     return re.compile(re.sub(r"\$$", r"\\Z", pattern))

@@ -1,7 +1,7 @@
 """What jsonschema finds wrong, in sentences for the person who wrote the manifest.
 
-jsonschema's own messages quote the schema and the whole value; here each keyword has its own wording. Two annotations of
-ours help: ``x-pydock-expects`` words a pattern, ``x-pydock-later`` names fields that are not supported yet.
+jsonschema's own messages quote the schema and the whole value; here each keyword has its own wording. Two annotations
+of ours help: ``x-pydock-expects`` words a pattern, ``x-pydock-later`` names fields that are not supported yet.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _nearest(value: str, allowed: Iterable[str]) -> str:
     return found[0] if found else ""
 
 
-def foreign(value: str) -> str:
+def _foreign(value: str) -> str:
     """A character that only looks as if it were right is named."""
     odd = next((char for char in value if not char.isascii()), "")
     return f"; it contains {unicodedata.name(odd, 'a character')} (U+{ord(odd):04X})" if odd else ""
@@ -126,24 +126,22 @@ def _type(fault: Fault) -> Iterator[Finding]:
     yield Finding(fault.path, f"found {describe(value)}, expected {expected}{advice}", scalar=scalar)
 
 
+# A value of another type breaks const, enum and oneOf as well as the type beside them: it is told once.
+
+
 def _const(fault: Fault) -> Iterator[Finding]:
-    if not _told_by_type(fault):
+    if isinstance(fault.value, str):
         yield Finding(fault.path, f"found {describe(fault.value)}, expected {quote(fault.argument)}")
 
 
 def _enum(fault: Fault) -> Iterator[Finding]:
-    if not _told_by_type(fault):
+    if isinstance(fault.value, str):
         yield Finding(fault.path, _choice(fault.value, fault.argument))
-
-
-def _told_by_type(fault: Fault) -> bool:
-    """A value of another type breaks ``const`` and ``enum`` as well as ``type``: once is enough."""
-    return not isinstance(fault.value, str)
 
 
 def _pattern(fault: Fault) -> Iterator[Finding]:
     expected = fault.schema.get("x-pydock-expects") or f"something like {fault.argument}"
-    yield Finding(fault.path, f"{quote(fault.value)} is not {expected}{foreign(fault.value)}")
+    yield Finding(fault.path, f"{quote(fault.value)} is not {expected}{_foreign(fault.value)}")
 
 
 def _min_length(fault: Fault) -> Iterator[Finding]:
@@ -157,10 +155,12 @@ def _max_length(fault: Fault) -> Iterator[Finding]:
 
 
 def _range(fault: Fault) -> Iterator[Finding]:
-    least, most = (fault.schema.get(bound) for bound in ("minimum", "maximum"))
-    expected = f"{least} to {most}" if None not in (least, most) else str(fault.argument)
-    side = "" if None not in (least, most) else "at least " if most is None else "at most "
-    yield Finding(fault.path, f"found {fault.value}, expected {side}{expected}")
+    least, most = fault.schema.get("minimum"), fault.schema.get("maximum")
+    if least is None or most is None:
+        expected = f"at least {least}" if most is None else f"at most {most}"
+    else:
+        expected = f"{least} to {most}"
+    yield Finding(fault.path, f"found {fault.value}, expected {expected}")
 
 
 def _max_items(fault: Fault) -> Iterator[Finding]:
@@ -192,11 +192,13 @@ def _unknown(key: str, known: Iterable[str], later: Iterable[str]) -> str:
         return "not yet supported"
     near = _nearest(key, known)
     advice = f"; did you mean {near}?" if near else f": expected {', '.join(known)}"
-    return f"unknown field{advice}{foreign(key)}"
+    return f"unknown field{advice}{_foreign(key)}"
 
 
 def _one_of(fault: Fault) -> Iterator[Finding]:
     """Only choices that name one required field each."""
+    if not isinstance(fault.value, dict):
+        return
     names = [choice["required"][0] for choice in fault.argument]
     given = [name for name in names if name in fault.value]
     said = f"found {' and '.join(given)}" if given else "found none"

@@ -9,6 +9,10 @@ import msgspec
 from reconciler.model.keys import Key
 
 
+#: the source of objects that pydock made by itself: any other source may take them over
+BUILTIN = "builtin"
+
+
 class Owner(msgspec.Struct, frozen=True):
     """Who holds an object: ``source`` is ``dir:/etc/pydock.d`` or ``api``; ``item`` is the file's path
     relative to the directory, or the API manager's name."""

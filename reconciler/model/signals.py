@@ -24,3 +24,14 @@ def number(name: str) -> int:
     if not 1 <= found <= int(signal.SIGRTMAX):
         raise errors.Invalid(f"{name[:40]!r} is no signal: expected a name such as SIGTERM, SIGQUIT or SIGRTMIN+3")
     return found
+
+
+def name(number: int) -> str:
+    """``SIGTERM``, ``SIGRTMIN+3``; the number itself where it has no name."""
+    first = int(signal.SIGRTMIN)
+    if first < number < int(signal.SIGRTMAX):
+        return f"SIGRTMIN+{number - first}"
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

@@ -66,6 +66,19 @@ def after_error(entry: Entry, message: str, now: Moment, action: str = "", delay
     )  # fmt: skip
 
 
+def attempt(entry: Entry, action: str) -> int:
+    """The how manyth try of that step this is, counted from 1 for what is wanted now."""
+    observed = entry.observed
+    if observed is None or not observed.error or observed.error_step != f"{_intent(entry.desired)}/{action}":
+        return 1
+    return observed.error_count + 1
+
+
+def same_wish(one: Desired, other: Desired) -> bool:
+    """Whether the same is wanted of both states of an object: a failure counts only against the same wish."""
+    return _intent(one) == _intent(other)
+
+
 def after_success(observed: O) -> O:
     """``observed`` without the note of a failed step."""
     if not observed.error and not observed.error_count:

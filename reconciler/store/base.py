@@ -31,6 +31,9 @@ class Objects(Protocol):
     def find(self, kind: str = "", namespace: str = "", source: str = "", item: str = "") -> list[Desired]:
         """Those that match all given, terminating ones too, ordered by kind, namespace, name."""
 
+    def some(self, kind: str) -> bool:
+        """Whether there is any object of that kind, terminating ones too."""
+
     def create(
         self,
         key: Key,

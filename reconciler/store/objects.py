@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from reconciler import errors
@@ -30,6 +30,7 @@ _LIVE = Query(
         _o.kind == bindparam("kind"), _o.namespace == bindparam("namespace"), _o.name == bindparam("name"), _o.live == 1
     )
 )
+_SOME = Query(select(_o.uid).where(_o.kind == bindparam("kind")).limit(literal_column("1")))
 _INSERT = Query(insert(tables.objects))
 _CHANGED = ("live", "source", "item", "generation", "revision", "body", "sum")
 _UPDATE = Query(
@@ -91,6 +92,9 @@ class SqlObjects:
         given = {"kind": kind, "namespace": namespace, "source": source, "item": item}
         given = {name: value for name, value in given.items() if value}
         return unpack_desired(self._link, _find(frozenset(given)), **given)
+
+    def some(self, kind: str) -> bool:
+        return self._link.value(_SOME, kind=kind) is not None
 
     def create(
         self,

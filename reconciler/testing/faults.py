@@ -13,7 +13,7 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -152,6 +152,14 @@ def story(host: Pydockd, lines: int = 60) -> str:
     """The end of the daemon's log, without the debugging lines."""
     told = (line for line in host.tail(100_000).splitlines() if " DEBUG " not in line)
     return "\n".join(list(told)[-lines:])
+
+
+def until(host: Pydockd, predicate: Callable[[], object], timeout: float, what: str) -> None:
+    """``wait.until`` that tells what the daemon said."""
+    try:
+        wait.until(predicate, timeout, what)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{story(host)}") from None
 
 
 class Remains:

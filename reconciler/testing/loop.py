@@ -18,6 +18,7 @@ from reconciler.model.jobs import EventRecord, JobRecord
 from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved
 from reconciler.model.view import DEFAULT_NETWORK, Entry, Moment
+from reconciler.store.base import Store
 from reconciler.testing import exec_fake, graph_fake, images, network_fake, registry_fake
 from reconciler.testing import store as stores
 
@@ -41,17 +42,18 @@ class TestClock(Clock):
 
 
 class Loop:
-    """One controller without threads; ``looks`` counts how often the loop looked at each key."""
+    """One controller without threads, on a store in memory unless given another; ``looks`` counts how often the loop
+    looked at each key."""
 
-    def __init__(self, scratch: Path) -> None:
-        self.world = exec_fake.World()
+    def __init__(self, scratch: Path, store: Store | None = None) -> None:
+        self.world = exec_fake.World(lifelike=True)
         self.exec = exec_fake.FakeExec(self.world)
         self.network = network_fake.FakeNetwork("test")
         self.graph = graph_fake.FakeGraph()
         self.snapshots = graph_fake.FakeGraphDriver(self.graph, scratch)
         self.registry = registry_fake.FakeRegistry()
-        self.registry.add(IMAGE, images.build([b"layer of " + IMAGE.encode()]))
-        self.store = stores.memory_store()
+        self.registry.add(IMAGE, images.build([b"layer of web"], {"Cmd": ["serve"]}))
+        self.store: Store = store or stores.memory_store()
         self.clock = TestClock()
         self.parts = Parts(
             instance="test", log_dir=str(scratch / "logs"), store=self.store, exec=self.exec, graph=self.graph,

@@ -57,6 +57,7 @@ class ObjectsSuite:
             assert [found.key.name for found in objects.find(source="api", item="kubectl")] == ["b"]
             assert objects.find(namespace="prod") == [other]
             assert objects.find(kind="Network") == []
+            assert (objects.some("Container"), objects.some("Network")) == (True, False)
 
     def test_entries_of_keys_are_each_given_once(self, store: Store) -> None:
         with store.transaction() as session:

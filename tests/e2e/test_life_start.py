@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import grp
 import os
+import select
 import socket
 import stat
 import subprocess
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,13 @@ from reconciler.testing import wait
 from reconciler.testing.daemon import BIN, Connection, Pydockd
 
 PYDOCKD = str(BIN / "pydockd")
-NOBODY = 65534
 
 
-def run(*words: str, user: int | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command to its end: it must refuse to start."""
+def run(*words: str, before: Sequence[str] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command, behind another that starts it, to its end: it must refuse to start."""
+    command = [*before, PYDOCKD, *words]
     return subprocess.run(
-        [PYDOCKD, *words], capture_output=True, text=True, timeout=30, user=user, env=os.environ | environment, cwd="/"
+        command, capture_output=True, text=True, timeout=20, env=os.environ | environment, cwd="/", check=False
     )
 
 
@@ -47,7 +48,7 @@ def refused(done: subprocess.CompletedProcess[str], status: int, *words: str) ->
 
 
 def test_only_root(flags: list[str], tmp_path: Path) -> None:
-    refused(run(*flags, user=NOBODY), 1, "must run as root")
+    refused(run(*flags, before=["unshare", "--user"]), 1, "must run as root")
     assert not (tmp_path / "root").exists()
 
 
@@ -127,11 +128,12 @@ def test_a_second_daemon_on_the_same_directories(running: Pydockd, tmp_path: Pat
     other = ["--instance", "t" + os.urandom(4).hex(), "--manifests", str(running.manifests)]
     same_run = ["--root", f"{tmp_path}/other", "--run-dir", str(running.run)]
     refused(run(*other, *same_run), 1, "another pydockd", str(running.process.pid))
-    refused(run(*other, *same_run, "--pidfile", f"{tmp_path}/own.pid"), 1, str(running.run))
     aside = ["--pidfile", f"{tmp_path}/own.pid", "-H", f"unix://{tmp_path}/own.sock"]
     refused(run(*other, *same_run, *aside), 1, "another pydockd", str(running.process.pid))
     same_root = ["--root", str(running.root), "--run-dir", f"{tmp_path}/other-run"]
     refused(run(*other, *same_root), 1, "state.db is in use by process", str(running.process.pid))
+    same_name = ["--instance", running.instance, "--root", f"{tmp_path}/other", "--run-dir", f"{tmp_path}/other-run"]
+    refused(run(*same_name), 1, f"another --instance than {running.instance}", str(running.process.pid))
     assert running.ready()
     assert (running.run / "pydockd.pid").read_text() == f"{running.process.pid}\n"
 
@@ -207,39 +209,43 @@ def test_requests_that_come_while_it_loads_wait_and_are_answered(
         (host.manifests / f"{number}.yaml").write_text(text)
     host.start(env={"NOTIFY_SOCKET": str(tmp_path / "notify")}, ready=False)
     wait.until(lambda: os.path.exists(host.socket), 20.0, "the socket")
-    early = [Connection(host.socket) for _ in range(20)]
-    for connection in early:
-        wait.until(lambda: connects(connection), 5.0, "a connection")  # noqa: B023
-        connection.request("GET", "/apis/pydock.dev/v1/sources")
-    notified.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        notified.recv(4096)
-    for connection in early:
-        answer = connection.getresponse()
-        assert answer.status == 200
-        assert b"199.yaml" in answer.read()
-        connection.close()
+    with contextlib.ExitStack() as closing:
+        early = [closing.enter_context(contextlib.closing(Connection(host.socket))) for _ in range(20)]
+        for connection in early:
+            wait.until(lambda: connects(connection), 5.0, "a connection")  # noqa: B023
+            connection.request("GET", "/apis/pydock.dev/v1/sources")
+        assert not told(notified), "it was ready before anybody could ask"
+        for connection in early:
+            answer = connection.getresponse()
+            assert answer.status == 200
+            assert b"199.yaml" in answer.read()
+
+
+def told(listener: socket.socket) -> bool:
+    return bool(select.select([listener], [], [], 0)[0])
 
 
 def connects(connection: Connection) -> bool:
     """Between its making and its listening a socket refuses."""
-    with contextlib.suppress(ConnectionRefusedError):
+    try:
         connection.connect()
-        return True
-    return False
+    except ConnectionRefusedError:
+        connection.close()
+        return False
+    return True
 
 
 def test_sockets_passed_by_systemd(make_host: Callable[..., Pydockd], tmp_path: Path) -> None:
     host = make_host()
     host.run.mkdir()
-    with socket.socket(socket.AF_UNIX) as listener:
+    with socket.socket(socket.AF_UNIX) as listener, host.log.open("ab") as log:
         listener.bind(host.socket)
         listener.listen()
         host.process = subprocess.Popen(
             ["bash", "-c", f'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$0" "$@" 3<&{listener.fileno()}', PYDOCKD,
              "--root", str(host.root), "--run-dir", str(host.run), "--manifests", str(host.manifests),
              "--instance", host.instance, "-H", "fd://"],
-            pass_fds=[listener.fileno()], stderr=host.log.open("ab"),
+            pass_fds=[listener.fileno()], stderr=log,
         )  # fmt: skip
         host.wait_ready()
         assert asked(host.socket, "/version") == 200

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import resource
 import shutil
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -20,13 +22,15 @@ from reconciler.model import names
 from reconciler.testing import faults, images, wait
 from reconciler.testing.daemon import Pydockd, condition, path
 
+CLONE3 = 435
+SET_CHILD_SUBREAPER = 36
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def running(host: Pydockd, image: str, name: str, **spec: object) -> faults.Subject:
     subject = faults.Subject(host, image, name, images.free_port())
     host.apply(subject.manifest(**spec))
-    wait.until(subject.runs_once, 20, f"{name} to run")
+    faults.until(host, subject.runs_once, 20, f"{name} to run")
     return subject
 
 
@@ -57,20 +61,20 @@ def test_an_api_process_killed_in_a_request_leaves_all_or_nothing(
     found = host.get("Container", "web")
     assert found is None or found["spec"] == subject.manifest()["spec"]
     host.apply(subject.manifest())
-    wait.until(subject.runs_once, 20, "the container to run once")
+    faults.until(host, subject.runs_once, 20, "the container to run once")
 
 
 def test_a_container_whose_conmon_was_killed_leaves_nothing(make_host: Callable[..., Pydockd], image: str) -> None:
     host = make_host().start()
     running(host, image, "first")
     host.delete("Container", "first")
-    wait.until(lambda: faults.emptied(host), 20, "the first to be gone")
+    faults.until(host, lambda: faults.emptied(host), 20, "the first to be gone")
     remains = faults.Remains(host)
     subject = running(host, image, "web")
     faults.kill(faults.parent(subject.processes()[0]))
     wait.until(lambda: condition(host.status("web"), "Supervised") == "False", 5, "its loss to be noticed")
     host.delete("Container", "web")
-    wait.until(lambda: faults.emptied(host), 20, "the orphan to be gone")
+    faults.until(host, lambda: faults.emptied(host), 20, "the orphan to be gone")
     remains.wait_none()
 
 
@@ -129,7 +133,7 @@ def test_a_host_without_room_for_processes_is_survived(
     assert keeper.processes()
     limit.write_text("max")
     insist(host, late)
-    wait.until(lambda: late.runs_once() and keeper.runs_once(), 30, "both to run")
+    faults.until(host, lambda: late.runs_once() and keeper.runs_once(), 30, "both to run")
     assert host.alive()
 
 
@@ -148,7 +152,7 @@ def test_a_daemon_without_descriptors_is_no_crash_loop(make_host: Callable[..., 
         assert keeper.processes() == [keeper.processes()[0]]
     resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
     insist(host, late)
-    wait.until(lambda: late.runs_once() and keeper.runs_once(), 30, "both to run")
+    faults.until(host, lambda: late.runs_once() and keeper.runs_once(), 30, "both to run")
     assert host.process.pid == pid
 
 
@@ -161,9 +165,22 @@ def attempt(host: Pydockd, subject: faults.Subject) -> int:
 
 
 def insist(host: Pydockd, subject: faults.Subject) -> None:
-    wait.until(lambda: 0 < attempt(host, subject) < 300, 30, f"{subject.name} to be taken")
+    faults.until(host, lambda: 0 < attempt(host, subject) < 300, 30, f"{subject.name} to be taken")
 
 
+@pytest.fixture
+def reaper() -> Iterator[None]:
+    """Orphans of the daemon become children of this process: their pids are free once it waited for them."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    yield
+    libc.prctl(SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+@pytest.mark.usefixtures("reaper")
 @pytest.mark.parametrize("run_dir", ["emptied", "kept"])
 def test_after_a_reboot_with_pids_reused_nothing_foreign_is_killed(
     make_host: Callable[..., Pydockd], image: str, run_dir: str
@@ -178,19 +195,19 @@ def test_after_a_reboot_with_pids_reused_nothing_foreign_is_killed(
     try:
         with other_boot(host.work / "boot_id"):
             host.start()
-            wait.until(lambda: first.runs_once() and second.runs_once(), 20, "both to come back")
+            faults.until(host, lambda: first.runs_once() and second.runs_once(), 20, "both to come back")
         starts = [job for job in host.api("GET", "/apis/pydock.dev/v1/jobs")["items"] if job["name"] == "start"]
         starts.sort(key=lambda job: job["startedAt"])
         assert [job["object"].rpartition("/")[2] for job in starts[-2:]] == ["first", "second"]
         assert host.status("first")["restartCount"] == 0
         for subject in (second, first):
             host.delete("Container", subject.name)
-            wait.until(subject.is_gone, 20, f"{subject.name} to be gone")
-        assert [process.poll() for process in foreign] == [None, None]
+            faults.until(host, subject.is_gone, 20, f"{subject.name} to be gone")
+        assert [os.waitpid(pid, os.WNOHANG) for pid in foreign] == [(0, 0), (0, 0)]
     finally:
-        for process in foreign:
-            process.kill()
-            process.wait()
+        for pid in foreign:
+            faults.kill(pid)
+            os.waitpid(pid, 0)
 
 
 def reboot(host: Pydockd, keep_run: bool) -> None:
@@ -230,14 +247,26 @@ def other_boot(file: Path) -> Iterator[None]:
         subprocess.run(["umount", BOOT_ID], check=True)
 
 
-def process_with_pid(pid: int) -> subprocess.Popen[bytes]:
-    """A foreign process that has got this pid."""
-    for _ in range(200):
-        with open("/proc/sys/kernel/ns_last_pid", "w") as file:
-            file.write(str(pid - 1))
-        process = subprocess.Popen(["sleep", "300"])
-        if process.pid == pid:
-            return process
-        process.kill()
-        process.wait()
-    raise AssertionError(f"pid {pid} cannot be had")
+class CloneArguments(ctypes.Structure):
+    """include/uapi/linux/sched.h: struct clone_args"""
+
+    _fields_ = [
+        (name, ctypes.c_uint64)
+        for name in (
+            "flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls", "set_tid",
+            "set_tid_size", "cgroup",
+        )
+    ]  # fmt: skip
+
+
+def process_with_pid(pid: int) -> int:
+    """A foreign process that has got this pid of an orphan that ended; returns it."""
+    os.waitpid(pid, 0)
+    wanted = (ctypes.c_int * 1)(pid)
+    arguments = CloneArguments(exit_signal=signal.SIGCHLD, set_tid=ctypes.addressof(wanted), set_tid_size=1)
+    libc = ctypes.CDLL(None, use_errno=True)
+    made = int(libc.syscall(CLONE3, ctypes.byref(arguments), ctypes.sizeof(arguments)))
+    if made == 0:
+        os.execv("/bin/sleep", ["sleep", "300"])
+    assert made == pid, os.strerror(ctypes.get_errno())
+    return pid

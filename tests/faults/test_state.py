@@ -23,7 +23,7 @@ APPLY = "application/apply-patch+json"
 def running(host: Pydockd, image: str, name: str) -> faults.Subject:
     subject = faults.Subject(host, image, name, images.free_port())
     host.apply(subject.manifest())
-    wait.until(subject.runs_once, 20, f"{name} to run")
+    faults.until(host, subject.runs_once, 20, f"{name} to run")
     return subject
 
 
@@ -78,7 +78,7 @@ def test_a_damaged_database_is_refused_and_containers_run_on(
     for file in kept.glob("state.db*"):
         shutil.copy(file, host.root / file.name)
     host.start()
-    wait.until(subject.runs_once, 20, "the container to be adopted")
+    faults.until(host, subject.runs_once, 20, "the container to be adopted")
     assert subject.processes() == pid
 
 
@@ -94,7 +94,7 @@ def test_a_locked_database_is_told_and_nothing_is_lost(make_host: Callable[..., 
         assert host.get("Container", "late") is None
         other.execute("ROLLBACK")
     host.apply(late.manifest())
-    wait.until(late.runs_once, 30, "the container to run once the database is free")
+    faults.until(host, late.runs_once, 30, "the container to run once the database is free")
     assert subject.runs_once()
 
 
@@ -109,10 +109,10 @@ def test_a_failing_sync_fails_the_request_and_acknowledges_nothing(
         assert status >= 500, answer
         assert host.status("web")["phase"] == "Running"
     host.apply(late.manifest())
-    wait.until(late.runs_once, 20, "the container to run once the disk is well")
+    faults.until(host, late.runs_once, 20, "the container to run once the disk is well")
     host.kill()
     host.start()
-    wait.until(lambda: late.runs_once() and subject.runs_once(), 20, "both to be adopted")
+    faults.until(host, lambda: late.runs_once() and subject.runs_once(), 20, "both to be adopted")
 
 
 @contextlib.contextmanager
@@ -159,7 +159,7 @@ def test_a_full_disk_lets_everything_be_read_and_deleted(small_disk: Path, image
         assert host.status("victim")["phase"] == "Running"
         assert len(host.api("GET", "/apis/pydock.dev/v1/containers")["items"]) == 2
         host.delete("Container", "victim")
-        wait.until(victim.is_gone, 20, "the victim to be gone on a full disk")
+        faults.until(host, victim.is_gone, 20, "the victim to be gone on a full disk")
         assert keeper.runs_once()
         assert host.alive()
         stuff.unlink()

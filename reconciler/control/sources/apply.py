@@ -11,7 +11,7 @@ import msgspec
 from reconciler import failpoints
 from reconciler.control.sources import facts
 from reconciler.model.keys import Key
-from reconciler.model.objects import Desired, Document, Owner
+from reconciler.model.objects import BUILTIN, Desired, Document, Owner
 from reconciler.store.base import Session, Store
 
 #: files put in one transaction: bounds how long other writers wait
@@ -81,7 +81,7 @@ class Applier:
             theirs = {
                 key: str(live.owner)
                 for key, live in lives.items()
-                if live is not None and live.owner.source != self._name
+                if live is not None and live.owner.source not in (self._name, BUILTIN)
             }
             if theirs:
                 outcome.rejected[put.path] = theirs

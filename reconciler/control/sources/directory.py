@@ -211,4 +211,4 @@ class Directory:
         if self.files.ready(now):
             return now.mono
         dropped = {in_force[key].item for key in unclaimed}
-        return min(self.files.deadlines(now, dropped), default=None)
+        return files.together(self.files.deadlines(now, dropped))

@@ -15,6 +15,8 @@ QUIET = 0.25
 PRUNE_QUIET = 2.0
 #: a file that is gone waits so long at most for others that may have taken over what it held
 MOVE_GRACE = 2.0
+#: files that get quiet within so long of each other are read in one look
+TOGETHER = 0.05
 #: clocks and timers differ by less than this
 _SLACK = 0.001
 
@@ -111,6 +113,12 @@ class Files:
             elif path in dropped:
                 found.append(file.since + PRUNE_QUIET)
         return [deadline for deadline in found if deadline > now.mono + _SLACK]
+
+
+def together(deadlines: Collection[float]) -> float | None:
+    """When to look next: at the first deadline, or a little later with others that follow at once."""
+    first = min(deadlines, default=None)
+    return None if first is None else max(deadline for deadline in deadlines if deadline <= first + TOGETHER)
 
 
 def enclosing(path: str, folders: Container[str]) -> str:

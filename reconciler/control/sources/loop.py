@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from reconciler import errors
+from reconciler import errors, manifest
 from reconciler.control.sources import apply, facts, status, watch
 from reconciler.control.sources.directory import Directory
 from reconciler.control.sources.scan import Scanner
 from reconciler.model.keys import Key
-from reconciler.model.objects import Owner
+from reconciler.model.objects import BUILTIN, Owner
 from reconciler.model.view import Moment
 from reconciler.store.base import Store
 
@@ -117,6 +117,7 @@ class DirectoryLoop:
 
     def _run(self) -> None:
         assert self._watch is not None
+        manifest.prepare()
         refreshed = time.monotonic()
         while not self._stopping.is_set():
             started = time.monotonic()
@@ -152,9 +153,11 @@ class DirectoryLoop:
         now = self._now()
         with self._store.snapshot() as session:
 
+            mine = (self._source.name, BUILTIN)
+
             def foreign(key: Key) -> Owner | None:
                 live = session.objects.live(key)
-                return live.owner if live is not None and live.owner.source != self._source.name else None
+                return live.owner if live is not None and live.owner.source not in mine else None
 
             decisions = directory.look(now, scan, self._in_force, self._scanner.read, foreign)
         self._again_at = decisions.again_at
@@ -162,10 +165,9 @@ class DirectoryLoop:
         return self._carry_out(decisions, now)
 
     def _scan(self) -> facts.Scan:
-        """Watches before it looks, so that nothing happens unheard in between."""
         scan = self._scanner.scan()
-        while self._watch is not None and self._watch.follow(self._places(scan)):
-            scan = self._scanner.scan()
+        if self._watch is not None:
+            self._watch.follow(self._places(scan))
         return scan
 
     def _places(self, scan: facts.Scan) -> list[str]:

@@ -6,12 +6,13 @@ grow while it is read, and may be renamed away with a new one taking its place.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 from collections.abc import Iterator
 from typing import IO, Literal, NamedTuple
 
-from reconciler.drivers.exec import inotify
+from reconciler.drivers import inotify
 from reconciler.drivers.exec.base import LogLine, LogStop
 
 #: a longer line is handed out in parts of about this size (``partial``), so that memory stays bounded
@@ -176,7 +177,7 @@ def _backwards(file: IO[bytes], end: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _follow(path: str, tail: int | None, stop: LogStop) -> Iterator[LogLine]:
-    watch = inotify.Watch()
+    watch = inotify.Inotify()
     poller = select.poll()
     poller.register(watch.fileno(), select.POLLIN)
     poller.register(stop.fileno(), select.POLLIN)
@@ -187,7 +188,8 @@ def _follow(path: str, tail: int | None, stop: LogStop) -> Iterator[LogLine]:
         while True:
             # watches first, then a look: nothing is missed between the two
             watch.add(os.path.dirname(path) or ".", inotify.CREATE | inotify.MOVED_TO)
-            watch.add(path, inotify.MODIFY)
+            with contextlib.suppress(FileNotFoundError):  # the directory tells when it comes
+                watch.add(path, inotify.MODIFY)
             if file is not None and reader is not None:
                 yield from reader.read()
             if file is None or reader is None or _replaced(path, file) or reader.truncated():
@@ -199,7 +201,7 @@ def _follow(path: str, tail: int | None, stop: LogStop) -> Iterator[LogLine]:
                     yield from reader.read()
             if any(fd == stop.fileno() for fd, _ in poller.poll()):
                 break
-            watch.drain()
+            watch.read()
         yield from joiner.rest()
     finally:
         watch.close()

@@ -7,6 +7,7 @@ Linux 5.1 (asm-generic/unistd.h). Every function raises ``OSError``.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -172,7 +173,10 @@ def apart(action: Callable[[], T]) -> T:
             failures.append(error)
 
     thread = threading.Thread(target=run)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, str(error)) from error
     thread.join()
     if failures:
         raise failures[0]

@@ -6,8 +6,7 @@ import contextlib
 import threading
 
 from reconciler.drivers.network import links, netlink
-
-_NFTABLES_GROUP = 7
+from reconciler.drivers.network.pyroute import nfnetlink
 
 
 class Events:
@@ -16,8 +15,8 @@ class Events:
         self._sockets: dict[int, netlink.Socket] = {}
         self._own: list[netlink.Socket] = []
         for protocol, groups in (
-            (netlink.NETLINK_NETFILTER, (_NFTABLES_GROUP,)),
-            (netlink.NETLINK_ROUTE, links.EVENT_GROUPS),
+            (netlink.NETFILTER, (nfnetlink.NFNLGRP_NFTABLES,)),
+            (netlink.ROUTE, links.EVENT_GROUPS),
         ):
             opened = netlink.Socket(protocol, groups)
             self._own.append(opened)

@@ -6,22 +6,22 @@ changes since), what we know of the table is exact, and looking costs one short 
 
 from __future__ import annotations
 
-import struct
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from reconciler import errors, failpoints
-from reconciler.drivers.network import netlink, nft, ruleset, system
+from reconciler.drivers.network import codec, netlink, nft, ruleset, system
+from reconciler.drivers.network.pyroute import nfgen_msg, nfnetlink
 from reconciler.drivers.network.ruleset import Element, Listing
 from reconciler.model import names
 
 T = TypeVar("T")
 
 _OWN_SETS = ruleset.NETWORK_SETS + ruleset.PORT_SETS
-_GET_GENERATION = (10 << 8) | 16
+#: NFT_MSG_GETGEN, NFTA_GEN_ID (linux/netfilter/nf_tables.h)
+_GET_GENERATION = netlink.Message((nfnetlink.NFNL_SUBSYS_NFTABLES << 8) | 16, 0, codec.encode(nfgen_msg, {}))
 _GENERATION_ID = 1
-_NFGEN_SIZE = 4
 #: begins the table of every instance
 _FAMILY = names.nft_table("")
 _MISSING = "No such file or directory"
@@ -41,7 +41,7 @@ class Firewall:
         self._table = table
         self._tool = tool
         self._nft = tool()
-        self._generations = netlink.Socket(netlink.NETLINK_NETFILTER)
+        self._generations = netlink.Socket(netlink.NETFILTER)
         self._lock = threading.Lock()
         self._expected: Listing | None = None
         self._known: Listing | None = None
@@ -217,11 +217,10 @@ class Firewall:
             self._generation = -1
 
     def _current_generation(self) -> int:
-        request = netlink.Message(_GET_GENERATION, 0, struct.pack("=BBH", 0, 0, 0))
-        (reply,) = self._generations.get([request])
+        (reply,) = self._generations.get([_GET_GENERATION])
         if reply is None:
             return -1
-        return int.from_bytes(netlink.attributes(reply.body, _NFGEN_SIZE)[_GENERATION_ID], "big")
+        return int.from_bytes(codec.attributes(reply.body, nfgen_msg.get_size())[_GENERATION_ID], "big")
 
 
 def _altered(chain: str, listing: Listing, expected: Listing) -> bool:

@@ -1,48 +1,34 @@
-"""Links, addresses and routes: what the driver asks of rtnetlink, and what it reads back.
-
-Numbers are those of ``include/uapi/linux/{rtnetlink,if_link,if_addr}.h``.
-"""
+"""Links, addresses and routes: what the driver asks of rtnetlink, and what it reads back."""
 
 from __future__ import annotations
 
 import errno
+import functools
 import socket
-import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from reconciler.drivers.network import netlink
-from reconciler.drivers.network.netlink import Message, Reply, attribute, integer, nested, string, text, u8, u32
+from reconciler.drivers.network import codec
+from reconciler.drivers.network.codec import integer, nested, string
+from reconciler.drivers.network.netlink import CREATE, EXCLUSIVE, REPLACE, Message, Reply
+from reconciler.drivers.network.pyroute import IFF_UP, ifaddrmsg, ifinfmsg, ndmsg, neighbours, rtmsg, rtnl
 
-_NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
-_NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
-_NEWROUTE, _GETROUTE = 24, 26
-_NEWNEIGH = 28
+_LINK, _ADDRESS, _ROUTE = (codec.layout(declared.fields) for declared in (ifinfmsg, ifaddrmsg, rtmsg))
+_IFNAME, _IFALIAS, _MTU, _MAC, _MASTER, _PEER, _LINKINFO = codec.numbers(
+    ifinfmsg, "IFLA_IFNAME", "IFLA_IFALIAS", "IFLA_MTU", "IFLA_ADDRESS", "IFLA_MASTER", "IFLA_LINK", "IFLA_LINKINFO"
+)
+_KIND, _PORT = codec.numbers(ifinfmsg.ifinfo, "IFLA_INFO_KIND", "IFLA_INFO_SLAVE_DATA")
+(_HAIRPIN,) = codec.numbers(ifinfmsg.ifinfo.bridge_slave_data, "IFLA_BRPORT_MODE")
+_LOCAL, _ANY = codec.numbers(ifaddrmsg, "IFA_LOCAL", "IFA_ADDRESS")
+_DESTINATION, _GATEWAY, _OUT = codec.numbers(rtmsg, "RTA_DST", "RTA_GATEWAY", "RTA_OIF")
 
-_IFINFO = struct.Struct("=BxHiII")
-_IFADDR = struct.Struct("=BBBBI")
-_RTMSG = struct.Struct("=BBBBBBBBI")
-_NDMSG = struct.Struct("=BxxxiHBB")
-
-_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _IFALIAS, _NETNS_FD, _EXT_MASK = 1, 3, 4, 5, 10, 18, 20, 28, 29
-_INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
-_VETH_PEER = 1
-_BRIDGE_FORWARD_DELAY, _BRIDGE_STP = 1, 5
-_PORT_HAIRPIN = 4
-_SKIP_STATISTICS = 8
-_UP = 1
-
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
+#: RTEXT_FILTER_SKIP_STATS (linux/rtnetlink.h) and RTM_F_FIB_MATCH, which pyroute2 does not name
+_SKIP_STATISTICS, _FIB_MATCH = 8, 0x2000
 _TABLE_MAIN = 254
-_SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
-_NDA_DST, _NDA_LLADDR = 1, 2
-_NUD_REACHABLE = 2
-_PROTO_KERNEL, _PROTO_BOOT = 2, 3
-_UNICAST = 1
-_CLONED, _FIB_MATCH = 0x200, 0x2000
+#: so many questions are kept in their encoded form
+_QUESTIONS = 512
 
 #: multicast groups of NETLINK_ROUTE that tell of links, IPv4 addresses and IPv4 routes
-EVENT_GROUPS = (1, 5, 7)
+EVENT_GROUPS = (rtnl.RTNLGRP_LINK, rtnl.RTNLGRP_IPV4_IFADDR, rtnl.RTNLGRP_IPV4_ROUTE)
 
 
 class Link(NamedTuple):
@@ -76,71 +62,44 @@ class Route(NamedTuple):
     ifindex: int
 
 
-def _link_message(index: int = 0, up: bool | None = None) -> bytes:
-    flags, change = (0, 0) if up is None else (_UP if up else 0, _UP)
-    return _IFINFO.pack(0, 0, index, flags, change)
-
-
-def _mac_bytes(mac: str) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))
+def _change(name: str, *attributes: tuple[str, Any], up: bool | None = None, flags: int = 0) -> Message:
+    """A new link, or the change of an existing one."""
+    fields = {} if up is None else {"flags": IFF_UP if up else 0, "change": IFF_UP}
+    return Message(rtnl.RTM_NEWLINK, flags, codec.encode(ifinfmsg, fields, [("IFLA_IFNAME", name), *attributes]))
 
 
 def add_bridge(name: str, mac: str) -> Message:
     """A bridge, down. Without spanning tree and forward delay a new port passes packets at once. Its MTU is to be set
     afterwards: one given here the kernel would change whenever a port comes or goes."""
-    settings = nested(_INFO_DATA, u32(_BRIDGE_FORWARD_DELAY, 0), u32(_BRIDGE_STP, 0))
-    body = (
-        _link_message()
-        + text(_IFNAME, name)
-        + attribute(_ADDRESS, _mac_bytes(mac))
-        + nested(_LINKINFO, text(_INFO_KIND, "bridge"), settings)
-    )
-    return Message(_NEWLINK, netlink.F_CREATE | netlink.F_EXCL, body, (errno.EEXIST,))
+    settings = nested(("IFLA_BR_FORWARD_DELAY", 0), ("IFLA_BR_STP_STATE", 0))
+    info = nested(("IFLA_INFO_KIND", "bridge"), ("IFLA_INFO_DATA", settings))
+    new = _change(name, ("IFLA_ADDRESS", mac), ("IFLA_LINKINFO", info), flags=CREATE | EXCLUSIVE)
+    return new._replace(tolerated=(errno.EEXIST,))
 
 
 def add_veth(name: str, master: int, peer: str, peer_mac: str, mtu: int, netns_fd: int) -> Message:
     """A veth pair, both ends down, the one in the bridge ``master``, the other born inside the namespace (moving it
     there later would cost more)."""
-    other = (
-        _link_message()
-        + text(_IFNAME, peer)
-        + attribute(_ADDRESS, _mac_bytes(peer_mac))
-        + u32(_MTU, mtu)
-        + u32(_NETNS_FD, netns_fd)
-    )
-    body = (
-        _link_message()
-        + text(_IFNAME, name)
-        + u32(_MTU, mtu)
-        + u32(_MASTER, master)
-        + nested(_LINKINFO, text(_INFO_KIND, "veth"), nested(_INFO_DATA, attribute(_VETH_PEER, other)))
-    )
-    return Message(_NEWLINK, netlink.F_CREATE | netlink.F_EXCL, body)
+    other = nested(("IFLA_IFNAME", peer), ("IFLA_ADDRESS", peer_mac), ("IFLA_MTU", mtu), ("IFLA_NET_NS_FD", netns_fd))
+    info = nested(("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", nested(("VETH_INFO_PEER", other))))
+    mine = (("IFLA_MTU", mtu), ("IFLA_MASTER", master), ("IFLA_LINKINFO", info))
+    return _change(name, *mine, flags=CREATE | EXCLUSIVE)
 
 
 def set_link(
     name: str, *, alias: str = "", mac: str = "", mtu: int = 0, master: int = 0, up: bool | None = None
 ) -> Message:
     """Changes what is given of an existing link."""
-    body = _link_message(up=up) + text(_IFNAME, name)
-    if alias:
-        body += attribute(_IFALIAS, alias.encode())
-    if mac:
-        body += attribute(_ADDRESS, _mac_bytes(mac))
-    if mtu:
-        body += u32(_MTU, mtu)
-    if master:
-        body += u32(_MASTER, master)
-    return Message(_NEWLINK, 0, body)
+    given = (("IFLA_IFALIAS", alias), ("IFLA_ADDRESS", mac), ("IFLA_MTU", mtu), ("IFLA_MASTER", master))
+    return _change(name, *((key, value) for key, value in given if value), up=up)
 
 
 def set_hairpin(name: str) -> Message:
     """Lets a bridge send a frame back through the port it came from. With bridge-nf-call-iptables on, a container that
     asks for its own published port needs it. A message of its own: the kernel looks at it before it sets a master."""
-    port = nested(_INFO_SLAVE_DATA, u8(_PORT_HAIRPIN, 1))
-    return Message(
-        _NEWLINK, 0, _link_message() + text(_IFNAME, name) + nested(_LINKINFO, text(_INFO_SLAVE_KIND, "bridge"), port)
-    )
+    port = nested(("IFLA_BRPORT_MODE", 1))
+    info = nested(("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", port))
+    return _change(name, ("IFLA_LINKINFO", info))
 
 
 def attach(name: str, master: int) -> list[Message]:
@@ -149,122 +108,121 @@ def attach(name: str, master: int) -> list[Message]:
 
 
 def delete_link(name: str) -> Message:
-    return Message(_DELLINK, 0, _link_message() + text(_IFNAME, name), (errno.ENODEV,))
+    return Message(rtnl.RTM_DELLINK, 0, codec.encode(ifinfmsg, {}, [("IFLA_IFNAME", name)]), (errno.ENODEV,))
 
 
+@functools.lru_cache(_QUESTIONS)
 def get_link(name: str) -> Message:
-    body = _link_message() + u32(_EXT_MASK, _SKIP_STATISTICS) + text(_IFNAME, name)
-    return Message(_GETLINK, 0, body, (errno.ENODEV,))
+    wanted = [("IFLA_EXT_MASK", _SKIP_STATISTICS), ("IFLA_IFNAME", name)]
+    return Message(rtnl.RTM_GETLINK, 0, codec.encode(ifinfmsg, {}, wanted), (errno.ENODEV,))
 
 
+@functools.cache
 def all_links() -> Message:
-    return Message(_GETLINK, 0, _link_message() + u32(_EXT_MASK, _SKIP_STATISTICS))
+    return Message(rtnl.RTM_GETLINK, 0, codec.encode(ifinfmsg, {}, [("IFLA_EXT_MASK", _SKIP_STATISTICS)]))
 
 
 def link(reply: Reply | None) -> Link | None:
     """Reads what ``get_link`` and ``all_links`` bring."""
     if reply is None:
         return None
-    _, _, index, flags, _ = _IFINFO.unpack_from(reply.body)
-    found = netlink.attributes(reply.body, _IFINFO.size)
-    info = netlink.attributes(found[_LINKINFO]) if _LINKINFO in found else {}
-    port = netlink.attributes(info[_INFO_SLAVE_DATA]) if _INFO_SLAVE_DATA in info else {}
+    _, _, index, flags, _ = _LINK.unpack_from(reply.body)
+    found = codec.attributes(reply.body, _LINK.size)
+    info = codec.attributes(found[_LINKINFO]) if _LINKINFO in found else {}
+    port = codec.attributes(info[_PORT]) if _PORT in info else {}
     return Link(
         ifindex=index,
         name=string(found.get(_IFNAME)),
-        kind=string(info.get(_INFO_KIND)),
+        kind=string(info.get(_KIND)),
         alias=string(found.get(_IFALIAS)),
-        up=bool(flags & _UP),
+        up=bool(flags & IFF_UP),
         mtu=integer(found.get(_MTU)),
-        mac=found[_ADDRESS].hex(":") if _ADDRESS in found else "",
+        mac=found[_MAC].hex(":") if _MAC in found else "",
         master=integer(found.get(_MASTER)),
-        peer=integer(found.get(_LINK)),
-        hairpin=bool(integer(port.get(_PORT_HAIRPIN))),
+        peer=integer(found.get(_PEER)),
+        hairpin=bool(integer(port.get(_HAIRPIN))),
     )
 
 
 def add_address(index: int, address: str, prefix: int) -> Message:
-    packed = socket.inet_aton(address)
     host_bits = (1 << (32 - prefix)) - 1
-    broadcast = (int.from_bytes(packed, "big") | host_bits).to_bytes(4, "big")
-    body = (
-        _IFADDR.pack(socket.AF_INET, prefix, 0, _SCOPE_UNIVERSE, index)
-        + attribute(_IFA_LOCAL, packed)
-        + attribute(_IFA_ADDRESS, packed)
-        + attribute(_IFA_BROADCAST, broadcast)
-    )
-    return Message(_NEWADDR, netlink.F_CREATE | netlink.F_EXCL, body, (errno.EEXIST,))
+    broadcast = (int.from_bytes(socket.inet_aton(address), "big") | host_bits).to_bytes(4, "big")
+    fields = {"family": socket.AF_INET, "prefixlen": prefix, "scope": rtnl.rt_scope["universe"], "index": index}
+    same = [("IFA_LOCAL", address), ("IFA_ADDRESS", address), ("IFA_BROADCAST", socket.inet_ntoa(broadcast))]
+    return Message(rtnl.RTM_NEWADDR, CREATE | EXCLUSIVE, codec.encode(ifaddrmsg, fields, same), (errno.EEXIST,))
 
 
 def delete_address(found: Address) -> Message:
     """With a primary address go the secondary ones of its subnet."""
-    body = _IFADDR.pack(socket.AF_INET, found.prefix, 0, 0, found.ifindex)
-    return Message(_DELADDR, 0, body + attribute(_IFA_LOCAL, socket.inet_aton(found.address)), (errno.EADDRNOTAVAIL,))
+    fields = {"family": socket.AF_INET, "prefixlen": found.prefix, "index": found.ifindex}
+    body = codec.encode(ifaddrmsg, fields, [("IFA_LOCAL", found.address)])
+    return Message(rtnl.RTM_DELADDR, 0, body, (errno.EADDRNOTAVAIL,))
 
 
+@functools.lru_cache(_QUESTIONS)
 def all_addresses(index: int = 0) -> Message:
     """IPv4 addresses, of one link or of all."""
-    return Message(_GETADDR, 0, _IFADDR.pack(socket.AF_INET, 0, 0, 0, index))
+    return Message(rtnl.RTM_GETADDR, 0, codec.encode(ifaddrmsg, {"family": socket.AF_INET, "index": index}))
 
 
 def address(reply: Reply) -> Address:
-    _, prefix, _, _, index = _IFADDR.unpack_from(reply.body)
-    found = netlink.attributes(reply.body, _IFADDR.size)
-    return Address(index, socket.inet_ntoa(found.get(_IFA_LOCAL, found.get(_IFA_ADDRESS, b"\0\0\0\0"))), prefix)
+    _, prefix, _, _, index = _ADDRESS.unpack_from(reply.body)
+    found = codec.attributes(reply.body, _ADDRESS.size)
+    return Address(index, socket.inet_ntoa(found.get(_LOCAL, found.get(_ANY, b"\0\0\0\0"))), prefix)
+
+
+def _new_route(prefix: int, protocol: str, scope: str, attributes: codec.Attributes) -> Message:
+    fields = {
+        "family": socket.AF_INET,
+        "dst_len": prefix,
+        "table": _TABLE_MAIN,
+        "proto": rtnl.rt_proto[protocol],
+        "scope": rtnl.rt_scope[scope],
+        "type": rtnl.rt_type["unicast"],
+    }
+    return Message(rtnl.RTM_NEWROUTE, CREATE | REPLACE, codec.encode(rtmsg, fields, attributes))
 
 
 def add_direct_route(index: int, subnet: str, prefix: int, source: str) -> Message:
     """The route that the kernel makes itself when a link gets an address."""
-    body = (
-        _RTMSG.pack(socket.AF_INET, prefix, 0, 0, _TABLE_MAIN, _PROTO_KERNEL, _SCOPE_LINK, _UNICAST, 0)
-        + attribute(_RTA_DST, socket.inet_aton(subnet))
-        + attribute(_RTA_PREFSRC, socket.inet_aton(source))
-        + u32(_RTA_OIF, index)
-    )
-    return Message(_NEWROUTE, netlink.F_CREATE | netlink.F_REPLACE, body)
+    return _new_route(prefix, "kernel", "link", [("RTA_DST", subnet), ("RTA_PREFSRC", source), ("RTA_OIF", index)])
 
 
 def add_default_route(index: int, gateway: str) -> Message:
-    body = (
-        _RTMSG.pack(socket.AF_INET, 0, 0, 0, _TABLE_MAIN, _PROTO_BOOT, _SCOPE_UNIVERSE, _UNICAST, 0)
-        + attribute(_RTA_GATEWAY, socket.inet_aton(gateway))
-        + u32(_RTA_OIF, index)
-    )
-    return Message(_NEWROUTE, netlink.F_CREATE | netlink.F_REPLACE, body)
+    return _new_route(0, "boot", "universe", [("RTA_GATEWAY", gateway), ("RTA_OIF", index)])
 
 
 def introduce(index: int, address: str, mac: str) -> Message:
     """Tells a bridge who has an address, as an answer to ARP would: what waits for one is sent now, and not when the
     kernel asks again a second later. The entry ages like any other."""
-    body = (
-        _NDMSG.pack(socket.AF_INET, index, _NUD_REACHABLE, 0, 0)
-        + attribute(_NDA_DST, socket.inet_aton(address))
-        + attribute(_NDA_LLADDR, _mac_bytes(mac))
-    )
-    return Message(_NEWNEIGH, netlink.F_CREATE | netlink.F_REPLACE, body)
+    fields = {"family": socket.AF_INET, "ifindex": index, "state": neighbours.NUD_REACHABLE}
+    body = codec.encode(ndmsg, fields, [("NDA_DST", address), ("NDA_LLADDR", mac)])
+    return Message(rtnl.RTM_NEWNEIGH, CREATE | REPLACE, body)
 
 
+@functools.cache
 def main_routes() -> Message:
     """The IPv4 routes of the main table."""
-    return Message(_GETROUTE, 0, _RTMSG.pack(socket.AF_INET, 0, 0, 0, _TABLE_MAIN, 0, 0, 0, 0))
+    return Message(rtnl.RTM_GETROUTE, 0, codec.encode(rtmsg, {"family": socket.AF_INET, "table": _TABLE_MAIN}))
 
 
+@functools.cache
 def all_routes() -> Message:
     """The IPv4 routes of all tables, the local one too."""
-    return Message(_GETROUTE, 0, _RTMSG.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0))
+    return Message(rtnl.RTM_GETROUTE, 0, codec.encode(rtmsg, {"family": socket.AF_INET}))
 
 
+@functools.lru_cache(_QUESTIONS)
 def matching_route(destination: str) -> Message:
     """The one route that the kernel would use to ``destination``."""
-    body = _RTMSG.pack(socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, _FIB_MATCH) + attribute(
-        _RTA_DST, socket.inet_aton(destination)
-    )
-    return Message(_GETROUTE, 0, body, (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ESRCH))
+    fields = {"family": socket.AF_INET, "dst_len": 32, "flags": _FIB_MATCH}
+    body = codec.encode(rtmsg, fields, [("RTA_DST", destination)])
+    return Message(rtnl.RTM_GETROUTE, 0, body, (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ESRCH))
 
 
 def route(reply: Reply) -> Route:
-    _, prefix, *_ = _RTMSG.unpack_from(reply.body)
-    found = netlink.attributes(reply.body, _RTMSG.size)
-    destination = socket.inet_ntoa(found[_RTA_DST]) if _RTA_DST in found else "0.0.0.0"
-    gateway = socket.inet_ntoa(found[_RTA_GATEWAY]) if _RTA_GATEWAY in found else ""
-    return Route(destination, prefix, gateway, integer(found.get(_RTA_OIF)))
+    _, prefix, *_ = _ROUTE.unpack_from(reply.body)
+    found = codec.attributes(reply.body, _ROUTE.size)
+    destination = socket.inet_ntoa(found[_DESTINATION]) if _DESTINATION in found else "0.0.0.0"
+    gateway = socket.inet_ntoa(found[_GATEWAY]) if _GATEWAY in found else ""
+    return Route(destination, prefix, gateway, integer(found.get(_OUT)))

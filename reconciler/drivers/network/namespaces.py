@@ -130,9 +130,9 @@ def _open_inside(descriptor: int) -> Opened:
 
 
 def _sockets() -> Opened:
-    queries = netlink.Socket(netlink.NETLINK_ROUTE)
+    queries = netlink.Socket(netlink.ROUTE)
     try:
-        return Opened(queries, netlink.Socket(netlink.NETLINK_ROUTE, links.EVENT_GROUPS), _identity(_OWN))
+        return Opened(queries, netlink.Socket(netlink.ROUTE, links.EVENT_GROUPS), _identity(_OWN))
     except BaseException:
         queries.close()
         raise

@@ -1,8 +1,9 @@
-"""Netlink: messages in, messages out, one socket at a time.
+"""Netlink sockets: messages in batches out, answers in; one socket serves one thread at a time.
 
-Why not pyroute2 here: importing any part of it loads all of it (measured 270 ms and 27 MB), and reading 62 links takes
-14 ms; this codec reads them in under 2 ms and costs nothing to import. The format is the kernel's stable interface:
-``include/uapi/linux/netlink.h`` (header 16 bytes, attributes padded to 4).
+Why not pyroute2's sockets: each asks one question a call, through an event loop of the thread that calls, and a
+thread that has not used a socket before gets another one, in whatever network namespace that thread is then (see
+docs/decisions/0007). Ours are made inside a namespace once and serve any thread. What goes through them is
+pyroute2's (``codec``).
 
 The kernel works through all messages of one send before the call returns, so a batch is quick and a process that is
 killed leaves it either not begun or done.
@@ -15,31 +16,24 @@ import errno
 import itertools
 import os
 import socket
-import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-NETLINK_ROUTE = 0
-NETLINK_SOCK_DIAG = 4
-NETLINK_NETFILTER = 12
+from reconciler.drivers.network import codec
+from reconciler.drivers.network.codec import HEADER
+from reconciler.drivers.network.pyroute import netlink, nlmsgerr
 
-F_REQUEST, F_MULTI, F_ACK, F_DUMP_INTERRUPTED = 1, 2, 4, 0x10
-F_DUMP = 0x300
-F_REPLACE, F_EXCL, F_CREATE, F_APPEND = 0x100, 0x200, 0x400, 0x800
+ROUTE, SOCK_DIAG, NETFILTER = netlink.NETLINK_ROUTE, netlink.NETLINK_SOCK_DIAG, netlink.NETLINK_NETFILTER
+CREATE, EXCLUSIVE, REPLACE = netlink.NLM_F_CREATE, netlink.NLM_F_EXCL, netlink.NLM_F_REPLACE
 
-_ERROR, _DONE = 2, 3
-_SOL_NETLINK = 270
-_ADD_MEMBERSHIP, _CAP_ACK, _EXT_ACK, _STRICT_CHECK = 1, 10, 11, 12
-_SO_RCVBUFFORCE = 33
-_ERRATTR_MESSAGE = 1
-_NESTED = 0x8000
-_TYPE_MASK = 0x3FFF
-_HEADER = struct.Struct("=IHHII")
-_ATTRIBUTE = struct.Struct("=HH")
+#: NETLINK_CAP_ACK (linux/netlink.h) and SO_RCVBUFFORCE, which neither pyroute2 nor Python 3.11 names
+_CAP_ACK, _SO_RCVBUFFORCE = 10, 33
 _BUFFER = 1 << 17
 #: answers to this many requests fit a socket's receive buffer with room to spare
 _BATCH = 32
 _RECEIVE_BUFFER = 1 << 20
+_ERROR_NUMBER = codec.layout(nlmsgerr.fields)
+(_ERROR_WORDS,) = codec.numbers(nlmsgerr, "NLMSGERR_ATTR_MSG")
 
 
 class Message(NamedTuple):
@@ -58,57 +52,6 @@ class Reply(NamedTuple):
     body: memoryview
 
 
-def attribute(kind: int, payload: bytes) -> bytes:
-    """An encoded attribute, padded."""
-    length = len(payload) + 4
-    return _ATTRIBUTE.pack(length, kind) + payload + b"\0" * (-length % 4)
-
-
-def nested(kind: int, *attributes: bytes) -> bytes:
-    """An attribute that holds attributes."""
-    return attribute(kind | _NESTED, b"".join(attributes))
-
-
-def u8(kind: int, value: int) -> bytes:
-    return attribute(kind, struct.pack("=B", value))
-
-
-def u32(kind: int, value: int) -> bytes:
-    return attribute(kind, struct.pack("=I", value))
-
-
-def text(kind: int, value: str) -> bytes:
-    """A string attribute with its closing NUL."""
-    return attribute(kind, value.encode() + b"\0")
-
-
-def attributes(data: memoryview, offset: int = 0) -> dict[int, memoryview]:
-    """The attributes of ``data`` from ``offset`` on, by type without flag bits (the last of a type wins)."""
-    found: dict[int, memoryview] = {}
-    end = len(data)
-    unpack = _ATTRIBUTE.unpack_from
-    while offset + 4 <= end:
-        length, kind = unpack(data, offset)
-        if length < 4:
-            break
-        found[kind & _TYPE_MASK] = data[offset + 4 : offset + length]
-        offset += (length + 3) & ~3
-    return found
-
-
-def string(data: memoryview | None) -> str:
-    """The text of a string attribute; empty when it is missing."""
-    return bytes(data).rstrip(b"\0").decode(errors="replace") if data is not None else ""
-
-
-def integer(data: memoryview | None) -> int:
-    """The number in a host-order attribute of 1 to 8 bytes; 0 when it is missing."""
-    return int.from_bytes(data, "little" if _LITTLE else "big") if data is not None else 0
-
-
-_LITTLE = struct.pack("=H", 1) == b"\1\0"
-
-
 class Socket:
     """A netlink socket of the calling thread's network namespace; afterwards any thread may use it, one at a time."""
 
@@ -122,14 +65,14 @@ class Socket:
             raise
 
     def _configure(self, protocol: int, groups: Sequence[int]) -> None:
-        for option in (_CAP_ACK, _EXT_ACK):
-            self._socket.setsockopt(_SOL_NETLINK, option, 1)
-        if protocol == NETLINK_ROUTE:
-            self._socket.setsockopt(_SOL_NETLINK, _STRICT_CHECK, 1)
+        for option in (_CAP_ACK, netlink.NETLINK_EXT_ACK):
+            self._socket.setsockopt(netlink.SOL_NETLINK, option, 1)
+        if protocol == ROUTE:
+            self._socket.setsockopt(netlink.SOL_NETLINK, netlink.NETLINK_GET_STRICT_CHK, 1)
         if groups:
             self._socket.bind((0, 0))  # an unbound socket has the kernel's own number and hears nothing
             for group in groups:
-                self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+                self._socket.setsockopt(netlink.SOL_NETLINK, netlink.NETLINK_ADD_MEMBERSHIP, group)
             self._socket.setblocking(False)
         else:
             with contextlib.suppress(PermissionError):
@@ -163,7 +106,7 @@ class Socket:
 
     def attempt(self, messages: Sequence[Message]) -> list[OSError | None]:
         """Sends all in one batch and returns each one's error."""
-        return [error for _, error in self._exchange(messages, F_ACK)]
+        return [error for _, error in self._exchange(messages, netlink.NLM_F_ACK)]
 
     def get(self, messages: Sequence[Message]) -> list[Reply | None]:
         """Asks for single objects, one answer each; None where the kernel reports an error that is tolerated."""
@@ -182,17 +125,17 @@ class Socket:
                 return found
 
     def _dump(self, message: Message) -> tuple[list[Reply], bool]:
-        first = self._send([message._replace(flags=message.flags | F_DUMP)], 0)
+        first = self._send([message._replace(flags=message.flags | netlink.NLM_F_DUMP)], 0)
         found: list[Reply] = []
         consistent = True
         while True:
             for kind, flags, sequence, body in self._receive():
                 if sequence != first:
                     continue
-                consistent = consistent and not flags & F_DUMP_INTERRUPTED
-                if kind == _DONE:
+                consistent = consistent and not flags & netlink.NLM_F_DUMP_INTR
+                if kind == netlink.NLMSG_DONE:
                     return found, consistent
-                if kind == _ERROR:
+                if kind == netlink.NLMSG_ERROR:
                     error = _error(body)
                     if error is not None:
                         raise error
@@ -212,7 +155,9 @@ class Socket:
         while len(answers) < count:
             for kind, _, sequence, body in self._receive():
                 if first <= sequence < first + count:
-                    answers[sequence] = (None, _error(body)) if kind == _ERROR else (Reply(kind, body), None)
+                    answers[sequence] = (
+                        (None, _error(body)) if kind == netlink.NLMSG_ERROR else (Reply(kind, body), None)
+                    )
         return [answers[sequence] for sequence in range(first, first + count)]
 
     def _send(self, messages: Sequence[Message], flags: int) -> int:
@@ -222,8 +167,8 @@ class Socket:
         for message in messages:
             sequence = next(self._sequence)
             first = first or sequence
-            length = _HEADER.size + len(message.body)
-            data += _HEADER.pack(length, message.kind, F_REQUEST | flags | message.flags, sequence, 0)
+            length = HEADER.size + len(message.body)
+            data += HEADER.pack(length, message.kind, netlink.NLM_F_REQUEST | flags | message.flags, sequence, 0)
             data += message.body
             data += b"\0" * (-length % 4)
         self._socket.send(data)
@@ -233,19 +178,20 @@ class Socket:
         """One datagram's messages: type, flags, sequence number, body."""
         data = memoryview(self._socket.recv(_BUFFER))
         offset = 0
-        while offset + _HEADER.size <= len(data):
-            length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
-            if length < _HEADER.size:
+        while offset + HEADER.size <= len(data):
+            length, kind, flags, sequence, _ = HEADER.unpack_from(data, offset)
+            if length < HEADER.size:
                 return
-            yield kind, flags, sequence, data[offset + _HEADER.size : offset + length]
+            yield kind, flags, sequence, data[offset + HEADER.size : offset + length]
             offset += (length + 3) & ~3
 
 
 def _error(body: memoryview) -> OSError | None:
     """What an acknowledgement says: None for success, else the error with the kernel's own words where it gives any."""
-    (number,) = struct.unpack_from("=i", body)
+    (number,) = _ERROR_NUMBER.unpack_from(body)
     if number == 0:
         return None
-    words = string(attributes(body, 4 + _HEADER.size).get(_ERRATTR_MESSAGE)) if len(body) > 4 + _HEADER.size else ""
+    after = _ERROR_NUMBER.size + HEADER.size
+    words = codec.string(codec.attributes(body, after).get(_ERROR_WORDS)) if len(body) > after else ""
     code = -number
     return OSError(code, f"{os.strerror(code)} ({words})" if words else os.strerror(code))

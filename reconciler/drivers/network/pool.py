@@ -23,7 +23,7 @@ class Pool:
         interrupted request may still come."""
         with self._lock:
             lent = self._free.pop() if self._free else None
-        lent = lent or netlink.Socket(netlink.NETLINK_ROUTE)
+        lent = lent or netlink.Socket(netlink.ROUTE)
         try:
             yield lent
         except BaseException:

@@ -23,7 +23,7 @@ def run(firewall: Firewall) -> str:
 
 def _try_links() -> None:
     system.unshare_network()
-    with contextlib.closing(netlink.Socket(netlink.NETLINK_ROUTE)) as socket:
+    with contextlib.closing(netlink.Socket(netlink.ROUTE)) as socket:
         socket.change([links.add_bridge("bridge", "02:70:00:00:00:01"), links.set_link("bridge", up=True)])
         bridge = links.link(socket.get([links.get_link("bridge")])[0])
         index = bridge.ifindex if bridge else 0

@@ -11,6 +11,7 @@ nothing.
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import os
 import socket
@@ -19,24 +20,59 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from reconciler.drivers.network import netlink
+from reconciler.drivers.network import codec, netlink
 from reconciler.drivers.network.base import PublishedPort
+from reconciler.drivers.network.pyroute import nlmsg
 
 _BY_FAMILY = 20
-_REQUEST = struct.Struct("=BBBBIHH16s16sI8s")
-_REPLY = struct.Struct("=BBBB2s2s16s16sI8sIIIII")
 _PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 #: bit masks of states: TCP_LISTEN, and TCP_CLOSE, which is what an unconnected UDP socket has
 _STATES = {"tcp": 1 << 10, "udp": 1 << 7}
-_ANY_COOKIE = b"\xff" * 8
-_V6_ONLY = 11
-_MAPPED = b"\0" * 10 + b"\xff\xff"
 _NOT_SUPPORTED = (
-    2,
-    22,
-    95,
-    97,
-)  # ENOENT, EINVAL, EOPNOTSUPP, EAFNOSUPPORT: this kernel has no such sockets or no diag module
+    errno.ENOENT,
+    errno.EINVAL,
+    errno.EOPNOTSUPP,
+    errno.EAFNOSUPPORT,
+)  # this kernel has no such sockets or no diag module
+_WHERE = (
+    ("idiag_sport", ">H"),
+    ("idiag_dport", ">H"),
+    ("idiag_src", ">4I"),
+    ("idiag_dst", ">4I"),
+    ("idiag_if", "I"),
+    ("idiag_cookie", "Q"),
+)
+
+
+class Request(nlmsg):  # type: ignore[misc]
+    """pyroute2's ``inet_diag_req``: that one's module loads asyncio for the sake of its socket."""
+
+    fields = (
+        ("sdiag_family", "B"),
+        ("sdiag_protocol", "B"),
+        ("idiag_ext", "B"),
+        ("__pad", "B"),
+        ("idiag_states", "I"),
+        *_WHERE,
+    )
+
+
+class Found(nlmsg):  # type: ignore[misc]
+    """What we need of pyroute2's ``inet_diag_msg``."""
+
+    fields = (
+        ("idiag_family", "B"),
+        ("idiag_state", "B"),
+        ("idiag_timer", "B"),
+        ("idiag_retrans", "B"),
+        *_WHERE,
+        ("idiag_expires", "I"),
+        ("idiag_rqueue", "I"),
+        ("idiag_wqueue", "I"),
+        ("idiag_uid", "I"),
+        ("idiag_inode", "I"),
+    )
+    nla_map = ((11, "INET_DIAG_SKV6ONLY", "uint8"),)
 
 
 class Listener(NamedTuple):
@@ -55,14 +91,22 @@ def conflict(port: PublishedPort) -> str:
 
 
 def _listeners(protocol: str, port: int) -> Iterator[Listener]:
-    with contextlib.closing(netlink.Socket(netlink.NETLINK_SOCK_DIAG)) as diag:
+    with contextlib.closing(netlink.Socket(netlink.SOCK_DIAG)) as diag:
         for family in (socket.AF_INET, socket.AF_INET6):
             yield from _of_family(diag, family, protocol, port)
 
 
 def _of_family(diag: netlink.Socket, family: int, protocol: str, port: int) -> Iterator[Listener]:
-    where = (socket.htons(port), 0, bytes(16), bytes(16), 0, _ANY_COOKIE)
-    body = _REQUEST.pack(family, _PROTOCOLS[protocol], 0, 0, _STATES[protocol], *where)
+    asked = {
+        "sdiag_family": family,
+        "sdiag_protocol": _PROTOCOLS[protocol],
+        "idiag_states": _STATES[protocol],
+        "idiag_sport": port,
+        "idiag_src": (0,) * 4,
+        "idiag_dst": (0,) * 4,
+        "idiag_cookie": (1 << 64) - 1,
+    }
+    body = codec.encode(Request, asked)
     try:
         replies = diag.dump(netlink.Message(_BY_FAMILY, 0, body))
     except OSError as error:
@@ -77,17 +121,18 @@ def _of_family(diag: netlink.Socket, family: int, protocol: str, port: int) -> I
 
 def _read(body: memoryview, port: int) -> Listener | None:
     """A socket that IPv4 clients of ``port`` reach; None for any other."""
-    family, _, _, _, local_port, _, source, *_, inode = _REPLY.unpack_from(body)
-    if int.from_bytes(local_port, "big") != port:
+    found = codec.decode(Found, body)
+    if found["idiag_sport"] != port:
         return None
-    if family == socket.AF_INET:
-        return Listener(socket.inet_ntoa(source[:4]), inode)
-    if source.startswith(_MAPPED):
-        return Listener(socket.inet_ntoa(source[12:]), inode)
-    only_v6 = netlink.integer(netlink.attributes(body, _REPLY.size).get(_V6_ONLY))
-    if only_v6 or not ipaddress.IPv6Address(source).is_unspecified:
+    words = found["idiag_src"]
+    if found["idiag_family"] == socket.AF_INET:
+        return Listener(str(ipaddress.IPv4Address(words[0])), found["idiag_inode"])
+    source = ipaddress.IPv6Address(struct.pack(">4I", *words))
+    if source.ipv4_mapped is not None:
+        return Listener(str(source.ipv4_mapped), found["idiag_inode"])
+    if found.get_attr("INET_DIAG_SKV6ONLY") or not source.is_unspecified:
         return None
-    return Listener("0.0.0.0", inode)
+    return Listener("0.0.0.0", found["idiag_inode"])
 
 
 def _owner(inode: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -55,7 +56,10 @@ def in_thread(work: Callable[[], T]) -> T:
             failure.append(error)
 
     thread = threading.Thread(target=body, name="netns")
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, str(error)) from error
     thread.join()
     if failure:
         raise failure[0]

@@ -9,30 +9,34 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import re
 import secrets
 import select
 import shutil
 import signal
 import time
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from reconciler import errors, failpoints, manifest
+from reconciler import errors, failpoints, manifest, planner
 from reconciler.drivers.exec.base import ProcessFacts
+from reconciler.drivers.network.base import EndpointConfig
 from reconciler.engine.handlers import container_config, network_config
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model import names
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
-from reconciler.model.observed import Attachment, ContainerObserved, Incarnation
+from reconciler.model.observed import Attachment, ContainerObserved, Facet, Incarnation
 from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import ImageFacts
+from reconciler.planner import restarts
 from reconciler.store.base import Session
 
 #: how long after a process has gone its exit may take to be recorded (measured: 0.7 to 15 ms)
 EXIT_PATIENCE = 2.0
+_UID = re.compile(r"container [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def create(parts: Parts, job: Job) -> None:
@@ -50,7 +54,7 @@ def create(parts: Parts, job: Job) -> None:
     failpoints.hit("create.snapshot.before")
     parts.graph_driver.prepare(observed.incarnation.id, chain)
     failpoints.hit("create.endpoint.before")
-    parts.network.ensure_endpoint(endpoint)
+    _wire(parts, endpoint)
     failpoints.hit("create.endpoint.after")
     parts.fresh.add(observed.incarnation.id)
 
@@ -69,7 +73,7 @@ def start(parts: Parts, job: Job) -> None:
     else:
         rootfs = parts.graph_driver.prepare(incarnation.id, chain)
         failpoints.hit("start.snapshot.after")
-        parts.network.ensure_endpoint(endpoint)
+        _wire(parts, endpoint)
         failpoints.hit("start.endpoint.after")
     config = container_config.build(parts, desired, observed, image, rootfs)
     failpoints.hit("start.create.before")
@@ -87,7 +91,9 @@ def stop(parts: Parts, job: Job) -> None:
         desired, observed = _load(session, job.uid)
     incarnation = _incarnation(desired.key, observed)
     failpoints.hit("stop.signal.before")
-    parts.exec.signal(incarnation.id, int(job.args["signal"]))
+    # what was created and never started has nothing to end in good order
+    gentle = parts.exec.inspect(incarnation.id).status != "created"
+    parts.exec.signal(incarnation.id, int(job.args["signal"]) if gentle else signal.SIGKILL)
     failpoints.hit("stop.signal.after")
     if not _await_exit(parts, job, incarnation.id, float(job.args["grace"])):
         parts.exec.signal(incarnation.id, signal.SIGKILL)
@@ -139,7 +145,7 @@ def update(parts: Parts, job: Job) -> None:
         with parts.store.snapshot() as session:
             endpoint = network_config.endpoint(session, job.uid, changed)
         failpoints.hit("update.ports.before")
-        parts.network.ensure_endpoint(endpoint)
+        _wire(parts, endpoint)
         failpoints.hit("update.ports.after")
     if effective.resources != before.effective.resources and observed.process in ("created", "running"):
         parts.exec.set_limits(before.id, container_config.limits(effective))
@@ -157,7 +163,7 @@ def repair(parts: Parts, job: Job) -> None:
         endpoint = network_config.endpoint(session, job.uid, observed)
     if facets & {"veth", "address", "route", "ports"}:
         failpoints.hit("repair.endpoint.before")
-        parts.network.ensure_endpoint(endpoint)
+        _wire(parts, endpoint)
         failpoints.hit("repair.endpoint.after")
     if "rootfs" in facets:
         parts.graph_driver.restore_mount(incarnation.id, observed.pid)
@@ -165,7 +171,26 @@ def repair(parts: Parts, job: Job) -> None:
     if "limits" in facets:
         parts.exec.set_limits(incarnation.id, container_config.limits(incarnation.effective))
         failpoints.hit("repair.limits.after")
+    left = facets & set(drift_of(parts, job.uid, observed))
+    if left:
+        raise errors.Temporary(f"{', '.join(sorted(left))}: repaired, but missing or altered again at once")
     _change(parts, job.uid, drift=())
+
+
+def drift_of(parts: Parts, uid: str, observed: ContainerObserved) -> tuple[Facet, ...]:
+    """What is missing or altered around a container that runs."""
+    incarnation = observed.incarnation
+    assert incarnation is not None
+    with parts.store.snapshot() as session:
+        endpoint = network_config.endpoint(session, uid, observed)
+    _, found = parts.network.drift([], [endpoint])
+    missing = list(found.get(uid, ()))
+    if not parts.graph_driver.mounted(incarnation.id):
+        missing.append("rootfs")
+    limits = parts.exec.limits(incarnation.id)
+    if limits is not None and not parts.exec.limits_match(container_config.limits(incarnation.effective), limits):
+        missing.append("limits")
+    return tuple(missing)
 
 
 def log_dir(parts: Parts, uid: str) -> str:
@@ -205,6 +230,21 @@ def _alive(facts: ProcessFacts) -> bool:
     except OSError:
         return False
     return fields[0] not in (b"Z", b"X") and int(fields[19]) == facts.pid_start
+
+
+def _wire(parts: Parts, endpoint: EndpointConfig) -> None:
+    """Makes sure of namespace, interfaces and ports. The driver knows containers by uid only: people by name."""
+    try:
+        parts.network.ensure_endpoint(endpoint)
+    except errors.Conflict as error:
+        with parts.store.snapshot() as session:
+            raise errors.Conflict(_UID.sub(lambda found: _name_of(session, found[0]), error.message)) from None
+
+
+def _name_of(session: Session, uid: str) -> str:
+    """``container/default/web`` for its uid; what is nobody's stays as it is."""
+    desired = session.objects.get(uid.removeprefix("container "))
+    return str(desired.key) if desired is not None else uid
 
 
 def _load(session: Session, uid: str) -> tuple[Desired, ContainerObserved]:
@@ -293,30 +333,40 @@ def _record_start(parts: Parts, job: Job, desired: Desired, facts: ProcessFacts)
     counts = bool(job.args.get("counts"))
     with parts.store.transaction(durable=False) as session:
         _, observed = _load(session, job.uid)
-        session.observed.put(
-            job.uid,
-            msgspec.structs.replace(
-                observed,
-                process=facts.status if facts.status != "absent" else "exited",
-                pid=facts.pid,
-                pid_start=facts.pid_start,
-                supervised=facts.supervised,
-                started_at=facts.started_at or now.wall,
-                started_mono=now.mono,
-                finished_at=0.0,
-                exit_code=facts.exit_code,
-                exit_reason=facts.exit_reason,
-                exit_signal=facts.signal,
-                starts=observed.starts + 1,
-                restart_count=observed.restart_count + (1 if counts else 0),
-                boot_id=now.boot_id,
-                restart=desired.override.restart,
-                drift=(),
-                error="",
-                error_count=0,
-                retry_mono=0.0,
-            ),
+        started = msgspec.structs.replace(
+            observed,
+            process="running",
+            pid=facts.pid,
+            pid_start=facts.pid_start,
+            supervised=facts.supervised,
+            started_at=facts.started_at or now.wall,
+            started_mono=now.mono,
+            finished_at=0.0,
+            exit_code=None,
+            exit_reason="",
+            exit_signal=0,
+            starts=observed.starts + 1,
+            restart_count=observed.restart_count + (1 if counts else 0),
+            boot_id=now.boot_id,
+            restart=desired.override.restart,
+            drift=(),
+            error="",
+            error_count=0,
+            retry_mono=0.0,
         )
+        if facts.status == "running":
+            session.observed.put(job.uid, started)
+            return
+        # it was quicker than we: its end counts as any other
+        ended = planner.after_exit(msgspec.structs.replace(started, **exit_fields(facts)), now)
+        session.observed.put(job.uid, ended)
+        tell_exit(session, desired, ended, now.wall)
+
+
+def tell_exit(session: Session, desired: Desired, ended: ContainerObserved, now: float) -> None:
+    """The event of a run that has ended by itself."""
+    type: Literal["Normal", "Warning"] = "Normal" if restarts.succeeded(ended) else "Warning"
+    session.events.record(str(desired.key), desired.uid, type, "Exited", restarts.exit_text(ended), now)
 
 
 def _change(parts: Parts, uid: str, **changes: Any) -> None:

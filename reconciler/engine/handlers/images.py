@@ -19,19 +19,24 @@ Progress = Callable[[str, str, int, int], None]
 
 
 def pull(parts: Parts, job: Job) -> str:
-    """Makes the image complete in the graph and records its relations."""
-    facts = fetch(parts, str(job.args["reference"]))
-    return facts.digest
+    """Makes the image complete in the graph and records its relations, unless another has done so meanwhile."""
+    parsed = references.parse(str(job.args["reference"]))
+    with parts.pulls.hold(str(parsed)):
+        with parts.store.snapshot() as session:
+            known = session.images.get(str(parsed))
+        return (known or _fetch(parts, job, parsed, None)).digest
 
 
-def fetch(parts: Parts, reference: str, progress: Progress | None = None) -> ImageFacts:
-    """Pulls unless it is here; several asking for the same reference share one pull."""
-    parsed = references.parse(reference)
+def _fetch(parts: Parts, job: Job, reference: references.Reference, progress: Progress | None) -> ImageFacts:
+    """Asks the registry what the reference means now, and fetches what is missing of it."""
     failpoints.hit("pull.before")
-    facts, blobs, chain = images.pull(parsed, parts.registry, parts.graph, progress=progress)
-    failpoints.hit("pull.after")
-    with parts.store.transaction() as session:
-        session.images.put(facts, blobs, chain)
+    with parts.leftovers.kept(parts.store, parts.graph):
+        facts, blobs, chain = images.pull(
+            reference, parts.registry, parts.graph, progress=progress, stopping=job.stopping
+        )
+        failpoints.hit("pull.after")
+        with parts.store.transaction() as session:
+            session.images.put(facts, blobs, chain)
     failpoints.hit("pull.record.after")
     return facts
 
@@ -50,17 +55,8 @@ def untag(parts: Parts, job: Job) -> None:
         elif isinstance(observed, ImageObserved):
             session.observed.put(job.uid, _noted(observed, None))
     failpoints.hit("untag.record.after")
-    discard(parts, unused)
+    parts.leftovers.discard(parts.store, parts.graph, unused)
     failpoints.hit("untag.after")
-
-
-def discard(parts: Parts, unused: tuple[list[str], list[str]]) -> None:
-    """Removes blobs and layers (top first) that no image needs any more."""
-    blobs, layers = unused
-    for chain_id in layers:
-        parts.graph.remove_layer(chain_id)
-    for digest in blobs:
-        parts.graph.remove_blob(digest)
 
 
 def observe(parts: Parts, uid: str, reference: str) -> None:
@@ -87,13 +83,13 @@ def _noted(observed: ImageObserved, facts: ImageFacts | None) -> ImageObserved:
 def pull_image(parts: Parts, job: Job) -> dict[str, Any]:
     """`pydock pull`: the image comes into the graph; no desired state changes."""
     request = msgspec.convert(job.args, requests.Pull)
-
-    references.parse(request.reference)
+    reference = references.parse(request.reference)
     job.started()
 
     def progress(status: str, layer: str, current: int, total: int) -> None:
         job.emit({"status": status, "layer": layer, "current": current, "total": total})
 
-    facts = fetch(parts, request.reference, progress)
+    with parts.pulls.hold(str(reference)):
+        facts = _fetch(parts, job, reference, progress)
     job.emit({"status": f"Present: {facts.reference}", "layer": "", "current": 0, "total": 0, "digest": facts.digest})
     return {"digest": facts.digest}

@@ -32,7 +32,9 @@ def logs(parts: Parts, job: Job) -> dict[str, object]:
         found = session.entries([key])
     if not found:
         raise errors.NotFound(f"{key} not found")
-    path = os.path.join(parts.log_dir, found[0].desired.uid, "log")
+    # of several with one name the live one
+    chosen = min(found, key=lambda entry: entry.desired.deleting_at or 0.0).desired
+    path = os.path.join(parts.log_dir, chosen.uid, "log")
     tail = None if request.tail < 0 else request.tail
     for line in parts.exec.log_lines(path, tail, request.follow, _Stop(job.gone_fd)):
         prefix = f"{line.time} ".encode() if request.timestamps else b""

@@ -12,6 +12,10 @@ from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.store.base import Session
 
 
+#: what a container that names no network is in: the instance's own, whatever its namespace holds
+OWN = NetworkRef(name=DEFAULT_NETWORK.name)
+
+
 def network(uid: str, observed: NetworkObserved, effective: NetworkSpec) -> NetworkConfig:
     return NetworkConfig(
         uid=uid,
@@ -26,7 +30,7 @@ def network(uid: str, observed: NetworkObserved, effective: NetworkSpec) -> Netw
 
 def find(session: Session, key: Key, ref: NetworkRef) -> tuple[Desired, NetworkObserved]:
     """The network that ``ref`` of container ``key`` names; its own namespace first, the instance's default last."""
-    desired = session.objects.live(Key("Network", key.namespace, ref.name))
+    desired = None if ref is OWN else session.objects.live(Key("Network", key.namespace, ref.name))
     if desired is None and ref.name == DEFAULT_NETWORK.name:
         desired = session.objects.live(DEFAULT_NETWORK)
     if desired is None:
@@ -38,7 +42,7 @@ def find(session: Session, key: Key, ref: NetworkRef) -> tuple[Desired, NetworkO
 
 
 def refs(spec: ContainerSpec) -> tuple[NetworkRef, ...]:
-    return spec.networks or (NetworkRef(name=DEFAULT_NETWORK.name),)
+    return spec.networks or (OWN,)
 
 
 def endpoint(session: Session, uid: str, observed: ContainerObserved) -> EndpointConfig:

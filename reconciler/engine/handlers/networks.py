@@ -26,7 +26,13 @@ def create(parts: Parts, job: Job) -> None:
             observed = _plan_names(parts, session, desired, effective, observed)
             session.observed.put(job.uid, observed)
     failpoints.hit("network.ensure.before")
-    parts.network.ensure_network(network_config.network(job.uid, observed, effective))
+    try:
+        parts.network.ensure_network(network_config.network(job.uid, observed, effective))
+    except errors.Conflict:
+        # somebody was quicker to take a subnet that we chose: another is chosen next time
+        if effective.subnet is None and not observed.created:
+            _give_back(parts, job.uid, observed)
+        raise
     failpoints.hit("network.ensure.after")
     _record(parts, job.uid, effective=effective, written=desired.spec, created=True, drift=())
 
@@ -52,7 +58,11 @@ def repair(parts: Parts, job: Job) -> None:
         _, observed = _load(session, job.uid)
     if observed.effective is None:
         raise errors.Conflict("the network has not been made yet")
-    parts.network.ensure_network(network_config.network(job.uid, observed, observed.effective))
+    config = network_config.network(job.uid, observed, observed.effective)
+    parts.network.ensure_network(config)
+    left, _ = parts.network.drift([config], [])
+    if job.uid in left:
+        raise errors.Temporary(f"{', '.join(left[job.uid])}: repaired, but missing or altered again at once")
     _record(parts, job.uid, drift=())
 
 
@@ -71,6 +81,13 @@ def remove(parts: Parts, job: Job) -> None:
         session.leases.release(job.uid)
         session.objects.purge(job.uid)
     failpoints.hit("network.purge.after")
+
+
+def _give_back(parts: Parts, uid: str, observed: NetworkObserved) -> None:
+    parts.network.remove_network(uid, observed.bridge)
+    with parts.store.transaction(durable=False) as session:
+        session.leases.release(uid)
+        session.observed.put(uid, msgspec.structs.replace(observed, subnet="", gateway=""))
 
 
 def _load(session: Session, uid: str) -> tuple[Desired, NetworkObserved]:

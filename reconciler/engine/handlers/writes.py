@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,74 +14,100 @@ from reconciler.engine.parts import Parts
 from reconciler.manifest import merge
 from reconciler.model import render, requests
 from reconciler.model.keys import Key
-from reconciler.model.objects import Desired, Document, Override, Owner
+from reconciler.model.objects import BUILTIN, Desired, Document, Override, Owner
+from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.store.base import Session
 
 API = "api"
-#: objects that pydock made by itself: any source may take them over
-BUILTIN = "builtin"
+#: a document, checked, and as it came
+Draft = tuple[Document, dict[str, Any]]
+#: makes it from the live object, in the transaction that stores it: nothing is written in between
+Make = Callable[[Session, Desired | None], Draft]
 
 
 def post(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.Post)
     document = manifest.check(request.document)
-    with parts.store.snapshot() as session:
-        live = _claimable(session, document.key, request.manager)
-    if live is not None and live.owner.source != BUILTIN:
-        raise errors.Conflict(f"{document.key} already exists (owned by {live.owner})")
-    return _write(parts, document, request.manager, request.document, request.dry_run, applied=None)
+
+    def make(session: Session, live: Desired | None) -> Draft:
+        if live is not None and live.owner.source != BUILTIN:
+            raise errors.Conflict(f"{document.key} already exists (owned by {live.owner})")
+        return document, request.document
+
+    return _write(parts, document.key, make, request.manager, request.dry_run, applied=None)
 
 
 def put(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.Put)
     document = manifest.check(request.document)
-    return _write(parts, document, request.manager, request.document, request.dry_run, applied=None)
+    draft = document, request.document
+    return _write(parts, document.key, lambda session, live: draft, request.manager, request.dry_run, applied=None)
 
 
 def apply(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.Apply)
     document = manifest.check(request.document)
-    return _write(parts, document, request.manager, request.document, request.dry_run, applied=request)
+    draft = document, request.document
+    return _write(parts, document.key, lambda session, live: draft, request.manager, request.dry_run, applied=request)
 
 
 def patch(parts: Parts, job: Job) -> dict[str, Any]:
     """A merge patch; ``metadata.resourceVersion`` in it is a precondition."""
     request = msgspec.convert(job.args, requests.Patch)
     key = Key.of(request.kind, request.name, request.namespace)
-    with parts.store.snapshot() as session:
-        live = session.objects.live(key)
+
+    def make(session: Session, live: Desired | None) -> Draft:
         if live is None:
             raise errors.NotFound(f"{key} not found")
-        present = session.rendered(live.uid)
-    document = merge.merge_patch(present, request.patch)
-    if "resourceVersion" not in (request.patch.get("metadata") or {}):
-        document["metadata"].pop("resourceVersion", None)
-    checked = manifest.check(document)
-    if checked.key != key:
-        raise errors.Invalid(f"a patch cannot rename {key} to {checked.key}")
-    return _write(parts, checked, request.manager, document, request.dry_run, applied=None)
+        document = merge.merge_patch(session.rendered(live.uid), request.patch)
+        if "resourceVersion" not in (request.patch.get("metadata") or {}):
+            document["metadata"].pop("resourceVersion", None)
+        checked = manifest.check(document)
+        if checked.key != key:
+            raise errors.Invalid(f"a patch cannot rename {key} to {checked.key}")
+        return checked, document
+
+    return _write(parts, key, make, request.manager, request.dry_run, applied=None)
 
 
 def delete(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.Delete)
     key = Key.of(request.kind, request.name, request.namespace)
-    with parts.store.snapshot() as session:
-        live = session.objects.live(key)
-        if live is None:
-            raise errors.NotFound(f"{key} not found")
-        if live.owner.source not in (API, BUILTIN):
-            raise errors.Conflict(f"{key} is owned by {live.owner}: remove it there, or it would come back")
-        _check_delete(live, session.rendered(live.uid), request)
-        shown = _plan_text(parts, session, {}, {key})
     if request.dry_run:
         with parts.store.snapshot() as session:
-            return {"object": session.rendered(live.uid), "plan": shown["plan"]}
+            _, shown = _deletable(session, key, request)
+            return {"object": shown, "plan": _plan_text(parts, session, {}, {key})["plan"]}
     with parts.store.transaction() as session:
+        live, _ = _deletable(session, key, request)
         deleted = session.objects.mark_deleting(live.uid, parts.clock.now().wall)
         answer = session.rendered(deleted.uid)
     failpoints.hit("delete.commit.after")
     parts.look([key])
-    return {"object": answer, "plan": shown["plan"]}
+    return {"object": answer, "plan": None}
+
+
+def _deletable(session: Session, key: Key, request: requests.Delete) -> tuple[Desired, dict[str, Any]]:
+    """The live object and how the API shows it, if it may be deleted as asked."""
+    live = session.objects.live(key)
+    if live is None:
+        raise errors.NotFound(f"{key} not found")
+    if live.owner.source not in (API, BUILTIN):
+        raise errors.Conflict(f"{key} is owned by {live.owner}: remove it there, or it would come back")
+    if live.owner.source == BUILTIN and (user := _user_of_default(session)):
+        raise errors.Conflict(
+            f"{key} is pydock's own and used by {user}: it goes with the last container; to change it, apply a Network "
+            f"named {key.name!r}"
+        )
+    shown = session.rendered(live.uid)
+    _check_delete(live, shown, request)
+    return live, shown
+
+
+def _user_of_default(session: Session) -> Key | None:
+    """A container that would have the instance's own network made anew."""
+    found = session.objects.find(kind="Container")
+    users = (each for each in found if each.deleting_at is None and DEFAULT_NETWORK in planner.dependencies(each))
+    return next((each.key for each in users), None)
 
 
 def override(parts: Parts, job: Job) -> dict[str, Any]:
@@ -132,21 +159,21 @@ def _runs(session: Session, live: Desired) -> bool:
 
 
 def _write(
-    parts: Parts, document: Document, manager: str, raw: dict[str, Any], dry_run: bool, applied: requests.Apply | None
+    parts: Parts, key: Key, make: Make, manager: str, dry_run: bool, applied: requests.Apply | None
 ) -> dict[str, Any]:
-    """One write transaction (or none, for a dry run): claim, merge, admit, store."""
+    """One write transaction (or none, for a dry run): claim, make, merge, admit, store."""
     if dry_run:
         with parts.store.snapshot() as session:
-            live, merged = _prepare(session, document, manager, raw, applied)
+            live, _, merged = _prepare(session, key, make, manager, applied)
             would_be = _would_be(parts, live, merged, Owner(API, manager))
-            shown = _plan_text(parts, session, {document.key: would_be}, set())
+            shown = _plan_text(parts, session, {key: would_be}, set())
             return {
                 "object": render.api_object(would_be, _observed(session, live)),
                 "outcome": _outcome(live, would_be),
                 "plan": shown["plan"],
             }
     with parts.store.transaction() as session:
-        live, merged = _prepare(session, document, manager, raw, applied)
+        live, document, merged = _prepare(session, key, make, manager, applied)
         stored = _store(parts, session, live, merged, manager)
         if applied is not None:
             _remember(session, stored.uid, document, applied)
@@ -154,18 +181,20 @@ def _write(
         answer = {"object": session.rendered(stored.uid), "outcome": _outcome(live, stored), "plan": None}
     failpoints.hit("apply.commit.after")
     if answer["outcome"] != "unchanged":
-        parts.look([document.key])
+        parts.look([key])
     return answer
 
 
 def _prepare(
-    session: Session, document: Document, manager: str, raw: dict[str, Any], applied: requests.Apply | None
-) -> tuple[Desired | None, Document]:
-    live = _claimable(session, document.key, manager)
+    session: Session, key: Key, make: Make, manager: str, applied: requests.Apply | None
+) -> tuple[Desired | None, Document, Document]:
+    """The live object, the manager's document, and that merged with what others set."""
+    live = _claimable(session, key, manager)
+    document, raw = make(session, live)
     _check_revision(session, live, raw)
     merged = _merged(session, live, document, applied) if applied is not None else document
-    _admit(session, {document.key: merged})
-    return live, merged
+    _admit(session, {key: merged})
+    return live, document, merged
 
 
 def _store(parts: Parts, session: Session, live: Desired | None, merged: Document, manager: str) -> Desired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -74,38 +75,49 @@ class Bus:
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         self._server.listen()
+        self._client: socket.socket | None = None
+        self._closing = False
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        self._server.shutdown(socket.SHUT_RDWR)
+        self._closing = True
+        for end in (self._client, self._server):
+            if end is not None:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._server.close()
 
     def _serve(self) -> None:
-        while True:
+        while not self._closing:
             try:
-                client = self._server.accept()[0]
+                self._client = self._server.accept()[0]
             except OSError:
                 return
-            with client:
-                self._greet(client)
-                self._talk(client)
+            with self._client:
+                self._talk(self._client, self._greet(self._client))
+            self._client = None
 
-    def _greet(self, client: socket.socket) -> None:
+    def _greet(self, client: socket.socket) -> bytes:
+        """What came after the greeting with it."""
         data = b""
         while b"AUTH" not in data:
             data += client.recv(4096)
         client.sendall(b"OK 1234deadbeef\r\n")
         while b"BEGIN\r\n" not in data:
             data += client.recv(4096)
+        return data.split(b"BEGIN\r\n", 1)[1]
 
-    def _talk(self, client: socket.socket) -> None:
+    def _talk(self, client: socket.socket, data: bytes) -> None:
         parser = Parser()
-        while data := client.recv(4096):
+        while True:
             parser.add_data(data)
             while (message := parser.get_next_message()) is not None:
                 client.sendall(self._answer(message).serialise(serial=message.header.serial + 100))
+            data = client.recv(4096)
+            if not data:
+                return
 
     def _answer(self, message: jeepney.Message) -> jeepney.Message:
         member = message.header.fields[jeepney.HeaderFields.member]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from reconciler.ipc.pool import Pool
 from reconciler.testing.wait import until
 
@@ -43,3 +45,19 @@ def test_tasks_that_wait_run_later_and_threads_stay_within_the_bound() -> None:
     gate.set()
     until(lambda: pool.busy == 0, what="all tasks")
     assert len(ran) == 10
+
+
+def test_a_host_without_room_for_threads_refuses_and_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, ran = Pool(2, "starved"), []
+
+    def no_room(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_room)
+        assert not pool.submit(lambda: ran.append(1))
+        assert not pool.submit(lambda: ran.append(2), wait=True)
+    assert pool.busy == 0
+    assert pool.submit(lambda: ran.append(3))
+    until(lambda: pool.busy == 0, what="the task")
+    assert ran == [3]

@@ -1,4 +1,4 @@
-"""Netlink's encoding."""
+"""Netlink sockets: batches, answers, errors."""
 
 from __future__ import annotations
 
@@ -7,41 +7,13 @@ import errno
 import os
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from reconciler.drivers.network import links, netlink
 
 
-@given(st.dictionaries(st.integers(1, 0x3FFF), st.binary(max_size=40), max_size=10), st.integers(0, 8))
-def test_attributes_read_back_as_written(values: dict[int, bytes], offset: int) -> None:
-    data = bytes(offset) + b"".join(netlink.attribute(kind, payload) for kind, payload in values.items())
-    found = netlink.attributes(memoryview(data), offset)
-    assert {kind: bytes(payload) for kind, payload in found.items()} == values
-
-
-@given(st.binary(max_size=200))
-def test_garbage_ends(data: bytes) -> None:
-    netlink.attributes(memoryview(data))
-
-
-def test_nested_flag_is_not_part_of_the_type() -> None:
-    data = netlink.nested(5, netlink.u8(1, 7), netlink.text(2, "eth0"))
-    inner = netlink.attributes(netlink.attributes(memoryview(data))[5])
-    assert netlink.integer(inner[1]) == 7
-    assert netlink.string(inner[2]) == "eth0"
-    assert netlink.string(None) == ""
-    assert netlink.integer(None) == 0
-
-
-def test_padding() -> None:
-    assert len(netlink.text(3, "lo")) % 4 == 0
-    assert netlink.u8(1, 255)[:2] == (5).to_bytes(2, "little")
-
-
 @pytest.fixture
 def route() -> contextlib.closing[netlink.Socket]:
-    return contextlib.closing(netlink.Socket(netlink.NETLINK_ROUTE))
+    return contextlib.closing(netlink.Socket(netlink.ROUTE))
 
 
 def test_a_batch_reports_each_messages_error(route: contextlib.closing[netlink.Socket]) -> None:
@@ -81,6 +53,6 @@ def test_many_questions_in_one_call(route: contextlib.closing[netlink.Socket]) -
 
 
 def test_a_listening_socket_never_blocks() -> None:
-    with contextlib.closing(netlink.Socket(netlink.NETLINK_ROUTE, links.EVENT_GROUPS)) as listening:
+    with contextlib.closing(netlink.Socket(netlink.ROUTE, links.EVENT_GROUPS)) as listening:
         listening.drain()
         assert not os.get_blocking(listening.fileno())

@@ -65,6 +65,9 @@ def test_only_keywords_that_are_checked(file: str) -> None:
     for path, node in nodes(contract.read(file)):
         unknown = node.keys() - schema.KEYWORDS - ANNOTATIONS
         assert not unknown, f"{file}{path}: {unknown}"
+        if node.keys() & {"const", "enum"}:
+            assert node["type"] == "string", f"{file}{path}"
+        assert "oneOf" not in node or node["type"] == "object", f"{file}{path}"
         for choice in node.get("oneOf", ()):
             assert choice.keys() == {"required"}
             assert len(choice["required"]) == 1

@@ -1,4 +1,5 @@
-"""inotify on single files, by the C library: watchfiles sees directories, not the writing of one cgroup file.
+"""inotify on single files, by the C library: watchfiles watches directories, and not the writing of one cgroup file or
+log.
 
 Format of an event: inotify(7), ``struct inotify_event``.
 """
@@ -10,17 +11,20 @@ import ctypes
 import os
 import struct
 
+MODIFY, MOVED_TO, CREATE = 0x2, 0x80, 0x100
+_IGNORED = 0x8000
 _HEADER = struct.Struct("iIII")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Inotify:
-    """Watches files by path; not thread-safe but for ``read``, which one thread may call while another adds."""
+    """Watches files and directories by path; not thread-safe but for ``read``, which one thread may call while another
+    adds."""
 
     def __init__(self) -> None:
         self._fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
-            raise OSError(ctypes.get_errno(), "inotify_init1")
+            raise _error("inotify_init1")
         self._paths: dict[int, str] = {}
         self._watches: dict[str, int] = {}
 
@@ -28,10 +32,11 @@ class Inotify:
         return int(self._fd)
 
     def add(self, path: str, mask: int) -> None:
-        """Raises ``OSError`` if there is no such file or the kernel's limit is reached."""
+        """Watches what ``path`` names now; again is harmless. Raises ``OSError``, such as ``FileNotFoundError``, also
+        when the kernel's limit is reached."""
         watch = _libc.inotify_add_watch(self._fd, os.fsencode(path), mask)
         if watch < 0:
-            raise OSError(ctypes.get_errno(), "inotify_add_watch", path)
+            raise _error(path)
         self._paths[watch] = path
         self._watches[path] = watch
 
@@ -50,11 +55,17 @@ class Inotify:
                 data = os.read(self._fd, 65536)
                 at = 0
                 while at < len(data):
-                    watch, _, _, length = _HEADER.unpack_from(data, at)
+                    watch, mask, _, length = _HEADER.unpack_from(data, at)
                     at += _HEADER.size + length
-                    if watch in self._paths:
-                        found.add(self._paths[watch])
+                    path = self._paths.pop(watch, None) if mask & _IGNORED else self._paths.get(watch)
+                    if path is not None:
+                        found.add(path)
         return found
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+def _error(what: str) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number), what)

@@ -1,0 +1,63 @@
+"""Blobs and layers that no image needs any more, removed at a moment when no pull counts on them.
+
+A pull takes what is there already for granted, and records what its image needs last. So nothing goes while one is
+under way; and what goes is compared with what is recorded by then.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from reconciler import errors
+from reconciler.drivers.graph.base import Graph
+from reconciler.store.base import Store
+
+log = logging.getLogger("pydock.images")
+
+
+class Leftovers:
+    """What images that were forgotten have left. What a crash leaves of it is found at the next start."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pulls = 0
+        self._blobs: dict[str, None] = {}
+        self._layers: dict[str, None] = {}
+
+    @contextmanager
+    def kept(self, store: Store, graph: Graph) -> Iterator[None]:
+        """While a pull is under way, until its image is recorded."""
+        with self._lock:
+            self._pulls += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pulls -= 1
+                try:
+                    self._remove(store, graph)
+                except (errors.PydockError, OSError) as error:
+                    log.warning("what no image needs any more cannot be removed yet: %s", error)
+
+    def discard(self, store: Store, graph: Graph, unused: tuple[list[str], list[str]]) -> None:
+        """Removes blobs and layers (top first), now or after the last pull that is under way."""
+        blobs, layers = unused
+        with self._lock:
+            self._blobs.update(dict.fromkeys(blobs))
+            self._layers.update(dict.fromkeys(layers))
+            self._remove(store, graph)
+
+    def _remove(self, store: Store, graph: Graph) -> None:
+        if self._pulls or not (self._blobs or self._layers):
+            return
+        with store.snapshot() as session:
+            blobs, layers = session.images.needed()
+        for chain_id in [id for id in self._layers if id not in layers]:
+            graph.remove_layer(chain_id)
+        for digest in [id for id in self._blobs if id not in blobs]:
+            graph.remove_blob(digest)
+        self._layers.clear()
+        self._blobs.clear()

@@ -1,0 +1,331 @@
+"""A running daemon and its directory of manifests, when things go wrong there: what runs stays what it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.testing import wait
+from reconciler.testing.daemon import Pydockd, container
+
+MakeHost = Callable[..., Pydockd]
+
+
+class Folder:
+    """The directory of a daemon, and what the daemon says of it. ``extra`` containers and images are cheap to have."""
+
+    def __init__(self, host: Pydockd, image: str) -> None:
+        self.host, self.image = host, image
+
+    def write(self, path: str, *documents: dict[str, Any]) -> None:
+        """As a careful program does: a rename of what is complete."""
+        target = self.host.manifests / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        hidden = target.with_name(f".{target.name}.new")
+        hidden.write_text("---\n".join(json.dumps(document, indent=1) + "\n" for document in documents))
+        hidden.rename(target)
+
+    def remove(self, *paths: str) -> None:
+        for path in paths:
+            (self.host.manifests / path).unlink()
+
+    def container(self, name: str, note: str = "") -> dict[str, Any]:
+        document = container(name, self.image)
+        if note:
+            document["metadata"]["labels"] = {"note": note}
+        return document
+
+    def other(self, name: str) -> dict[str, Any]:
+        """An object that costs nothing: its image is there already."""
+        return {"apiVersion": "pydock.dev/v1", "kind": "Image", "metadata": {"name": name}, "spec": {"reference": self.image}}  # fmt: skip
+
+    def start(self, name: str) -> int:
+        """Writes a manifest ``NAME.yaml``; the pid once it runs."""
+        self.write(f"{name}.yaml", self.container(name))
+        return int(self.host.wait_ready_container(name)["pid"])
+
+    def note(self, name: str) -> str:
+        found = self.host.get("Container", name)
+        return str(found["metadata"].get("labels", {}).get("note", "")) if found else "gone"
+
+    def runs(self, name: str) -> tuple[int, int]:
+        """The pid, and how often it was started again."""
+        status = self.host.status(name)
+        return int(status["pid"]), int(status.get("restartCount", 0))
+
+    def source(self) -> dict[str, Any]:
+        (found,) = self.host.api("GET", "/apis/pydock.dev/v1/sources")["items"]
+        return dict(found)
+
+    def file(self, path: str) -> dict[str, Any]:
+        return next((each for each in self.source()["files"] if each["path"] == path), {})
+
+    def wait_state(self, path: str, state: str) -> dict[str, Any]:
+        """The file once it has that state."""
+        found = wait.until(
+            lambda: self.file(path) if self.file(path).get("state") == state else None, 5.0, f"{path} {state}"
+        )
+        assert found is not None
+        return found
+
+    def wait_source(self, state: str, timeout: float = 5.0) -> dict[str, Any]:
+        found = wait.until(
+            lambda: self.source() if self.source()["state"] == state else None, timeout, f"state {state}"
+        )
+        assert found is not None
+        return found
+
+    def settled(self) -> None:
+        """Until a look has seen all that is there now: a new file is read and gone again."""
+        (self.host.manifests / "zz-marker.yaml").write_text("{}")
+        self.wait_state("zz-marker.yaml", "invalid")
+        self.remove("zz-marker.yaml")
+        wait.until(lambda: not self.file("zz-marker.yaml"), 5.0, "the marker to be forgotten")
+
+    def objects(self, plural: str) -> set[str]:
+        return {each["metadata"]["name"] for each in self.host.api("GET", f"/apis/pydock.dev/v1/{plural}")["items"]}
+
+
+@pytest.fixture(scope="module")
+def folder(host: Pydockd, image: str) -> Folder:
+    return Folder(host, image)
+
+
+@pytest.fixture
+def make_folder(make_host: MakeHost, image: str) -> Callable[[], Folder]:
+    return lambda: Folder(make_host().start(), image)
+
+
+def test_written_byte_by_byte_the_last_good_version_runs_on(folder: Folder) -> None:
+    pid = folder.start("slow")
+    text = json.dumps(folder.container("slow", note="new")).encode()
+    with (folder.host.manifests / "slow.yaml").open("wb", buffering=0) as file:
+        for at in range(len(text) // 2):
+            file.write(text[at : at + 1])
+            assert (folder.host.status("slow")["pid"], folder.note("slow")) == (pid, "")
+        found = folder.wait_state("slow.yaml", "invalid")
+        assert found["problems"][0].startswith("slow.yaml:1:")
+        assert (folder.host.status("slow")["pid"], folder.note("slow")) == (pid, "")
+        for at in range(len(text) // 2, len(text)):
+            file.write(text[at : at + 1])
+    wait.until(lambda: folder.note("slow") == "new", 5.0, "the whole file to take effect")
+    assert folder.runs("slow") == (pid, 0)
+
+
+def test_of_two_files_that_name_one_object_the_running_one_stays(folder: Folder) -> None:
+    pid = folder.start("double")
+    folder.write("another.yaml", folder.container("double", note="usurper"), folder.other("bystander"))
+    found = folder.wait_state("another.yaml", "invalid")
+    assert found["problems"] == [
+        "another.yaml: container/default/double is already held by double.yaml: keep it in one of the two"
+    ]
+    assert (folder.note("double"), folder.runs("double")) == ("", (pid, 0))
+    assert "bystander" not in folder.objects("images")
+    assert (
+        "another.yaml: container/default/double is already held by double.yaml"
+        in folder.host.cli("source", "ls").stdout
+    )
+    folder.remove("double.yaml")
+    wait.until(lambda: folder.note("double") == "usurper", 5.0, "the other file to take over")
+    assert folder.runs("double") == (pid, 0)
+
+
+def test_what_moves_between_files_runs_on(folder: Folder) -> None:
+    pid = folder.start("mover")
+    (folder.host.manifests / "deep/er").mkdir(parents=True)
+    (folder.host.manifests / "mover.yaml").rename(folder.host.manifests / "deep/er/moved.json")
+    owner = {"source": f"dir:{folder.host.manifests}"}
+    wait.until(
+        lambda: folder.host.status("mover").get("owner") == owner | {"item": "deep/er/moved.json"}, 5.0, "the move"
+    )
+    folder.write("both.yaml", folder.other("companion"), folder.container("mover"))
+    folder.remove("deep/er/moved.json")
+    wait.until(
+        lambda: folder.host.status("mover").get("owner") == owner | {"item": "both.yaml"}, 5.0, "the second move"
+    )
+    folder.settled()
+    assert folder.runs("mover") == (pid, 0)
+
+
+def test_leftovers_are_ignored_and_what_is_no_file_stops_nobody(folder: Folder) -> None:
+    text = json.dumps(folder.container("leftover"))
+    for name in (".web.yaml.swp", "web.yaml.bak", "4913", "web.yaml~", "#web.yaml#", ".web.yaml"):
+        (folder.host.manifests / name).write_text(text)
+    os.mkfifo(folder.host.manifests / "fifo.yaml")
+    (folder.host.manifests / "shadow.yaml").symlink_to("/etc/shadow")
+    (folder.host.manifests / "root").symlink_to("/")
+    folder.start("sound")
+    assert folder.wait_state("fifo.yaml", "unreadable")["problems"] == ["fifo.yaml: not a regular file: not read"]
+    assert folder.wait_state("shadow.yaml", "unreadable")["problems"] == [
+        "shadow.yaml: a link out of the directory: not read"
+    ]
+    assert folder.wait_state("root", "unreadable")["problems"] == ["root: a link out of the directory: not followed"]
+    assert "leftover" not in folder.objects("containers")
+    folder.remove("fifo.yaml", "shadow.yaml", "root")
+
+
+def test_removed_and_restored_it_is_one_container(make_folder: Callable[[], Folder]) -> None:
+    """At once, across an orderly end, and across a kill that comes right after the removal."""
+    folder = make_folder()
+    pid = folder.start("phoenix")
+    folder.remove("phoenix.yaml")
+    folder.write("phoenix.yaml", folder.container("phoenix"))
+    folder.settled()
+    assert folder.runs("phoenix") == (pid, 0)
+    for end in (folder.host.stop, folder.host.kill):
+        folder.remove("phoenix.yaml")
+        end()
+        folder.write("phoenix.yaml", folder.container("phoenix"))
+        folder.host.start()
+        folder.settled()
+        assert folder.runs("phoenix") == (pid, 0)
+        assert folder.objects("containers") == {"phoenix"}
+    running = subprocess.run(
+        ["pgrep", "-f", f"conmon.*{folder.host.instance}"], capture_output=True, text=True, check=True
+    )
+    assert len(running.stdout.split()) == 1
+
+
+def test_more_than_half_gone_at_once_is_held_until_acknowledged(make_folder: Callable[[], Folder]) -> None:
+    folder = make_folder()
+    pid = folder.start("precious")
+    names = [f"image{number}" for number in range(5)]
+    for name in names:
+        folder.write(f"{name}.yaml", folder.other(name))
+    wait.until(lambda: folder.objects("images") == set(names), 5.0, "the images")
+    for file in folder.host.manifests.glob("*.yaml"):
+        file.unlink()
+    held = folder.wait_source("held")
+    assert held["held"] == ["container/default/precious", *(f"image/{name}" for name in names)]
+    folder.host.kill()
+    folder.host.start()
+    assert folder.source()["held"] == held["held"]
+    assert folder.runs("precious") == (pid, 0)
+    listed = folder.host.cli("source", "ls")
+    assert "container/default/precious" in listed.stdout
+    # What came back is neither shown nor removed.
+    folder.write("precious.yaml", folder.container("precious"))
+    wait.until(lambda: len(folder.source()["held"]) == 5, 5.0, "the container to be held no longer")
+    done = folder.host.cli("source", "ack", "--yes", held["name"])
+    assert done.returncode == 0, done.stderr
+    wait.until(lambda: not folder.objects("images"), 5.0, "the images to go")
+    assert folder.runs("precious") == (pid, 0)
+    assert folder.source()["state"] == "ok"
+
+
+@pytest.fixture
+def mounted(make_host: MakeHost, image: str) -> Iterator[Folder]:
+    """A daemon whose directory is a mount of its own."""
+    host = make_host()
+    mount = ["mount", "-t", "tmpfs", "none", str(host.manifests)]
+    subprocess.run(mount, check=True)
+    try:
+        yield Folder(host.start(), image)
+    finally:
+        if host.manifests.is_mount():
+            subprocess.run(["umount", "-l", host.manifests], check=True)
+
+
+def test_an_unmounted_directory_is_not_an_empty_one(mounted: Folder) -> None:
+    pid = mounted.start("mounted")
+    subprocess.run(["umount", "-l", mounted.host.manifests], check=True)
+    assert mounted.host.process is not None
+    mounted.host.process.send_signal(1)
+    held = mounted.wait_source("held")
+    assert held["held"] == ["container/default/mounted"]
+    assert "another mount" in held["message"]
+    mounted.host.kill()
+    mounted.host.start()
+    assert mounted.source()["held"] == held["held"]
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(mounted.host.manifests)], check=True)
+    mounted.write("mounted.yaml", mounted.container("mounted"))
+    mounted.host.process.send_signal(1)
+    mounted.wait_source("ok")
+    assert mounted.runs("mounted") == (pid, 0)
+
+
+def test_a_directory_that_is_missing_or_unreadable_removes_nothing(make_folder: Callable[[], Folder]) -> None:
+    folder = make_folder()
+    pid = folder.start("kept")
+    away = folder.host.manifests.with_name("away")
+    folder.host.manifests.rename(away)
+    missing = folder.wait_source("unavailable")
+    assert missing["message"] == f"{folder.host.manifests}: no such file or directory"
+    folder.host.manifests.write_text("no directory")
+    wait.until(lambda: "is not a directory" in folder.source()["message"], 5.0, "another message")
+    folder.host.manifests.unlink()
+    away.rename(folder.host.manifests)
+    folder.wait_source("ok")
+    folder.settled()
+    assert folder.runs("kept") == (pid, 0)
+
+
+def test_of_a_thousand_files_999_apply(make_folder: Callable[[], Folder]) -> None:
+    folder = make_folder()
+    tree = folder.host.work / "tree"
+    for number in range(1000):
+        path = tree / str(number // 100) / f"{number}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(folder.other(f"image{number}")))
+    (tree / "5/500.json").write_text("{")
+    tree.rename(folder.host.manifests / "tree")
+    wanted = {f"image{number}" for number in range(1000)} - {"image500"}
+    wait.until(lambda: folder.objects("images") == wanted, 30.0, "999 objects")
+    found = folder.file("tree/5/500.json")
+    assert found["problems"] == [
+        "tree/5/500.json:1:2: not valid JSON: expected a key in double quotes, found the end of the text"
+    ]
+    assert sum(each["state"] == "ok" for each in folder.source()["files"]) == 999
+
+
+def test_sixty_writers_at_once_are_all_heard(folder: Folder) -> None:
+    """Nothing that happens while the daemon looks is lost, the timed look being 30 s away."""
+
+    def write(writer: int) -> None:
+        for number in range(3):
+            folder.write(f"burst/{writer}/{number}.yaml", folder.other(f"burst-{writer}-{number}"))
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wanted = {f"burst-{writer}-{number}" for writer in range(20) for number in range(3)}
+    wait.until(lambda: wanted <= folder.objects("images"), 5.0, "all objects of the burst")
+
+
+def test_an_input_that_is_refused_hurts_nobody(folder: Folder) -> None:
+    """Bombs of all kinds in one directory with a running container: clear problems, the daemon lives."""
+    pid = folder.start("witness")
+    bombs = {
+        "deep.yaml": (b"[" * 200_000, "nested too deep"),
+        "deep.json": (b"[" * 200_000, "nested too deep"),
+        "self.yaml": (b"a: &a [*a]", "stands inside of what it names"),
+        "digits.yaml": (b"a: " + b"9" * 5000, "too long"),
+        "nan.json": (b"[NaN]", "found 'NaN'"),
+        "latin.yaml": (b"a: \xe9", "not UTF-8"),
+        "nul.yaml": (b"a: \0", "NUL is not allowed"),
+        "big.yaml": (b"a: b\n" * 2_000_000, "more than 1048576 bytes"),
+        "name.yaml": (json.dumps(folder.container("../../etc")).encode(), "is not a DNS label"),
+        "user.yaml": (json.dumps(container("root", folder.image, user="4294967295")).encode(), "is too large"),
+    }
+    for name, (data, _) in bombs.items():
+        (folder.host.manifests / name).write_bytes(data)
+    for name, (_, said) in bombs.items():
+        assert said in "\n".join(folder.wait_state(name, "invalid")["problems"]), name
+    assert folder.runs("witness") == (pid, 0)
+    assert folder.host.alive()
+    folder.remove(*bombs)
+
+
+def resident(pid: int) -> int:
+    """MB that a process has had at most."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) // 1024

@@ -1,0 +1,225 @@
+"""The loop on drivers in memory: it comes to rest, tries again what failed, and says what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler import errors
+from reconciler.engine.job import Job
+from reconciler.model.keys import Key
+from reconciler.model.objects import Owner
+from reconciler.model.view import DEFAULT_NETWORK
+from reconciler.testing.loop import IMAGE, Loop, container, container_key, network
+
+WEB, OTHER = container_key("web"), container_key("other")
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[Loop]:
+    made = Loop(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_a_container_runs_and_looking_again_does_nothing(loop: Loop) -> None:
+    loop.apply(container("web"))
+    assert loop.observed("web").process == "running"
+    jobs = len(loop.jobs(WEB))
+    loop.look(WEB, closely=True)
+    assert len(loop.jobs(WEB)) == jobs
+
+
+class TestFailures:
+    def test_a_create_that_failed_half_way_is_gone_on_with(self, loop: Loop) -> None:
+        port = [{"containerPort": 80, "hostPort": 8080}]
+        loop.apply(container("web", ports=port))
+        loop.apply(container("other", ports=port))
+        assert loop.ready(OTHER)[:2] == ("False", "Error")
+        assert OTHER in loop.reconciler.queue.pending()
+        loop.delete(WEB)
+        loop.pass_time(400)
+        assert loop.observed("other").process == "running"
+
+    def test_a_taken_port_names_the_container_that_has_it(self, loop: Loop) -> None:
+        port = [{"containerPort": 80, "hostPort": 8080}]
+        loop.apply(container("web", ports=port))
+        loop.apply(container("other", ports=port))
+        assert "container/default/web" in loop.ready(OTHER)[2]
+
+    def test_a_failing_step_is_tried_again_later_and_not_at_once(self, loop: Loop) -> None:
+        loop.apply(container("web", image="registry.example/missing:1"))
+        loop.settle()
+        assert loop.looks[WEB] < 10
+        assert [job.attempt for job in loop.jobs(WEB) if job.name == "pull"] == [1]
+        loop.pass_time(2)
+        loop.pass_time(4)
+        assert [job.attempt for job in loop.jobs(WEB) if job.name == "pull"] == [1, 2, 3]
+
+    def test_an_edit_while_a_step_fails_is_not_held_back(self, loop: Loop) -> None:
+        missing = "registry.example/missing:1"
+        resolve = loop.registry.resolve
+
+        def edited_meanwhile(reference: object) -> object:
+            if str(reference) == missing:
+                loop.ask("apply", document=container("web"), manager="test")
+            return resolve(reference)  # type: ignore[arg-type]
+
+        loop.registry.resolve = edited_meanwhile  # type: ignore[method-assign,assignment]
+        loop.apply(container("web", image=missing))
+        assert loop.observed("web").process == "running"
+        assert loop.ready(WEB)[0] == "True"
+
+    def test_what_the_end_of_the_daemon_refuses_is_no_failure(self, loop: Loop) -> None:
+        loop.ask("apply", document=container("web"), manager="test")
+        loop.engine.shutdown(0.0)
+        loop.settle()
+        assert loop.entry(WEB).observed is None
+        assert loop.events(WEB) == []
+
+    def test_a_repair_that_does_not_hold_backs_off(self, loop: Loop) -> None:
+        loop.apply(container("web"))
+        uid = loop.entry(WEB).desired.uid
+        ensure = loop.network.ensure_endpoint
+
+        def useless(config: object) -> str:
+            name = ensure(config)  # type: ignore[arg-type]
+            loop.network.host.damage_endpoint("test", uid, "route")
+            return name
+
+        loop.network.ensure_endpoint = useless  # type: ignore[method-assign,assignment]
+        loop.network.host.damage_endpoint("test", uid, "route")
+        for _ in range(5):
+            loop.look(WEB, closely=True)
+        assert len([job for job in loop.jobs(WEB) if job.name == "repair"]) == 1
+        assert "route" in loop.observed("web").error
+
+    def test_drift_that_cannot_be_looked_at_stops_nothing_else(self, loop: Loop) -> None:
+        loop.apply(container("web"))
+
+        def broken(networks: object, endpoints: object) -> object:
+            raise errors.Temporary("nftables: busy")
+
+        loop.network.drift = broken  # type: ignore[method-assign,assignment]
+        loop.ask("delete", kind="Container", namespace="default", name="web")
+        loop.look(WEB, closely=True)
+        assert not loop.exists(WEB)
+
+
+class TestNetworks:
+    def test_a_namespace_with_a_network_default_of_its_own_comes_to_rest(self, loop: Loop) -> None:
+        loop.apply(network("default", namespace="prod"))
+        loop.apply(container("web", namespace="prod"))
+        assert loop.observed("web", "prod").process == "running"
+        assert len([job for job in loop.jobs(container_key("web", "prod")) if job.name == "create"]) == 1
+
+    def test_a_deleted_network_waits_for_its_user_at_rest(self, loop: Loop) -> None:
+        loop.apply(network("net"))
+        loop.apply(container("web", networks=[{"name": "net"}]))
+        key = Key("Network", "default", "net")
+        loop.delete(key)
+        assert loop.exists(key)
+        assert loop.observed("web").process == "running"
+        loop.delete(WEB)
+        assert not loop.exists(key)
+
+    def test_the_own_network_goes_with_the_last_container(self, loop: Loop) -> None:
+        loop.apply(container("web"))
+        assert loop.default_network_exists()
+        loop.delete(WEB)
+        assert not loop.default_network_exists()
+
+    def test_the_own_network_cannot_be_deleted_from_under_its_containers(self, loop: Loop) -> None:
+        loop.apply(container("web"))
+        starts = loop.observed("web").starts
+        with pytest.raises(errors.Conflict, match="last container"):
+            loop.delete(DEFAULT_NETWORK)
+        assert loop.observed("web").starts == starts == 1
+
+    def test_the_own_network_can_be_taken_over_by_a_manifest(self, loop: Loop) -> None:
+        loop.apply(container("web"))
+        starts, uid = loop.observed("web").starts, loop.entry(DEFAULT_NETWORK).desired.uid
+        loop.apply(network("default", mtu=1400))
+        taken = loop.entry(DEFAULT_NETWORK).desired
+        assert (taken.uid, taken.owner, taken.spec) == (uid, Owner("api", "test"), {"mtu": 1400})
+        assert loop.observed("web").starts == starts == 1
+
+    def test_a_subnet_that_somebody_was_quicker_to_take_is_chosen_anew(self, loop: Loop) -> None:
+        ensure, tried = loop.network.ensure_network, []
+
+        def overlapping_once(config: object) -> None:
+            tried.append(config.subnet)  # type: ignore[attr-defined]
+            if len(tried) == 1:
+                raise errors.Conflict("subnet overlaps what this host uses already")
+            ensure(config)  # type: ignore[arg-type]
+
+        free, offers = loop.network.free_subnet, ["10.200.1.0/24", "10.200.2.0/24"]
+        loop.network.ensure_network = overlapping_once  # type: ignore[method-assign,assignment]
+        loop.network.free_subnet = lambda taken: offers.pop(0) if offers else free(taken)  # type: ignore[method-assign]
+        loop.apply(network("net"))
+        loop.pass_time(2)
+        assert tried == ["10.200.1.0/24", "10.200.2.0/24"]
+        assert loop.ready(Key("Network", "default", "net"))[0] == "True"
+
+
+class TestWords:
+    def test_events_tell_the_life_of_a_container(self, loop: Loop) -> None:
+        loop.apply(container("web"))
+        assert loop.reasons(WEB) == ["Pulling", "Pulled", "Created", "Started"]
+        loop.apply(container("web", env=[{"name": "A", "value": "b"}]))
+        assert loop.reasons(WEB)[4:] == ["Stopping", "Removed", "Created", "Started"]
+        told = len(loop.events(WEB))
+        loop.look(WEB, closely=True)
+        loop.apply(container("web", env=[{"name": "A", "value": "b"}]))
+        assert len(loop.events(WEB)) == told
+
+    def test_an_image_that_has_to_be_pulled_first_is_no_failure(self, loop: Loop) -> None:
+        loop.apply(network("net"))
+        loop.apply(container("web", networks=[{"name": "net"}]))
+        assert "CreateFailed" not in loop.reasons(WEB)
+        assert loop.observed("web").process == "running"
+
+    def test_a_crash_loop_leaves_few_events(self, loop: Loop) -> None:
+        loop.apply(container("web", command=["sh", "-c", "exit 3"]))
+        for _ in range(20):
+            loop.pass_time(301)
+        found = {event.reason: event.count for event in loop.events(WEB)}
+        assert found["BackOff"] > 10
+        assert len(loop.events(WEB)) <= 8
+        assert loop.observed("web").restart_count > 15
+
+    def test_a_label_only_change_touches_no_process(self, loop: Loop) -> None:
+        loop.apply(container("web"))
+        starts = loop.observed("web").starts
+        document = container("web")
+        document["metadata"]["labels"] = {"tier": "front"}
+        loop.apply(document)
+        assert loop.observed("web").starts == starts == 1
+        assert loop.ready(WEB)[0] == "True"
+
+
+class TestMemory:
+    def test_what_has_gone_is_forgotten(self, loop: Loop) -> None:
+        for number in range(30):
+            loop.apply(container(f"web{number}"))
+            loop.delete(container_key(f"web{number}"))
+            assert loop.parts.fresh == set()
+
+
+def test_several_that_want_one_image_share_one_pull(loop: Loop) -> None:
+    for name in ("one", "two", "three"):
+        loop.ask("apply", document=container(name), manager="test")
+    loop.settle()
+    assert loop.registry.resolved == [IMAGE]
+
+
+def test_a_pull_step_finds_the_image_that_came_meanwhile(loop: Loop) -> None:
+    loop.apply(container("web"))
+    loop.engine.run(Job("pull", args={"reference": IMAGE}))
+    assert loop.registry.resolved == [IMAGE]
+    loop.ask("pull_image", reference=IMAGE)
+    assert loop.registry.resolved == [IMAGE, IMAGE]

@@ -1,0 +1,111 @@
+"""What the API process may ask for is a list, and its arguments are checked again."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from reconciler import errors
+from reconciler.engine import front
+from reconciler.engine.engine import Engine, Handler
+from reconciler.engine.job import Job
+from reconciler.engine.parts import Parts
+from reconciler.engine.table import TABLE
+from reconciler.ipc import EngineClient, EngineServer
+from reconciler.model import requests
+
+STEPS = [name for name in TABLE if name not in requests.JOBS]
+
+
+class Caller:
+    """A call as the engine socket hands it over."""
+
+    def __init__(self, name: str, args: Any) -> None:
+        self.name, self.args, self.fds = name, args, ()
+        self.answers: list[Any] = []
+
+    def fileno(self) -> int:
+        return -1
+
+    def closed(self) -> bool:
+        return False
+
+    def started(self) -> None:
+        pass
+
+    def emit(self, item: Any) -> None:
+        self.answers.append(item)
+
+    def result(self, value: Any) -> None:
+        self.answers.append(value)
+
+
+def test_every_job_of_the_list_has_a_handler_and_no_step_is_on_it() -> None:
+    assert set(requests.JOBS) <= set(TABLE)
+    assert STEPS
+    assert {name for name in STEPS if not TABLE[name].journal} == set()
+    assert {"create", "start", "stop", "remove", "update", "repair", "pull", "untag"} <= set(STEPS)
+
+
+@pytest.mark.parametrize("name", [*STEPS, "", "commands ", "__init__", "no-such-job"])
+def test_what_is_not_on_the_list_is_forbidden(name: str) -> None:
+    with pytest.raises(errors.Forbidden, match="the API may not ask for the job"):
+        front.admit(name, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("get", {"kind": "Container", "namespace": "default"}),
+        ("get", {"kind": 7, "namespace": "default", "name": "x"}),
+        ("get", {"kind": "Container", "namespace": "default", "name": "x", "surplus": 1}),
+        ("list", ["Container"]),
+        ("watch", {"kind": "Container", "revision": "1"}),
+        ("override", {"namespace": "default", "name": "x", "action": "destroy"}),
+        ("ping", None),
+    ],
+)
+def test_arguments_of_another_type_are_refused(name: str, args: Any) -> None:
+    with pytest.raises(errors.Invalid, match=f"job {name}"):
+        front.admit(name, args)
+
+
+def test_defaults_are_filled_in_and_the_job_gets_them() -> None:
+    asked: list[Job] = []
+
+    def note(parts: Parts, job: Job) -> str:
+        asked.append(job)
+        return "here"
+
+    engine = Engine(cast(Parts, SimpleNamespace(store=None)), {"list": Handler(note)})
+    caller = Caller("list", {"kind": "Container"})
+    front.Front(engine).serve(caller)
+    assert caller.answers == ["here"]
+    assert asked[0].args == {"kind": "Container", "namespace": "", "label_selector": "", "field_selector": ""}
+    assert asked[0].step is None
+
+
+@pytest.fixture
+def client() -> Iterator[EngineClient]:
+    """The API's end of an engine socket whose other end runs the real table."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    parts = cast(Parts, SimpleNamespace(store=None, commands=lambda: sorted(TABLE)))
+    server = EngineServer(ours, front.Front(Engine(parts, TABLE)).serve)
+    server.start()
+    with theirs:
+        yield EngineClient(theirs)
+        server.close(1.0)
+
+
+class Start(requests.Request, frozen=True):
+    counts: bool = False
+
+
+def test_over_the_engine_socket_a_start_is_forbidden(client: EngineClient) -> None:
+    with pytest.raises(errors.Forbidden, match="'start'"):
+        client.call("start", Start())
+    assert client.call("commands", requests.Commands()) == {"commands": sorted(TABLE)}
