@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from reconciler import errors
 from reconciler.drivers import inotify
 from reconciler.drivers.exec import pids
 from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
@@ -28,6 +29,8 @@ log = logging.getLogger("pydock.events")
 
 #: a burst of changes is looked at once it has been quiet for so long, or goes on for so long (seconds)
 _QUIET, _AT_MOST = 0.010, 0.100
+#: pause before a comparison that failed is repeated (seconds)
+_AGAIN = 0.5
 
 
 @dataclass
@@ -182,7 +185,10 @@ class Events:
     def _ended(self, fd: int) -> None:
         """A process or a conmon is gone: its pidfd stays readable, so it is watched no longer."""
         with self._guard:
-            uid = self._by_fd.get(fd, "")
+            uid = self._by_fd.get(fd)
+            if uid is None or not select.select([fd], [], [], 0)[0]:
+                # closed since we heard of it; the number may mean another process by now, or something else
+                return
             tracked = self._tracked.get(uid)
             if tracked is not None and fd in tracked.fds:
                 tracked.fds.remove(fd)
@@ -211,7 +217,13 @@ class Events:
     def _compare_if_due(self) -> None:
         if self._dirty_since and self._pause() == 0.0:
             self._dirty_since = 0.0
-            self.compare()
+            try:
+                self.compare()
+            except (errors.PydockError, OSError) as error:
+                log.warning("cannot compare the host with what it should be, trying again: %s", error)
+                # one more wait than usual, so that what fails at once does not spin
+                time.sleep(_AGAIN)
+                self._dirty()
 
     def compare(self) -> None:
         """One pass over links, rules and mounts; keys of objects around which something is amiss are looked at

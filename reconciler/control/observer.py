@@ -12,7 +12,8 @@ from reconciler.engine.handlers import containers, images, network_config
 from reconciler.engine.parts import Parts
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
-from reconciler.model.observed import ContainerObserved, NetworkObserved
+from reconciler.model.observed import Condition, ContainerObserved, NetworkObserved
+from reconciler.planner import restarts
 from reconciler.store.base import Session
 
 log = logging.getLogger("pydock.observe")
@@ -61,7 +62,7 @@ class Observer:
                 boot_id=now.boot_id,
             )  # fmt: skip
         if observed.process == "running" or (observed.process == "created" and facts.status == "exited"):
-            ended = msgspec.structs.replace(observed, **containers.exit_fields(facts))
+            ended = _not_ready(msgspec.structs.replace(observed, **containers.exit_fields(facts)), now.wall)
             if observed.boot_id != now.boot_id:
                 # it ended with the last boot: nothing to hold against it
                 return msgspec.structs.replace(ended, process="absent", starts=observed.starts)
@@ -87,6 +88,13 @@ class Observer:
         with self._parts.store.transaction(durable=False) as session:
             session.observed.put(desired.uid, seen)
             _tell(session, desired, before, seen, now)
+
+
+def _not_ready(ended: ContainerObserved, now: float) -> ContainerObserved:
+    """What has ended is not ready from that moment on, whatever is planned for it."""
+    ready = Condition("Ready", "False", "Exited", restarts.exit_text(ended), now)
+    conditions = tuple(ready if each.type == "Ready" else each for each in ended.conditions)
+    return msgspec.structs.replace(ended, conditions=conditions)
 
 
 def _tell(session: Session, desired: Desired, before: ContainerObserved, seen: ContainerObserved, now: float) -> None:

@@ -29,6 +29,8 @@ log = logging.getLogger("pydock.reconcile")
 #: plans made for one key in one go before it goes to the end of the queue
 _ROUNDS = 8
 _IDLE_WORKER = 10.0
+#: steps that may take long
+_SLOW = frozenset({"pull", "stop"})
 #: seconds until the next look at a key whose steps failed and which has others to do
 _AFTER_FAILURE = 1.0
 #: remembered changes before those that nobody can have missed are dropped
@@ -144,6 +146,9 @@ class Reconciler:
             if step.action == "pull" and (other_key := self._pulls.claim(str(step.args["reference"]), key)):
                 self._wait_for(key, other_key, epoch)
                 continue
+            if step.action in _SLOW:
+                # people see what is under way, not what was before
+                self._write_status(key, view, plan)
             if not self._run(step, key, _planned(view, step)):
                 return True, True
             ran = True

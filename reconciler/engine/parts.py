@@ -46,8 +46,8 @@ class Clock:
 class Parts:
     """``log_dir`` holds one directory an object's uid; ``look`` asks the loop to look at objects again (set by the
     loop); ``ready`` turns true after the first plan. ``fresh`` names incarnations whose snapshot and endpoint were made
-    by this process just now, so that the start that follows need not make sure of them again. ``pulls`` are locks by image reference; ``leftovers`` is where what no image needs
-    goes."""
+    by this process just now, so that the start that follows need not make sure of them again.
+    ``pulls`` are locks by image reference; ``leftovers`` is where what no image needs goes."""
 
     instance: str
     log_dir: str

@@ -19,5 +19,6 @@ def render(path: Path) -> str:
             text += f".{step}" if text else step
         else:
             shown = step if len(step) <= 80 else step[:77] + "..."
-            text += '["' + shown.encode("unicode_escape").decode() + '"]'
+            # no codec: the API process renders when it can load nothing any more
+            text += '["' + ascii(shown)[1:-1] + '"]'
     return text

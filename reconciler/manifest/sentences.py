@@ -69,11 +69,7 @@ def describe(value: Any) -> str:
 def quote(value: str) -> str:
     """A text in quotes, shortened, with nothing that a terminal would act on."""
     short = value if len(value) <= 60 else value[:57] + "..."
-    return '"' + "".join(_shown(char) for char in short) + '"'
-
-
-def _shown(char: str) -> str:
-    return char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode()
+    return '"' + "".join(char if char.isprintable() else ascii(char)[1:-1] for char in short) + '"'
 
 
 def one_of_texts(value: Any, allowed: list[str], path: paths.Path) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ Facet = Literal["veth", "address", "route", "ports", "rootfs", "limits"]
 NetworkFacet = Literal["bridge", "address", "rules", "forwarding"]
 
 
-class Condition(msgspec.Struct, frozen=True, rename="camel"):
+class Condition(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     type: str
     status: ConditionStatus
     reason: str
@@ -31,7 +31,7 @@ class Condition(msgspec.Struct, frozen=True, rename="camel"):
     last_transition_time: float = 0.0
 
 
-class Attachment(msgspec.Struct, frozen=True):
+class Attachment(msgspec.Struct, frozen=True, gc=False):
     """One interface of a container: leased before anything is made, kept until the object is removed."""
 
     network_uid: str
@@ -44,7 +44,7 @@ class Attachment(msgspec.Struct, frozen=True):
     mac: str
 
 
-class Incarnation(msgspec.Struct, frozen=True):
+class Incarnation(msgspec.Struct, frozen=True, gc=False):
     """One creation of a container: recorded before the first side effect.
 
     ``id`` names its conmon, OCI container, cgroup and snapshot. ``written`` is the spec as the user wrote
@@ -60,7 +60,7 @@ class Incarnation(msgspec.Struct, frozen=True):
     image_id: str
 
 
-class ContainerObserved(msgspec.Struct, frozen=True):
+class ContainerObserved(msgspec.Struct, frozen=True, gc=False):
     """``starts`` counts every start of the incarnation's process; ``restart_count`` those that followed an exit;
     ``failures`` the exits in a row without ten good minutes between (it sets the back-off)."""
 
@@ -92,7 +92,7 @@ class ContainerObserved(msgspec.Struct, frozen=True):
     phase: str = "Pending"
 
 
-class ImageObserved(msgspec.Struct, frozen=True):
+class ImageObserved(msgspec.Struct, frozen=True, gc=False):
     """``reference`` is normalised; ``digest`` is the manifest's; ``image_id`` the config's."""
 
     reference: str = ""
@@ -109,7 +109,7 @@ class ImageObserved(msgspec.Struct, frozen=True):
     phase: str = "Pending"
 
 
-class NetworkObserved(msgspec.Struct, frozen=True):
+class NetworkObserved(msgspec.Struct, frozen=True, gc=False):
     """``effective`` None: nothing has been made yet. ``subnet`` and ``gateway`` are the ones in use."""
 
     effective: NetworkSpec | None = None

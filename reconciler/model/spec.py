@@ -15,7 +15,7 @@ Protocol = Literal["TCP", "UDP"]
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
 
 
-class Spec(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class Spec(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
     """Encoded with its defaults: an incarnation's record must keep those of the version that made it."""
 
 

@@ -36,7 +36,7 @@ class ImageFacts(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One object: desired with what was observed of it (None before the first look)."""
 
     desired: Desired

@@ -10,7 +10,16 @@ from reconciler.planner.conditions import status
 from reconciler.planner.graph import find_cycle
 from reconciler.planner.planning import dependencies, needs_users, plan
 from reconciler.planner.render import text, to_json
-from reconciler.planner.retry import GOOD_RUN, after_error, after_exit, after_success, attempt, backoff, same_wish, this_boot
+from reconciler.planner.retry import (
+    GOOD_RUN,
+    after_error,
+    after_exit,
+    after_success,
+    attempt,
+    backoff,
+    same_wish,
+    this_boot,
+)
 from reconciler.planner.steps import check
 
 __all__ = [

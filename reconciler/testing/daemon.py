@@ -131,9 +131,9 @@ class Pydockd:
         left = 0
         for source in self.api("GET", "/apis/pydock.dev/v1/sources")["items"]:
             if source["held"]:
-                self.api(
-                    "POST", "/apis/pydock.dev/v1/sources/ack", {"name": source["name"], "digest": source["digest"]}
-                )
+                # refused while more is coming to be held: next time
+                shown = {"name": source["name"], "digest": source["digest"]}
+                self.request("POST", "/apis/pydock.dev/v1/sources/ack", shown)
         for plural in ("containers", "images", "networks"):
             for item in self.api("GET", f"/apis/pydock.dev/v1/{plural}")["items"]:
                 left += 1

@@ -1,47 +1,77 @@
 """What is in this network namespace: links, addresses, routes, firewall, sysctls.
 
-Asked of ``ip`` and ``nft``, which share no code with the drivers.
+Asked of pyroute2's own sockets and of ``nft``, which share with the drivers no more than pyroute2's declarations.
 """
 
 from __future__ import annotations
 
-import json
+import socket
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pyroute2
+from pyroute2.netlink.rtnl import rt_type
+
 #: of a link, what says which one it is and how it is set; not its index, counters or operational state
-_LINK = ("ifname", "ifalias", "address", "mtu", "master", "link", "group")
+_LINK = ("ifname", "ifalias", "address", "mtu", "group")
 #: of an address, not its lifetime
-_ADDRESS = ("local", "prefixlen", "broadcast", "scope", "label")
+_ADDRESS = ("local", "prefixlen", "address", "broadcast", "scope", "label")
 #: of a route, not ``flags``: a carrier comes and goes
-_ROUTE = ("type", "dst", "gateway", "dev", "table", "protocol", "scope", "prefsrc", "metric")
+_ROUTE = ("gateway", "table", "proto", "scope", "prefsrc", "priority")
+#: of a rule, all that chooses
+_RULE = ("action", "src", "src_len", "dst", "dst_len", "iifname", "oifname", "fwmark", "table", "priority")
+_FAMILIES = {"-4": socket.AF_INET, "-6": socket.AF_INET6}
+_TEMPORARY = 1
 #: these count, they do not set
 _COUNTERS = frozenset({"nf_conntrack_count"})
 
 
 def links() -> list[str]:
     """Every link: its name, alias, kind, address and what it hangs on."""
-    return [_line(link, _LINK, link.get("linkinfo", {}).get("info_kind", "")) for link in _ip("-d", "link")]
+    with pyroute2.IPRoute() as route:
+        found = list(route.get_links())
+    names = {link["index"]: link.get("ifname") for link in found}
+    return [
+        _line(
+            link.get(("linkinfo", "kind"), ""),
+            link,
+            _LINK,
+            master=names.get(link.get("master")),
+            peer=names.get(link.get("link"), link.get("link")),
+        )
+        for link in found
+    ]
 
 
 def addresses() -> list[str]:
     """Every address with its link."""
-    return [
-        _line(address, _ADDRESS, link["ifname"])
-        for link in _ip("address")
-        for address in link["addr_info"]
-        if not address.get("temporary")
-    ]
+    with pyroute2.IPRoute() as route:
+        names, found = _names(route), list(route.get_addr())
+    # of IPv6 those that the kernel changes by itself; of IPv4 the same bit means a second address
+    lasting = [each for each in found if each["family"] == socket.AF_INET or not each["flags"] & _TEMPORARY]
+    return [_line(names.get(each["index"], ""), each, _ADDRESS) for each in lasting]
 
 
 def routes() -> list[str]:
     """Routes of all tables and the rules that choose among these."""
     lines: list[str] = []
-    for family in ("-4", "-6"):
-        lines += [_line(route, _ROUTE, family) for route in _ip(family, "route", "show", "table", "all")]
-        lines += [f"{family} rule {json.dumps(rule, sort_keys=True)}" for rule in _ip(family, "rule")]
+    with pyroute2.IPRoute() as route:
+        names = _names(route)
+        for words, family in _FAMILIES.items():
+            lines += [_route(words, each, names) for each in route.get_routes(family=family)]
+            lines += [_line(f"{words} rule", each, _RULE) for each in route.get_rules(family=family)]
     return lines
+
+
+def _route(words: str, route: Any, names: dict[int, str]) -> str:
+    where = f"{route.get('dst')}/{route['dst_len']}" if route.get("dst") else "default"
+    return _line(f"{words} type={rt_type[route['type']]} dst={where}", route, _ROUTE, dev=names.get(route.get("oif")))
+
+
+def _names(route: pyroute2.IPRoute) -> dict[int, str]:
+    return {link["index"]: link.get("ifname") for link in route.get_links()}
 
 
 def firewall() -> list[str]:
@@ -78,14 +108,10 @@ def _setting(path: Path) -> list[str]:
     return [f"{path.relative_to('/proc/sys')} = {value}"]
 
 
-def _line(found: dict[str, Any], fields: tuple[str, ...], first: str) -> str:
-    return " ".join([first, *(f"{field}={found[field]}" for field in fields if field in found)])
-
-
-def _ip(*arguments: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(_output("ip", "-j", *arguments) or "[]")
-    # a link that ends while it is listed leaves an empty object
-    return [item for item in found if item]
+def _line(first: str, found: Any, fields: Iterable[str], **more: object) -> str:
+    """Those of the fields that are there."""
+    shown = {field: found.get(field) for field in fields} | more
+    return " ".join([first, *(f"{field}={value}" for field, value in shown.items() if value is not None)])
 
 
 def _output(*command: str) -> str:

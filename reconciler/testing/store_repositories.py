@@ -423,10 +423,13 @@ class GraphSuite:
     def test_removing_the_last_reference_frees_what_no_other_image_uses(self, store: Store) -> None:
         first, second = image("one", 1, layers=3), image("two", 2)
         with store.transaction() as session:
+            assert session.images.needed() == (frozenset(), frozenset())
             session.images.put(*first)
             session.images.put(*second)
+            assert session.images.needed() == ({*first[1], *second[1]}, {*first[2], *second[2]})
             assert session.images.remove("nothing") == ([], [])
             blobs, chain = session.images.remove("one")
+            assert session.images.needed() == (set(second[1]), set(second[2]))
             assert sorted(blobs) == sorted(set(first[1]) - set(second[1]))
             assert chain == ["sha256:1-2", "sha256:1-1"]
             assert session.images.get("one") is None

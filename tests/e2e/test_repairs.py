@@ -146,7 +146,8 @@ def chains(scene: Scene) -> list[str]:
 
 
 def has_address(scene: Scene) -> bool:
-    return f"{scene.address}/" in scene.inside("ip", "-o", "addr", "show", "eth0")
+    # all links: eth0 may not be there yet
+    return f"{scene.address}/" in scene.inside("ip", "-o", "addr", "show")
 
 
 def has_default_route(scene: Scene) -> bool:

@@ -75,6 +75,11 @@ def _native(form: str) -> str:
     return form if form[0] in "<>!=" else f"={form}"
 
 
+def again(kind: int, payload: memoryview) -> bytes:
+    """An attribute that holds attributes, sent as it was received."""
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(payload), kind | pyroute.netlink.NLA_F_NESTED) + payload
+
+
 def decode(declared: Any, body: memoryview) -> Any:
     """A message of the class ``declared``, all of it: where there are few."""
     message = declared(data=HEADER.pack(HEADER.size + len(body), 0, 0, 0, 0) + body)

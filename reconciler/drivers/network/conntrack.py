@@ -10,44 +10,18 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable, Container, Iterable
-from typing import Any
 
 from reconciler.drivers.network import codec, netlink
 from reconciler.drivers.network.codec import nested
 from reconciler.drivers.network.netlink import Message, Reply
-from reconciler.drivers.network.pyroute import nfgen_msg, nfnetlink, nla
+from reconciler.drivers.network.pyroute import nfctsocket, nfnetlink
 
-_AS_RECEIVED = "the original tuple, encoded"
-
-
-class Flow(nfgen_msg):  # type: ignore[misc]
-    """What we need of pyroute2's ``nfct_msg``: that one's module loads asyncio for the sake of its socket."""
-
-    class Tuple(nla):  # type: ignore[misc]
-        class Address(nla):  # type: ignore[misc]
-            nla_map = ((1, "CTA_IP_V4_SRC", "ip4addr"), (2, "CTA_IP_V4_DST", "ip4addr"))
-
-        class Protocol(nla):  # type: ignore[misc]
-            nla_map = ((1, "CTA_PROTO_NUM", "uint8"), (3, "CTA_PROTO_DST_PORT", "be16"))
-
-        nla_map = ((1, "CTA_TUPLE_IP", "Address|nested"), (2, "CTA_TUPLE_PROTO", "Protocol|nested"))
-
-    class Filter(nla):  # type: ignore[misc]
-        nla_map = ((1, "CTA_FILTER_ORIG_FLAGS", "uint32"), (2, "CTA_FILTER_REPLY_FLAGS", "uint32"))
-
-    nla_map = (
-        (1, _AS_RECEIVED, "cdata|nested"),
-        (1, "CTA_TUPLE_ORIG", "Tuple|nested"),
-        (2, "CTA_TUPLE_REPLY", "Tuple|nested"),
-        (25, "CTA_FILTER", "Filter|nested"),
-    )
-
-
-_GET, _DELETE = ((nfnetlink.NFNL_SUBSYS_CTNETLINK << 8) | kind for kind in (1, 2))
-_FIXED = Flow.get_size()
-(_ORIGINAL,) = codec.numbers(Flow, "CTA_TUPLE_ORIG")
-(_ADDRESS,) = codec.numbers(Flow.Tuple, "CTA_TUPLE_IP")
-(_DESTINATION,) = codec.numbers(Flow.Tuple.Address, "CTA_IP_V4_DST")
+_GET = (nfnetlink.NFNL_SUBSYS_CTNETLINK << 8) | nfctsocket.IPCTNL_MSG_CT_GET
+_DELETE = (nfnetlink.NFNL_SUBSYS_CTNETLINK << 8) | nfctsocket.IPCTNL_MSG_CT_DELETE
+_FIXED = nfctsocket.nfct_msg.get_size()
+(_ORIGINAL,) = codec.numbers(nfctsocket.nfct_msg, "CTA_TUPLE_ORIG")
+(_ADDRESSES,) = codec.numbers(nfctsocket.nfct_msg.cta_tuple, "CTA_TUPLE_IP")
+(_DESTINATION,) = codec.numbers(nfctsocket.nfct_msg.cta_tuple.cta_ip, "CTA_IP_V4_DST")
 #: which fields of a tuple count (kernel: net/netfilter/nf_internals.h, CTA_FILTER_F_*)
 _MATCH_SOURCE, _MATCH_PROTOCOL, _MATCH_DESTINATION_PORT = 1, 1 << 3, 1 << 5
 #: no such module, or a kernel older than 5.8: entries then go by themselves, two minutes after the last packet
@@ -75,17 +49,17 @@ def forget_ports(numbers: Iterable[int], local: Container[str]) -> None:
 def _destination(entry: Reply) -> str:
     """Where the first packet of a tracked flow went."""
     original = codec.attributes(codec.attributes(entry.body, _FIXED)[_ORIGINAL])
-    return socket.inet_ntoa(codec.attributes(original[_ADDRESS])[_DESTINATION])
+    return socket.inet_ntoa(codec.attributes(original[_ADDRESSES])[_DESTINATION])
 
 
-def _request(kind: int, *attributes: tuple[str, Any]) -> Message:
-    return Message(kind, 0, codec.encode(Flow, {"nfgen_family": socket.AF_INET}, attributes), (errno.ENOENT,))
+def _body(attributes: codec.Attributes = ()) -> bytes:
+    return codec.encode(nfctsocket.nfct_msg, {"nfgen_family": socket.AF_INET}, attributes)
 
 
 def _forget(chosen: codec.Attributes, accept: Callable[[Reply], bool] = lambda entry: True) -> None:
     with contextlib.closing(netlink.Socket(netlink.NETFILTER)) as tracker:
         try:
-            entries = tracker.dump(_request(_GET, *chosen))
+            entries = tracker.dump(Message(_GET, 0, _body(chosen)))
         except OSError as error:
             if error.errno in _NOT_SUPPORTED:
                 return
@@ -94,5 +68,5 @@ def _forget(chosen: codec.Attributes, accept: Callable[[Reply], bool] = lambda e
 
 
 def _deletion(entry: Reply) -> Message:
-    original = bytes(codec.attributes(entry.body, _FIXED)[_ORIGINAL])
-    return _request(_DELETE, (_AS_RECEIVED, original))
+    original = codec.attributes(entry.body, _FIXED)[_ORIGINAL]
+    return Message(_DELETE, 0, _body() + codec.again(_ORIGINAL, original), (errno.ENOENT,))

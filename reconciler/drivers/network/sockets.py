@@ -15,16 +15,14 @@ import errno
 import ipaddress
 import os
 import socket
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.drivers.network import codec, netlink
 from reconciler.drivers.network.base import PublishedPort
-from reconciler.drivers.network.pyroute import nlmsg
+from reconciler.drivers.network.pyroute import diag
 
-_BY_FAMILY = 20
 _PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 #: bit masks of states: TCP_LISTEN, and TCP_CLOSE, which is what an unconnected UDP socket has
 _STATES = {"tcp": 1 << 10, "udp": 1 << 7}
@@ -34,45 +32,6 @@ _NOT_SUPPORTED = (
     errno.EOPNOTSUPP,
     errno.EAFNOSUPPORT,
 )  # this kernel has no such sockets or no diag module
-_WHERE = (
-    ("idiag_sport", ">H"),
-    ("idiag_dport", ">H"),
-    ("idiag_src", ">4I"),
-    ("idiag_dst", ">4I"),
-    ("idiag_if", "I"),
-    ("idiag_cookie", "Q"),
-)
-
-
-class Request(nlmsg):  # type: ignore[misc]
-    """pyroute2's ``inet_diag_req``: that one's module loads asyncio for the sake of its socket."""
-
-    fields = (
-        ("sdiag_family", "B"),
-        ("sdiag_protocol", "B"),
-        ("idiag_ext", "B"),
-        ("__pad", "B"),
-        ("idiag_states", "I"),
-        *_WHERE,
-    )
-
-
-class Found(nlmsg):  # type: ignore[misc]
-    """What we need of pyroute2's ``inet_diag_msg``."""
-
-    fields = (
-        ("idiag_family", "B"),
-        ("idiag_state", "B"),
-        ("idiag_timer", "B"),
-        ("idiag_retrans", "B"),
-        *_WHERE,
-        ("idiag_expires", "I"),
-        ("idiag_rqueue", "I"),
-        ("idiag_wqueue", "I"),
-        ("idiag_uid", "I"),
-        ("idiag_inode", "I"),
-    )
-    nla_map = ((11, "INET_DIAG_SKV6ONLY", "uint8"),)
 
 
 class Listener(NamedTuple):
@@ -91,12 +50,12 @@ def conflict(port: PublishedPort) -> str:
 
 
 def _listeners(protocol: str, port: int) -> Iterator[Listener]:
-    with contextlib.closing(netlink.Socket(netlink.SOCK_DIAG)) as diag:
+    with contextlib.closing(netlink.Socket(netlink.SOCK_DIAG)) as kernel:
         for family in (socket.AF_INET, socket.AF_INET6):
-            yield from _of_family(diag, family, protocol, port)
+            yield from _of_family(kernel, family, protocol, port)
 
 
-def _of_family(diag: netlink.Socket, family: int, protocol: str, port: int) -> Iterator[Listener]:
+def _of_family(kernel: netlink.Socket, family: int, protocol: str, port: int) -> Iterator[Listener]:
     asked = {
         "sdiag_family": family,
         "sdiag_protocol": _PROTOCOLS[protocol],
@@ -106,9 +65,9 @@ def _of_family(diag: netlink.Socket, family: int, protocol: str, port: int) -> I
         "idiag_dst": (0,) * 4,
         "idiag_cookie": (1 << 64) - 1,
     }
-    body = codec.encode(Request, asked)
+    body = codec.encode(diag.inet_diag_req, asked)
     try:
-        replies = diag.dump(netlink.Message(_BY_FAMILY, 0, body))
+        replies = kernel.dump(netlink.Message(diag.SOCK_DIAG_BY_FAMILY, 0, body))
     except OSError as error:
         if error.errno in _NOT_SUPPORTED:
             return
@@ -121,18 +80,18 @@ def _of_family(diag: netlink.Socket, family: int, protocol: str, port: int) -> I
 
 def _read(body: memoryview, port: int) -> Listener | None:
     """A socket that IPv4 clients of ``port`` reach; None for any other."""
-    found = codec.decode(Found, body)
+    found = codec.decode(diag.inet_diag_msg, body)
     if found["idiag_sport"] != port:
         return None
-    words = found["idiag_src"]
+    source, inode = found["idiag_src"], found["idiag_inode"]
     if found["idiag_family"] == socket.AF_INET:
-        return Listener(str(ipaddress.IPv4Address(words[0])), found["idiag_inode"])
-    source = ipaddress.IPv6Address(struct.pack(">4I", *words))
-    if source.ipv4_mapped is not None:
-        return Listener(str(source.ipv4_mapped), found["idiag_inode"])
-    if found.get_attr("INET_DIAG_SKV6ONLY") or not source.is_unspecified:
+        return Listener(source, inode)
+    mapped = ipaddress.IPv6Address(source).ipv4_mapped
+    if mapped is not None:
+        return Listener(str(mapped), inode)
+    if found.get_attr("INET_DIAG_SKV6ONLY") or not ipaddress.IPv6Address(source).is_unspecified:
         return None
-    return Listener("0.0.0.0", found["idiag_inode"])
+    return Listener("0.0.0.0", inode)
 
 
 def _owner(inode: int) -> str:

@@ -11,7 +11,6 @@ from reconciler.model.spec import ContainerSpec, NetworkRef, NetworkSpec
 from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.store.base import Session
 
-
 #: what a container that names no network is in: the instance's own, whatever its namespace holds
 OWN = NetworkRef(name=DEFAULT_NETWORK.name)
 

@@ -223,3 +223,44 @@ def test_a_pull_step_finds_the_image_that_came_meanwhile(loop: Loop) -> None:
     assert loop.registry.resolved == [IMAGE]
     loop.ask("pull_image", reference=IMAGE)
     assert loop.registry.resolved == [IMAGE, IMAGE]
+
+
+class TestStatusOnTheWay:
+    def test_a_pull_under_way_is_seen(self, loop: Loop) -> None:
+        resolve, seen = loop.registry.resolve, []
+
+        def looking(reference: object) -> object:
+            seen.append(loop.ready(WEB)[:2])
+            return resolve(reference)  # type: ignore[arg-type]
+
+        loop.registry.resolve = looking  # type: ignore[method-assign,assignment]
+        loop.apply(container("web"))
+        assert seen == [("False", "Pulling")]
+
+    def test_a_stop_under_way_is_seen(self, loop: Loop) -> None:
+        loop.apply(container("web"))
+        signal, seen = loop.exec.signal, []
+
+        def looking(id: str, number: int) -> None:
+            seen.append(loop.ready(WEB)[:2])
+            signal(id, number)
+
+        loop.exec.signal = looking  # type: ignore[method-assign]
+        loop.apply(container("web", hostname="other"))
+        assert seen == [("False", "Updating")]
+
+    def test_what_has_ended_is_not_ready_at_once(self, loop: Loop) -> None:
+        loop.apply(container("web"))
+        made = loop.observed("web").incarnation
+        assert made is not None
+        loop.exec.finish(made.id, 1)
+        start, seen = loop.exec.start, []
+
+        def looking(id: str) -> object:
+            seen.append(loop.ready(WEB)[:2])
+            return start(id)
+
+        loop.exec.start = looking  # type: ignore[method-assign,assignment]
+        loop.look(WEB)
+        assert seen == [("False", "Exited")]
+        assert loop.ready(WEB)[0] == "True"

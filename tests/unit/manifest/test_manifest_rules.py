@@ -49,6 +49,27 @@ def told(document: dict[str, Any]) -> list[str]:
         ({"workingDir": "/a/../b"}, "spec.workingDir: \"/a/../b\" contains '..'"),
         ({"workingDir": "/" + "a" * 256}, "spec.workingDir: a part of the path is longer than 255 bytes"),
         ({"workingDir": "/a\nb"}, 'spec.workingDir: "/a\\nb" is not an absolute path'),
+        (
+            {"mounts": [{"mountPath": "/" + "a" * 256, "tmpfs": {}}]},
+            "spec.mounts[0].mountPath: a part of the path is longer",
+        ),
+        (
+            {"mounts": [{"mountPath": "/a\nb", "tmpfs": {}}]},
+            'spec.mounts[0].mountPath: "/a\\nb" is not an absolute path',
+        ),
+        (
+            {"mounts": [{"mountPath": "/a", "hostPath": {"path": "/" + "a" * 256}}]},
+            "spec.mounts[0].hostPath.path: a part of the path is longer",
+        ),
+        (
+            {"mounts": [{"mountPath": "/a", "hostPath": {"path": "/a\nb"}}]},
+            'spec.mounts[0].hostPath.path: "/a\\nb" is not an absolute path',
+        ),
+        ({"mounts": [{"mountPath": "/" + "a/" * 2048, "tmpfs": {}}]}, "the text has 4097 characters"),
+        ({"networks": [{"name": "../x"}]}, 'spec.networks[0].name: "../x" is not a DNS label'),
+        ({"dependsOn": [{"name": "a\n"}]}, 'spec.dependsOn[0].name: "a\\n" is not a DNS label'),
+        ({"hostname": "a" * 64}, "spec.hostname: "),
+        ({"sysctls": [{"name": "kernel.core_pattern", "value": "|x"}]}, "spec.sysctls: not yet supported"),
         ({"user": "2147483648"}, "spec.user: id 2147483648 is too large: expected at most 2147483647"),
         ({"user": "0:4294967295"}, "spec.user: id 4294967295 is too large"),
         ({"user": "-1"}, 'spec.user: "-1" is not a user name or uid'),

@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyroute2.netlink import diag
-from pyroute2.netlink.nfnetlink import nfctsocket
 
-from reconciler.drivers.network import codec, conntrack, links, sockets
+from reconciler.drivers.network import codec, links
 from reconciler.drivers.network.links import Address, Link, Route
 from reconciler.drivers.network.netlink import Message, Reply
-from reconciler.drivers.network.pyroute import ifaddrmsg, ifinfmsg, ndmsg, rtmsg
+from reconciler.drivers.network.pyroute import diag, ifaddrmsg, ifinfmsg, ndmsg, nfctsocket, rtmsg
 
 MAC = "02:70:0a:01:01:07"
 
@@ -50,8 +48,8 @@ def test_what_pyroute2_does_not_know_is_refused() -> None:
         (ifaddrmsg, {"family": 2, "prefixlen": 24, "index": 3}, [("IFA_LOCAL", "10.1.1.7")]),
         (rtmsg, {"family": 2, "table": 254, "proto": 3, "type": 1}, [("RTA_GATEWAY", "10.1.1.1"), ("RTA_OIF", 3)]),
         (ndmsg, {"family": 2, "ifindex": 3, "state": 2}, [("NDA_DST", "10.1.1.7"), ("NDA_LLADDR", MAC)]),
-        (sockets.Request, {"idiag_sport": 80, "idiag_src": (1, 2, 3, 4), "idiag_dst": (0,) * 4}, []),
-        (conntrack.Flow, {"nfgen_family": 2}, [("CTA_FILTER", codec.nested(("CTA_FILTER_ORIG_FLAGS", 40)))]),
+        (diag.inet_diag_req, {"idiag_sport": 80, "idiag_src": (1, 2, 3, 4), "idiag_dst": (0,) * 4}, []),
+        (nfctsocket.nfct_msg, {"nfgen_family": 2}, [("CTA_FILTER", codec.nested(("CTA_FILTER_ORIG_FLAGS", 40)))]),
     ],
 )
 def test_the_fixed_part_is_packed_as_pyroute2_packs_it(declared: Any, fields: dict[str, Any], attributes: Any) -> None:
@@ -117,21 +115,3 @@ def test_an_address_and_a_route_read_back() -> None:
 def test_questions_are_encoded_once() -> None:
     assert links.get_link("pdv0") is links.get_link("pdv0")
     assert links.get_link("pdv0") != links.get_link("pdv1")
-
-
-def test_our_declarations_are_pyroute2s() -> None:
-    """Those whose modules would load its sockets."""
-    assert sockets.Request.fields == diag.inet_diag_req.fields
-    assert sockets.Found.fields == diag.inet_diag_msg.fields
-    pairs = [
-        (sockets.Found, diag.inet_diag_msg),
-        (conntrack.Flow, nfctsocket.nfct_msg),
-        (conntrack.Flow.Tuple, nfctsocket.nfct_msg.cta_tuple),
-        (conntrack.Flow.Tuple.Address, nfctsocket.nfct_msg.cta_tuple.cta_ip),
-        (conntrack.Flow.Tuple.Protocol, nfctsocket.nfct_msg.cta_tuple.cta_proto),
-        (conntrack.Flow.Filter, nfctsocket.nfct_msg.cta_filter),
-    ]
-    for ours, theirs in pairs:
-        for number, name, _ in ours.nla_map:
-            if name.isupper():
-                assert codec.numbers(theirs, name) == (number,), name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.control.sources import claims, facts, guard
+from reconciler.control.sources import claims, facts, files, guard
 from reconciler.model.view import Moment
 from reconciler.testing.sources import key
 
@@ -87,3 +87,9 @@ def test_never_more_than_half_without_asking(old: int, recent: int, data: st.Dat
     due = data.draw(st.integers(0, old))
     if not holds(old, recent, due, *gone(data.draw(st.integers(0, 5)), 5.0, fresh=True)):
         assert due < 5 or due * 2 <= old
+
+
+def test_what_gets_quiet_together_is_looked_at_together() -> None:
+    assert files.together([]) is None
+    assert files.together([7.0]) == 7.0
+    assert files.together([7.04, 7.0, 7.06, 9.0]) == 7.04

@@ -1,0 +1,90 @@
+"""The kernel listener: descriptors that were closed and given anew, comparisons that fail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler import errors
+from reconciler.control.events import Events
+from reconciler.model.keys import Key
+from reconciler.testing import wait
+from reconciler.testing.loop import Loop, container, container_key
+
+WEB = container_key("web")
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[Loop]:
+    made = Loop(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def heard() -> list[Key]:
+    return []
+
+
+@pytest.fixture
+def events(loop: Loop, heard: list[Key]) -> Iterator[Events]:
+    def look(keys: Iterable[Key], closely: bool) -> None:
+        heard.extend(keys)
+
+    made = Events(loop.parts, look)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def watched(events: Events, loop: Loop) -> int:
+    """The descriptor by which the container ``web`` is watched."""
+    loop.apply(container("web"))
+    events.track(WEB, [loop.entry(WEB)])
+    (tracked,) = events._tracked.values()
+    return tracked.fds[0]
+
+
+def test_a_late_word_of_a_closed_descriptor_closes_nothing_of_others(events: Events, loop: Loop) -> None:
+    fd = watched(events, loop)
+    events.track(WEB, [])
+    other, end = os.pipe()
+    try:
+        os.dup2(other, fd)
+        events._ended(fd)
+        os.fstat(fd)
+    finally:
+        for each in {other, end, fd}:
+            os.close(each)
+
+
+def test_a_late_word_does_not_end_the_watch_of_a_new_process(events: Events, loop: Loop, heard: list[Key]) -> None:
+    fd = watched(events, loop)
+    events._ended(fd)
+    assert heard == []
+    assert fd in events._by_fd
+
+
+def test_a_comparison_that_fails_is_repeated(events: Events, loop: Loop, heard: list[Key]) -> None:
+    loop.apply(container("web"))
+    events.track(WEB, [loop.entry(WEB)])
+    uid = loop.entry(WEB).desired.uid
+    drift, failed = loop.network.drift, []
+
+    def busy_once(networks: object, endpoints: object) -> object:
+        if not failed:
+            failed.append(True)
+            raise errors.Temporary("nftables: busy")
+        return drift(networks, endpoints)  # type: ignore[arg-type]
+
+    loop.network.drift = busy_once  # type: ignore[method-assign,assignment]
+    events.start()
+    loop.network.host.damage_endpoint("test", uid, "route")
+    wait.until(lambda: WEB in heard, 5.0, "the damage to be heard of")
+    assert failed

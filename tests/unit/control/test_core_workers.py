@@ -1,0 +1,95 @@
+"""The loop's workers: one that hangs holds up nobody else, and none works on after the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler import errors
+from reconciler.control.pacing import Mends, Pulls
+from reconciler.control.reconcile import Reconciler
+from reconciler.model.keys import Key
+from reconciler.model.plan import Step
+from reconciler.testing import wait
+from reconciler.testing.loop import Loop, container_key
+
+HANGING, OTHER = container_key("hanging"), container_key("other")
+
+
+class Workers(Reconciler):
+    """Notes what is looked at; a look at ``HANGING`` lasts until ``go_on`` is set."""
+
+    def __init__(self, loop: Loop) -> None:
+        super().__init__(loop.parts, loop.engine, loop.reconciler._observer, 4, lambda key, entries: None)
+        self.looked: list[Key] = []
+        self.go_on = threading.Event()
+
+    def reconcile(self, key: Key) -> None:
+        self.looked.append(key)
+        if key == HANGING:
+            self.go_on.wait(10)
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    loop = Loop(tmp_path)
+    made = Workers(loop)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.go_on.set()
+        made.close()
+        made.wait_ended(time.monotonic() + 5)
+        loop.close()
+
+
+def test_what_is_due_while_another_hangs_is_looked_at(workers: Workers) -> None:
+    workers.look([HANGING])
+    wait.until(lambda: workers.looked, 2.0, "the hanging look to begin")
+    workers.look_at(OTHER, time.clock_gettime(time.CLOCK_BOOTTIME) + 0.02)
+    wait.until(lambda: OTHER in workers.looked, 2.0, "the other key to be looked at")
+
+
+def test_the_end_waits_for_looks_under_way(workers: Workers) -> None:
+    workers.look([HANGING])
+    wait.until(lambda: workers.looked, 2.0, "the hanging look to begin")
+    workers.close()
+    assert not workers.wait_ended(time.monotonic() + 0.05)
+    workers.go_on.set()
+    assert workers.wait_ended(time.monotonic() + 5)
+
+
+def test_one_key_has_a_pull_at_a_time() -> None:
+    pulls = Pulls()
+    assert pulls.claim("web:1", HANGING) is None
+    assert pulls.claim("web:1", HANGING) is None
+    assert pulls.claim("web:1", OTHER) == HANGING
+    assert pulls.claim("web:2", OTHER) is None
+    pulls.release("web:1")
+    assert pulls.claim("web:1", OTHER) is None
+
+
+class TestMends:
+    STEP = Step(id="repair", action="repair", key=HANGING, uid="u", cause="", args={"facets": ["route"]})
+
+    def test_a_fight_with_another_program_is_slowed_down(self) -> None:
+        mends = Mends()
+        for _ in range(30):
+            mends.count(self.STEP, 100.0)
+        with pytest.raises(errors.Temporary, match="another program") as caught:
+            mends.count(self.STEP, 101.0)
+        assert caught.value.delay > 1
+        mends.count(self.STEP, 120.0)
+
+    def test_other_steps_and_other_objects_are_not_counted(self) -> None:
+        mends = Mends()
+        for _ in range(100):
+            mends.count(Step(id="start", action="start", key=HANGING, uid="u", cause=""), 100.0)
+        for _ in range(30):
+            mends.count(self.STEP, 100.0)
+        mends.count(Step(id="repair", action="repair", key=OTHER, uid="o", cause=""), 100.0)

@@ -1,0 +1,167 @@
+"""Jobs that edit desired state: nothing is lost between reading and writing, and wrong claims are told off."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler import errors
+from reconciler.engine.job import Job
+from reconciler.model.objects import BUILTIN, Owner
+from reconciler.model.view import DEFAULT_NETWORK
+from reconciler.testing.loop import Loop, container, container_key, network
+
+WEB = container_key("web")
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[Loop]:
+    made = Loop(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def patch(loop: Loop, patch: dict[str, Any]) -> Any:
+    return loop.ask("patch", kind="Container", namespace="default", name="web", patch=patch, manager="test")
+
+
+class Meanwhile:
+    """Does something once, between the first read and the first write of whoever comes next."""
+
+    def __init__(self, loop: Loop, deed: Any) -> None:
+        transaction, done = loop.store.transaction, []
+
+        def interrupted(durable: bool = True) -> Any:
+            if not done:
+                done.append(True)
+                deed()
+            return transaction(durable)
+
+        loop.store.transaction = interrupted  # type: ignore[method-assign]
+
+
+def test_two_patches_at_once_both_count(loop: Loop) -> None:
+    loop.apply(container("web"))
+    Meanwhile(loop, lambda: patch(loop, {"metadata": {"labels": {"one": "1"}}}))
+    patch(loop, {"metadata": {"labels": {"two": "2"}}})
+    assert loop.entry(WEB).desired.labels == {"one": "1", "two": "2"}
+
+
+def test_of_two_posts_at_once_one_is_refused(loop: Loop) -> None:
+    def post(hostname: str) -> Any:
+        return loop.ask("post", document=container("web", hostname=hostname), manager="test")
+
+    Meanwhile(loop, lambda: post("first"))
+    with pytest.raises(errors.Conflict, match="already exists"):
+        post("second")
+    assert loop.entry(WEB).desired.spec["hostname"] == "first"
+
+
+def test_a_deletion_counts_only_for_the_revision_it_names(loop: Loop) -> None:
+    shown = loop.apply(container("web"))["object"]
+    revision = loop.ask("get", kind="Container", namespace="default", name="web")["metadata"]["resourceVersion"]
+    Meanwhile(loop, lambda: patch(loop, {"metadata": {"labels": {"one": "1"}}}))
+    with pytest.raises(errors.Conflict, match="resourceVersion"):
+        loop.ask("delete", kind="Container", namespace="default", name="web", revision=revision)
+    assert loop.entry(WEB).desired.uid == shown["metadata"]["uid"]
+
+
+@pytest.mark.parametrize("job", ["apply", "put"])
+def test_a_stale_revision_is_refused(loop: Loop, job: str) -> None:
+    old = loop.apply(container("web"))["object"]["metadata"]["resourceVersion"]
+    patch(loop, {"metadata": {"labels": {"one": "1"}}})
+    document = container("web", hostname="late")
+    document["metadata"]["resourceVersion"] = old
+    with pytest.raises(errors.Conflict, match=f"resourceVersion {old} was given"):
+        loop.ask(job, document=document, manager="test")
+    assert "hostname" not in loop.entry(WEB).desired.spec
+
+
+def test_a_stale_patch_is_refused(loop: Loop) -> None:
+    old = loop.apply(container("web"))["object"]["metadata"]["resourceVersion"]
+    patch(loop, {"metadata": {"labels": {"one": "1"}}})
+    with pytest.raises(errors.Conflict, match="resourceVersion"):
+        patch(loop, {"metadata": {"labels": {"two": "2"}, "resourceVersion": old}})
+
+
+class TestFilesOwn:
+    @pytest.fixture(autouse=True)
+    def owned(self, loop: Loop) -> None:
+        with loop.store.transaction() as session:
+            session.objects.create(WEB, {}, {}, container("web")["spec"], Owner("dir:/etc/pydock.d", "web.yaml"), 1.0)
+
+    @pytest.mark.parametrize("dry_run", [False, True])
+    @pytest.mark.parametrize("job", ["apply", "put", "post"])
+    def test_writes_are_refused_naming_the_file(self, loop: Loop, job: str, dry_run: bool) -> None:
+        with pytest.raises(errors.Conflict, match=r"/etc/pydock\.d/web\.yaml"):
+            loop.ask(job, document=container("web", hostname="x"), manager="test", dry_run=dry_run)
+
+    def test_deletion_is_refused_naming_the_file(self, loop: Loop) -> None:
+        with pytest.raises(errors.Conflict, match=r"/etc/pydock\.d/web\.yaml"):
+            loop.delete(WEB)
+
+    def test_the_plan_is_the_one_that_the_edited_file_would_make(self, loop: Loop) -> None:
+        loop.look(WEB)
+        shown = loop.ask("plan", documents=[container("web", hostname="x")], manager="test")
+        assert [step["action"] for step in shown["plan"]["steps"]] == ["stop", "remove", "create", "start"]
+        assert loop.entry(WEB).desired.spec == container("web")["spec"]
+
+    def test_stop_and_start_by_hand_leave_the_owner_alone(self, loop: Loop) -> None:
+        loop.look(WEB)
+        for action, running in (("stop", False), ("start", True), ("restart", True)):
+            loop.ask("override", namespace="default", name="web", action=action)
+            loop.settle()
+            assert (loop.observed("web").process == "running") is running
+        assert loop.entry(WEB).desired.owner.item == "web.yaml"
+
+
+class TestOwnNetwork:
+    def test_it_can_be_patched_and_is_then_its_writers(self, loop: Loop) -> None:
+        loop.apply(container("web"))
+        assert loop.entry(DEFAULT_NETWORK).desired.owner.source == BUILTIN
+        loop.ask(
+            "patch", kind="Network", namespace="default", name="default", patch={"spec": {"mtu": 1300}}, manager="test"
+        )
+        loop.settle()
+        assert loop.entry(DEFAULT_NETWORK).desired.owner == Owner("api", "test")
+        assert loop.observed("web").starts == 1
+
+    def test_the_one_taken_over_stays_without_containers(self, loop: Loop) -> None:
+        loop.apply(network("default", mtu=1300))
+        loop.apply(container("web"))
+        loop.delete(WEB)
+        assert loop.exists(DEFAULT_NETWORK)
+
+
+def test_logs_are_those_of_the_live_object(loop: Loop, tmp_path: Path) -> None:
+    loop.apply(container("web"))
+    with loop.store.transaction() as session:
+        session.objects.mark_deleting(loop.entry(WEB).desired.uid, 5.0)
+    loop.ask("apply", document=container("web"), manager="test")
+    asked: list[str] = []
+
+    def log_lines(path: str, *rest: object) -> Iterator[Any]:
+        asked.append(path)
+        return iter(())
+
+    loop.exec.log_lines = log_lines  # type: ignore[method-assign,assignment]
+    with open(os.devnull, "wb") as sink:
+        loop.engine.run(Job("logs", args={"namespace": "default", "name": "web"}, fds=(sink.fileno(),)))
+    assert loop.entry(WEB).desired.uid in asked[0]
+
+
+def test_a_successor_comes_after_the_one_that_goes(loop: Loop) -> None:
+    loop.apply(container("web"))
+    first = loop.entry(WEB).desired.uid
+    loop.ask("delete", kind="Container", namespace="default", name="web")
+    loop.ask("apply", document=container("web"), manager="test")
+    loop.settle()
+    assert loop.entry(WEB).desired.uid != first
+    assert loop.observed("web").process == "running"
+    assert len(loop.world.runs) == 1
