@@ -17,7 +17,8 @@ class CommitHook(BuildHookInterface[Any]):
         """An editable install asks git itself; a build outside a checkout knows no commit."""
         if version == "editable":
             return
-        asked = subprocess.run(["git", "-C", self.root, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+        command = ["git", "-C", self.root, "rev-parse", "HEAD"]
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
         if asked.returncode == 0:
             file = Path(tempfile.mkdtemp(prefix="pydock-build-")) / "COMMIT"
             file.write_text(asked.stdout)

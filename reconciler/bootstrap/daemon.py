@@ -14,6 +14,7 @@ import threading
 from collections.abc import Sequence
 
 from reconciler import errors, settings
+from reconciler.bootstrap import memory
 from reconciler.control import life, listeners, notify
 
 log = logging.getLogger("pydock")
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     _log_to_stderr(config.debug)
     life.block_signals()
+    memory.keep_to_one_arena()
     try:
         return _run(config)
     except errors.PydockError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 HOST_VARIABLE = "PYDOCK_HOST"
+_LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class Session:
@@ -59,8 +61,14 @@ def _hosts(context: click.Context, parameter: click.Parameter, value: tuple[str,
 
 
 def _namespace(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    if value:
-        context.ensure_object(Session).namespace = value.removeprefix("=")
+    if not value:
+        return
+    name = value.removeprefix("=")
+    if not _LABEL.fullmatch(name):
+        raise click.BadParameter(
+            f"{name!r} is not a name: 1 to 63 of a-z, 0-9 and '-', a letter or digit at both ends."
+        )
+    context.ensure_object(Session).namespace = name
 
 
 def host_option(function: F) -> F:

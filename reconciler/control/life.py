@@ -99,8 +99,8 @@ class PidFile:
 
 
 def claim_instance(name: str, directory: str = INSTANCES) -> PidFile:
-    """Refuses a second daemon of the same name on this host: bridges, rules and cgroups bear it, and each would take the
-    other's for remains."""
+    """Refuses a second daemon of the same name on this host: bridges, rules and cgroups bear it, and each would take
+    the other's for remains."""
     return PidFile(os.path.join(directory, f"{name}.pid"), f"choose another --instance than {name}")
 
 

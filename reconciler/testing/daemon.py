@@ -55,7 +55,8 @@ class Pydockd:
     def start(self, *, env: Mapping[str, str] | None = None, ready: bool = True, flags: Sequence[str] = ()) -> Pydockd:
         command = [
             str(BIN / "pydockd"), "--root", str(self.root), "--run-dir", str(self.run),
-            "--manifests", str(self.manifests), "--instance", self.instance, *(["--debug"] if self._debug else []), *self.flags, *flags,
+            "--manifests", str(self.manifests), "--instance", self.instance,
+            *(["--debug"] if self._debug else []), *self.flags, *flags,
         ]  # fmt: skip
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

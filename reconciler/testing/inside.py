@@ -18,8 +18,8 @@ _LIMITS_V2 = {"memory": "memory.max", "pids": "pids.max", "cpu": "cpu.max"}
 
 
 class Inside:
-    """What process ``pid`` is, sees and may do, once it is the container's program: for some microseconds after its start
-    it is still the runtime's."""
+    """What process ``pid`` is, sees and may do, once it is the container's program: for some microseconds after its
+    start it is still the runtime's."""
 
     def __init__(self, pid: int) -> None:
         assert pid > 0, "the container does not run"

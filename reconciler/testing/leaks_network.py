@@ -5,14 +5,17 @@ Asked of pyroute2's own sockets and of ``nft``, which share with the drivers no 
 
 from __future__ import annotations
 
+import operator
 import socket
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pyroute2
+from pyroute2.netlink import NLM_F_DUMP_INTR
 from pyroute2.netlink.rtnl import rt_type
+from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_TEMPORARY
 
 #: of a link, what says which one it is and how it is set; not its index, counters or operational state
 _LINK = ("ifname", "ifalias", "address", "mtu", "group")
@@ -23,15 +26,13 @@ _ROUTE = ("gateway", "table", "proto", "scope", "prefsrc", "priority")
 #: of a rule, all that chooses
 _RULE = ("action", "src", "src_len", "dst", "dst_len", "iifname", "oifname", "fwmark", "table", "priority")
 _FAMILIES = {"-4": socket.AF_INET, "-6": socket.AF_INET6}
-_TEMPORARY = 1
 #: these count, they do not set
 _COUNTERS = frozenset({"nf_conntrack_count"})
 
 
 def links() -> list[str]:
     """Every link: its name, alias, kind, address and what it hangs on."""
-    with pyroute2.IPRoute() as route:
-        found = list(route.get_links())
+    found = _asked(lambda route: route.get_links())
     names = {link["index"]: link.get("ifname") for link in found}
     return [
         _line(
@@ -39,7 +40,8 @@ def links() -> list[str]:
             link,
             _LINK,
             master=names.get(link.get("master")),
-            peer=names.get(link.get("link"), link.get("link")),
+            # a number alone tells nothing: it may be that of a link in another namespace
+            peer=names.get(link.get("link")) if link.get("link_netnsid") is None else None,
         )
         for link in found
     ]
@@ -47,22 +49,32 @@ def links() -> list[str]:
 
 def addresses() -> list[str]:
     """Every address with its link."""
-    with pyroute2.IPRoute() as route:
-        names, found = _names(route), list(route.get_addr())
+    names = _names()
+    found = _asked(lambda route: route.get_addr())
     # of IPv6 those that the kernel changes by itself; of IPv4 the same bit means a second address
-    lasting = [each for each in found if each["family"] == socket.AF_INET or not each["flags"] & _TEMPORARY]
+    lasting = [each for each in found if each["family"] == socket.AF_INET or not each["flags"] & IFA_F_TEMPORARY]
     return [_line(names.get(each["index"], ""), each, _ADDRESS) for each in lasting]
 
 
 def routes() -> list[str]:
     """Routes of all tables and the rules that choose among these."""
     lines: list[str] = []
-    with pyroute2.IPRoute() as route:
-        names = _names(route)
-        for words, family in _FAMILIES.items():
-            lines += [_route(words, each, names) for each in route.get_routes(family=family)]
-            lines += [_line(f"{words} rule", each, _RULE) for each in route.get_rules(family=family)]
+    names = _names()
+    for words, family in _FAMILIES.items():
+        found = _asked(operator.methodcaller("get_routes", family=family))
+        rules = _asked(operator.methodcaller("get_rules", family=family))
+        lines += [_route(words, each, names) for each in found]
+        lines += [_line(f"{words} rule", each, _RULE) for each in rules]
     return lines
+
+
+def _asked(question: Callable[[pyroute2.IPRoute], Iterable[Any]]) -> list[Any]:
+    """The answers; asked again when something changed while the kernel gave them, which IPRoute does not look at."""
+    while True:
+        with pyroute2.IPRoute() as route:
+            found = list(question(route))
+        if not any(each["header"]["flags"] & NLM_F_DUMP_INTR for each in found):
+            return found
 
 
 def _route(words: str, route: Any, names: dict[int, str]) -> str:
@@ -70,8 +82,8 @@ def _route(words: str, route: Any, names: dict[int, str]) -> str:
     return _line(f"{words} type={rt_type[route['type']]} dst={where}", route, _ROUTE, dev=names.get(route.get("oif")))
 
 
-def _names(route: pyroute2.IPRoute) -> dict[int, str]:
-    return {link["index"]: link.get("ifname") for link in route.get_links()}
+def _names() -> dict[int, str]:
+    return {link["index"]: link.get("ifname") for link in _asked(lambda route: route.get_links())}
 
 
 def firewall() -> list[str]:

@@ -426,10 +426,10 @@ class GraphSuite:
             assert session.images.needed() == (frozenset(), frozenset())
             session.images.put(*first)
             session.images.put(*second)
-            assert session.images.needed() == ({*first[1], *second[1]}, {*first[2], *second[2]})
+            assert session.images.needed() == (frozenset((*first[1], *second[1])), frozenset((*first[2], *second[2])))
             assert session.images.remove("nothing") == ([], [])
             blobs, chain = session.images.remove("one")
-            assert session.images.needed() == (set(second[1]), set(second[2]))
+            assert session.images.needed() == (frozenset(second[1]), frozenset(second[2]))
             assert sorted(blobs) == sorted(set(first[1]) - set(second[1]))
             assert chain == ["sha256:1-2", "sha256:1-1"]
             assert session.images.get("one") is None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -237,7 +239,7 @@ def test_an_unmounted_directory_is_not_an_empty_one(mounted: Folder) -> None:
     pid = mounted.start("mounted")
     subprocess.run(["umount", "-l", mounted.host.manifests], check=True)
     assert mounted.host.process is not None
-    mounted.host.process.send_signal(1)
+    mounted.host.process.send_signal(signal.SIGHUP)
     held = mounted.wait_source("held")
     assert held["held"] == ["container/default/mounted"]
     assert "another mount" in held["message"]
@@ -246,12 +248,12 @@ def test_an_unmounted_directory_is_not_an_empty_one(mounted: Folder) -> None:
     assert mounted.source()["held"] == held["held"]
     subprocess.run(["mount", "-t", "tmpfs", "none", str(mounted.host.manifests)], check=True)
     mounted.write("mounted.yaml", mounted.container("mounted"))
-    mounted.host.process.send_signal(1)
+    mounted.host.process.send_signal(signal.SIGHUP)
     mounted.wait_source("ok")
     assert mounted.runs("mounted") == (pid, 0)
 
 
-def test_a_directory_that_is_missing_or_unreadable_removes_nothing(make_folder: Callable[[], Folder]) -> None:
+def test_a_directory_that_is_missing_or_no_directory_removes_nothing(make_folder: Callable[[], Folder]) -> None:
     folder = make_folder()
     pid = folder.start("kept")
     away = folder.host.manifests.with_name("away")
@@ -285,7 +287,7 @@ def test_of_a_thousand_files_999_apply(make_folder: Callable[[], Folder]) -> Non
     assert sum(each["state"] == "ok" for each in folder.source()["files"]) == 999
 
 
-def test_sixty_writers_at_once_are_all_heard(folder: Folder) -> None:
+def test_writers_at_once_are_all_heard(folder: Folder) -> None:
     """Nothing that happens while the daemon looks is lost, the timed look being 30 s away."""
 
     def write(writer: int) -> None:
@@ -299,3 +301,21 @@ def test_sixty_writers_at_once_are_all_heard(folder: Folder) -> None:
         thread.join()
     wanted = {f"burst-{writer}-{number}" for writer in range(20) for number in range(3)}
     wait.until(lambda: wanted <= folder.objects("images"), 5.0, "all objects of the burst")
+
+
+def test_more_events_than_the_kernel_keeps_are_one_more_look(folder: Folder) -> None:
+    """The daemon is stopped, the kernel's queue of events overflows, and a manifest comes after that."""
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    folder.settled()
+    process = folder.host.process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    try:
+        for number in range(most // 2 + 1):
+            path = folder.host.manifests / f".{number % 2}"
+            path.mkdir()
+            path.rmdir()
+        folder.write("overflow.yaml", folder.other("overflow"))
+    finally:
+        process.send_signal(signal.SIGCONT)
+    wait.until(lambda: "overflow" in folder.objects("images"), 5.0, "what came after the overflow")

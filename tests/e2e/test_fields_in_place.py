@@ -64,7 +64,8 @@ def free() -> int:
 
 @effect_of("Container", "spec.ports[].containerPort", "spec.ports[].hostPort")
 def test_ports(steady: Steady, free: int) -> None:
-    with network_tools.serving(steady.inside.network, 81, "one"), network_tools.serving(steady.inside.network, 82, "two"):
+    inside = steady.inside.network
+    with network_tools.serving(inside, 81, "one"), network_tools.serving(inside, 82, "two"):
         assert network_tools.unreachable(None, "127.0.0.1", free)
         steady.be(ports=[{"containerPort": 81, "hostPort": free}])
         assert network_tools.ask(None, "127.0.0.1", free).startswith("one")
@@ -109,9 +110,7 @@ def test_host_ip(steady: Steady, free: int, second_address: str) -> None:
         assert network_tools.ask(None, "127.0.0.1", free).startswith("here")
 
 
-@effect_of(
-    "Container", "spec.resources.limits.cpu", "spec.resources.limits.memory", "spec.resources.limits.pids"
-)
+@effect_of("Container", "spec.resources.limits.cpu", "spec.resources.limits.memory", "spec.resources.limits.pids")
 def test_limits(steady: Steady) -> None:
     unlimited = limits(steady.inside)
     assert unlimited["pids"] == "4096"

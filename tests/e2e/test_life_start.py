@@ -71,7 +71,12 @@ def test_a_wrong_command_line(flags: list[str], words: list[str], said: str) -> 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("instance = [", "config.toml"), ("colour = 'red'", "colour"), ("workers = 'many'", "workers"), ("\0", "config.toml")],
+    [
+        ("instance = [", "config.toml"),
+        ("colour = 'red'", "colour"),
+        ("workers = 'many'", "workers"),
+        ("\0", "config.toml"),
+    ],
 )
 def test_a_wrong_configuration(flags: list[str], tmp_path: Path, text: str, said: str) -> None:
     config = tmp_path / "config.toml"

@@ -259,9 +259,16 @@ class CloneArguments(ctypes.Structure):
     ]  # fmt: skip
 
 
+def is_free(pid: int) -> bool:
+    """Whether the pid is nobody's; its conmon may have waited for it, or we do."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    return not os.path.exists(f"/proc/{pid}")
+
+
 def process_with_pid(pid: int) -> int:
     """A foreign process that has got this pid of an orphan that ended; returns it."""
-    os.waitpid(pid, 0)
+    wait.until(lambda: is_free(pid), 10, f"pid {pid} to be free")
     wanted = (ctypes.c_int * 1)(pid)
     arguments = CloneArguments(exit_signal=signal.SIGCHLD, set_tid=ctypes.addressof(wanted), set_tid_size=1)
     libc = ctypes.CDLL(None, use_errno=True)

@@ -59,6 +59,8 @@ def apply(
     applying = _Applying(run.client, manager, force, dry_run)
     for item in _items(run, files.read(names), applying):
         applying.send(item)
+    if not applying.any:
+        raise errors.Invalid(f"{', '.join(names)}: there is no manifest in it")
     if wait and not dry_run:
         applying.wait(timeout)
     if applying.failed:
@@ -73,9 +75,16 @@ class _Applying:
         self._manager, self._force, self._dry_run = manager, force, dry_run
         self._sent: list[_Item] = []
         self._explained: set[str] = set()
+        self._seen = 0
         self.failed = False
 
+    @property
+    def any(self) -> bool:
+        """Whether there was anything to apply, good or bad."""
+        return bool(self._seen or self._explained)
+
     def send(self, item: _Item) -> None:
+        self._seen += 1
         target = targets.Target(item.kind, item.name)
         try:
             written = self._client.apply(

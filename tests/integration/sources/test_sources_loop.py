@@ -379,7 +379,11 @@ def test_on_a_real_database_what_was_told_is_on_disk(tmp_path: Path) -> None:
 
 def test_idle_costs_nothing_and_no_thread_or_descriptor_is_left(host: Host) -> None:
     host.write("a.yaml", manifests("a"))
-    before = len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    def things() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    before = things()
     host.start()
     host.until_names("a")
     host.settled()
@@ -388,4 +392,4 @@ def test_idle_costs_nothing_and_no_thread_or_descriptor_is_left(host: Host) -> N
     threading.Event().wait(1.0)
     assert time.process_time() - used < 0.005
     host.loop.stop()
-    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+    wait.until(lambda: things() == before, 2.0, "all threads and descriptors to be gone")

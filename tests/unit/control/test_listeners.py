@@ -51,7 +51,7 @@ def test_a_file_a_directory_or_a_link_is_left_alone(tmp_path: Path) -> None:
 
 def test_what_cannot_be_had_is_named_and_the_others_are_closed(tmp_path: Path) -> None:
     first, long = f"{tmp_path}/first.sock", f"{tmp_path}/{'x' * 200}.sock"
-    with pytest.raises(errors.Permanent, match="cannot listen on unix://.*x.sock"):
+    with pytest.raises(errors.Permanent, match=r"cannot listen on unix://.*x\.sock"):
         listeners.open_all([f"unix://{first}", f"unix://{long}"], "", {})
     with pytest.raises(errors.Permanent, match="no such group"):
         listeners.open_all([f"unix://{first}"], "no-such-group", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -241,7 +242,7 @@ def test_one_object_that_hangs_holds_up_nobody_else(threaded: Threaded) -> None:
 def test_a_chain_of_dependents_is_woken_link_by_link(threaded: Threaded, backwards: bool) -> None:
     """No look is timed here: a lost wake-up would leave the chain standing still."""
     names = [f"c{number:02}" for number in range(25)]
-    chain = [container(name, dependsOn=[{"name": before}]) for before, name in zip(names, names[1:], strict=False)]
+    chain = [container(name, dependsOn=[{"name": before}]) for before, name in itertools.pairwise(names)]
     documents = [container(names[0]), *chain]
     for document in documents[::-1] if backwards else documents:
         threaded.apply(document)
@@ -253,7 +254,8 @@ def test_a_chain_of_dependents_is_woken_link_by_link(threaded: Threaded, backwar
 def test_no_wake_up_is_lost_between_a_plan_and_its_wait(threaded: Threaded) -> None:
     """The dependency starts and the dependent asks for it in every order."""
     for number in range(60):
-        before, after = container(f"before{number}"), container(f"after{number}", dependsOn=[{"name": f"before{number}"}])
+        before = container(f"before{number}")
+        after = container(f"after{number}", dependsOn=[{"name": f"before{number}"}])
         threads = [threading.Thread(target=threaded.apply, args=(document,)) for document in (after, before)]
         for thread in threads:
             thread.start()

@@ -130,7 +130,7 @@ def test_a_running_job_stands_in_the_journal(make: Callable[..., Engine], store:
 
 def test_an_unknown_name_fails_clearly(make: Callable[..., Engine]) -> None:
     engine = make(lambda parts, job: None)
-    with pytest.raises(errors.NotFound, match="no such job: 'wrok'.*commands"):
+    with pytest.raises(errors.NotFound, match=r"no such job: 'wrok'.*commands"):
         engine.run(Job("wrok"))
     assert engine.commands() == ["work"]
 
