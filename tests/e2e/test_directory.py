@@ -311,10 +311,10 @@ def test_more_events_than_the_kernel_keeps_are_one_more_look(folder: Folder) -> 
     assert process is not None
     process.send_signal(signal.SIGSTOP)
     try:
-        for number in range(most // 2 + 1):
-            path = folder.host.manifests / f".{number % 2}"
-            path.mkdir()
-            path.rmdir()
+        names = (str(folder.host.manifests / ".ping"), str(folder.host.manifests / ".pong"))
+        Path(names[0]).touch()
+        for number in range(most // 2 + 1):  # two events each
+            os.rename(names[number % 2], names[1 - number % 2])
         folder.write("overflow.yaml", folder.other("overflow"))
     finally:
         process.send_signal(signal.SIGCONT)

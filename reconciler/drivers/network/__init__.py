@@ -4,5 +4,6 @@ It takes plain arguments and knows kernel things only. What a container is, why 
 look again are decided elsewhere.
 
 From the outside in: ``driver`` → ``bridges``, ``endpoints``, ``endpoint_drift`` → ``veths``, ``inside``, ``firewall``
-→ ``namespaces``, ``ruleset``, ``links``, ``sockets``, ``conntrack``, ``host`` → ``netlink``, ``nft``, ``system``.
+→ ``namespaces``, ``ruleset``, ``links``, ``sockets``, ``conntrack``, ``host`` → ``netlink``, ``codec``, ``pyroute``,
+``nft``, ``system``.
 """

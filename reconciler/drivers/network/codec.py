@@ -2,7 +2,7 @@
 
 What is sent is encoded by pyroute2's message classes. What is received is read by a loop of our own that takes
 formats, names and numbers from the same classes but decodes only the few attributes that are asked for: pyroute2
-decodes all of a link's sixty, which takes 130 µs a link where this takes 10.
+decodes all of a link's sixty, which takes 290 µs a link where this takes 10.
 """
 
 from __future__ import annotations
