@@ -29,6 +29,10 @@ class Pulls:
             holder = self._by_reference.setdefault(reference, key)
             return None if holder == key else holder
 
+    def holder(self, reference: str) -> Key | None:
+        with self._guard:
+            return self._by_reference.get(reference)
+
     def release(self, reference: str) -> None:
         with self._guard:
             self._by_reference.pop(reference, None)

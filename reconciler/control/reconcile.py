@@ -216,8 +216,7 @@ class Reconciler:
         """Writes status, arranges when to look again, wakes those who waited for this key."""
         epoch = self._epoch
         view, plan = self._plan(key)
-        if failed and any(step.key == key for step in plan.steps):
-            self.look_at(key, self._parts.clock.now().mono + _AFTER_FAILURE)
+        self._arrange(key, plan, epoch, failed)
         own = [wait for wait in plan.waits if wait.key == key]
         for wait in own:
             if wait.until_mono:
@@ -231,6 +230,19 @@ class Reconciler:
             self._wake(key)
         if key not in view.live and not view.terminating.get(key):
             self._mends.forget(key)
+
+    def _arrange(self, key: Key, plan: Plan, epoch: int, failed: bool) -> None:
+        """What the plan still holds although the last round ran nothing: the world has moved on since, or a step has
+        failed."""
+        pending = {step.id for step in plan.steps}
+        for step in plan.steps:
+            if step.key != key:
+                self._wait_for(key, step.key, epoch)
+            elif pending.isdisjoint(step.after) and not self._pulled_by_another(step, key):
+                self.look_at(key, self._parts.clock.now().mono + (_AFTER_FAILURE if failed else 0.0))
+
+    def _pulled_by_another(self, step: Step, key: Key) -> bool:
+        return step.action == "pull" and self._pulls.holder(str(step.args["reference"])) not in (None, key)
 
     def _write_status(self, key: Key, view: View, plan: Plan) -> bool:
         """Whether there was something to write."""

@@ -152,7 +152,6 @@ class DirectoryLoop:
         scan = self._scan()
         now = self._now()
         with self._store.snapshot() as session:
-
             mine = (self._source.name, BUILTIN)
 
             def foreign(key: Key) -> Owner | None:

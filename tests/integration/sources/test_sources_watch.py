@@ -102,8 +102,8 @@ def test_reading_is_no_change(watching: watch.Watch, tmp_path: Path) -> None:
 
 
 def test_what_happens_before_it_listens_is_told_when_it_does(watching: watch.Watch, tmp_path: Path) -> None:
-    watching.follow([str(tmp_path)])
     (tmp_path / "a.yaml").touch()
+    watching.follow([str(tmp_path)])
     assert watching.wait(5)
 
 

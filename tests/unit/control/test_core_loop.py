@@ -264,3 +264,28 @@ class TestStatusOnTheWay:
         loop.look(WEB)
         assert seen == [("False", "Exited")]
         assert loop.ready(WEB)[0] == "True"
+
+
+def test_a_dependency_that_comes_while_its_dependent_is_planned_wakes_it(loop: Loop) -> None:
+    """After the last plan that is carried out, before the one that says what to wait for."""
+    loop.ask("apply", document=container("web", dependsOn=[{"name": "other"}]), manager="test")
+    loop.look(WEB)
+    finish, came = loop.reconciler._finish, []
+
+    def late(key: Key, changed: bool, failed: bool) -> None:
+        if key == WEB and not came:
+            came.append(True)
+            loop.ask("apply", document=container("other"), manager="test")
+            # its own look comes at once and finds nobody who waits
+            loop.reconciler.queue.take(timeout=0)
+            finish(key, changed, failed)
+            loop.reconciler.reconcile(OTHER)
+            loop.reconciler.queue.done(OTHER)
+            return
+        finish(key, changed, failed)
+
+    loop.reconciler._waiting.clear()
+    loop.reconciler._finish = late  # type: ignore[method-assign]
+    loop.look(WEB)
+    assert came
+    assert loop.observed("web").process == "running"

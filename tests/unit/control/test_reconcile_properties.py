@@ -262,7 +262,11 @@ def test_no_wake_up_is_lost_between_a_plan_and_its_wait(threaded: Threaded) -> N
         for thread in threads:
             thread.join(10)
     names = [f"{word}{number}" for number in range(60) for word in ("before", "after")]
-    wait.until(lambda: threaded.running(*names), 20.0, "all pairs")
+    try:
+        wait.until(lambda: threaded.running(*names), 20.0, "all pairs")
+    except AssertionError as error:
+        standing = {name: threaded.loop.ready(container_key(name)) for name in names if not threaded.running(name)}
+        raise AssertionError(f"{error}: {standing}") from None
 
 
 def test_many_editors_of_the_same_few_objects(threaded: Threaded) -> None:
