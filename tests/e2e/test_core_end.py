@@ -85,8 +85,8 @@ def test_an_exit_while_nobody_looks_is_told_rightly(make_host: Callable[..., Pyd
     os.kill(pid, signal.SIGTERM)
     wait.until(lambda: not os.path.exists(f"/proc/{pid}"), 5.0, "the process to end")
     host.start()
-    status = host.wait_ready_container("web")
-    assert (status["restartCount"], status["pid"] != pid) == (1, True)
+    wait.until(lambda: host.status("web").get("restartCount") == 1, 5.0, "the restart")
+    assert host.wait_ready_container("web")["pid"] != pid
     told = host.api("GET", "/apis/pydock.dev/v1/events?object=container/default/web")["items"]
     assert [each["message"] for each in told if each["reason"] == "Exited"] == ["it exited with code 7"]
 

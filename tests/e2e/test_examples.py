@@ -47,10 +47,18 @@ def finished(host: Pydockd) -> bool:
     return True
 
 
-def test_every_example_is_applied_and_the_second_time_changes_nothing(stage: Pydockd) -> None:
-    first = stage.cli("apply", "-f", str(EXAMPLES))
-    assert first.returncode == 0, first.stderr
+@pytest.fixture(scope="module", autouse=True)
+def first(stage: Pydockd) -> subprocess.CompletedProcess[str]:
+    """The first apply: each test needs it, whichever process it runs in."""
+    done = stage.cli("apply", "-f", str(EXAMPLES))
     wait.until(lambda: finished(stage), 30.0, "all examples to run")
+    return done
+
+
+def test_every_example_is_applied_and_the_second_time_changes_nothing(
+    stage: Pydockd, first: subprocess.CompletedProcess[str]
+) -> None:
+    assert first.returncode == 0, first.stderr
     assert all(line.endswith(" created") for line in first.stdout.splitlines())
     before = everything(stage)
 
