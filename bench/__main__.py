@@ -15,7 +15,8 @@ from reconciler import __version__, build_info
 
 
 def main() -> int:
-    """0 when all rows could be measured, whatever the outcome; 1 when one could not; 2 for a wrong command line."""
+    """0 when all rows could be measured, whatever the outcome; 1 when one could not; 2 for a wrong command line; 130
+    when it was interrupted."""
     options = _parse()
     if os.geteuid() != 0:
         return _refuse("the benchmarks must run as root: they mount, make namespaces and write firewall rules")
@@ -24,7 +25,11 @@ def main() -> int:
     apart.enter()
     # as Ctrl-C does: what was made is removed
     signal.signal(signal.SIGTERM, _interrupt)
-    return 0 if run(options.rows, options.quick) else 1
+    try:
+        return 0 if run(options.rows, options.quick) else 1
+    except KeyboardInterrupt:
+        print("interrupted; everything is removed", file=sys.stderr)
+        return 130
 
 
 def run(names: list[str], quick: bool) -> bool:

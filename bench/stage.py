@@ -150,8 +150,13 @@ class Host(Pydockd):
         """Deletes over the API and waits until they are gone."""
         for name in names:
             self.delete("Container", name)
-        for name in names:
-            clock.until(lambda name=name: self.get("Container", name) is None, f"{name} to be gone")
+        left = set(names)
+
+        def gone() -> bool:
+            left.difference_update([name for name in left if self.get("Container", name) is None])
+            return not left
+
+        clock.until(gone, f"{len(names)} containers to be gone")
 
     def processes(self) -> dict[str, int]:
         """Process ids of all that pydockd is made of: controller, gunicorn's arbiter, API."""
@@ -165,7 +170,8 @@ def children(pid: int) -> list[int]:
     """Of all threads of the process."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
+        with contextlib.suppress(FileNotFoundError):  # the thread has ended since
+            found += map(int, (task / "children").read_text().split())
     return found
 
 

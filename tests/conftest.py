@@ -20,6 +20,8 @@ pytest_plugins = ("reconciler.testing.fixtures",)
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWNET = 0x40000000
 _MS_REC_PRIVATE = 0x4000 | (1 << 18)
+#: cgroups that bear no name of ours come and go with whatever else the host does
+_OTHERS = r"^(left over in|gone from) cgroups: (?!.*pydock-)"
 _BEFORE = pytest.StashKey[leaks.Footprint]()
 _LEFT = pytest.StashKey[list[str]]()
 
@@ -52,7 +54,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     before = session.config.stash.get(_BEFORE, None)
     if before is None:
         return
-    left = leaks.compare(before, leaks.snapshot(None), ignore=runs.foreign())
+    ignore = f"{runs.foreign()}|{_OTHERS}"
+    left = leaks.compare(before, leaks.snapshot(None), ignore=ignore)
     session.config.stash[_LEFT] = left
     if left:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Callable
 
 from bench import clock
 from bench.report import Line, percentile
@@ -19,13 +18,13 @@ def measure(stage: Stage) -> list[Line]:
     for number in stage.rounds(60, 12):
         name, port = stage.port("heal")
         host.run_one(name, port)
-        ours.append(_heals(lambda name=name: int(host.wait_ready_container(name)["pid"]), port))
+        ours.append(_heals(int(host.wait_ready_container(name)["pid"]), port))
         host.remove(name)
         if number % 6 == 0:
             name, port = stage.port("heal")
             podman.run(name, port, "--restart", "always")
             clock.served([port])
-            theirs.append(_heals(lambda name=name: podman.pid(name), port))
+            theirs.append(_heals(podman.pid(name), port))
             podman.remove(name)
     peers = {"podman": theirs}
     return [
@@ -34,9 +33,8 @@ def measure(stage: Stage) -> list[Line]:
     ]
 
 
-def _heals(pid: Callable[[], int], port: int) -> float:
-    """Kills the container's first process; the seconds until its port answers again."""
-    process = pid()
+def _heals(process: int, port: int) -> float:
+    """Kills a container's first process; the seconds until its port answers again."""
     ended = os.pidfd_open(process)
     try:
         with clock.Stopwatch() as watch:

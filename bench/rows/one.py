@@ -10,6 +10,7 @@ from bench.stage import Stage
 def measure(stage: Stage) -> list[Line]:
     host, podman, bare = stage.host, stage.podman, stage.bare
     found: dict[str, list[float]] = {"api": [], "apply": [], "apply and wait": [], "podman": [], "bare": []}
+    removal = {"podman": podman.remove, "bare": bare.remove}
     for _ in stage.rounds(15, 5):
         for way, seconds in found.items():
             name, port = stage.port("one")
@@ -29,7 +30,7 @@ def measure(stage: Stage) -> list[Line]:
                         assert done.returncode == 0, done.stderr
                 clock.served([port])
             seconds.append(watch.seconds)
-            {"podman": podman, "bare": bare}.get(way, host).remove(name)
+            removal.get(way, host.remove)(name)
             file.unlink()
     peers = {"podman": found["podman"], "bare": found["bare"]}
     return [

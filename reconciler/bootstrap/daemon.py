@@ -14,8 +14,7 @@ import threading
 from collections.abc import Sequence
 
 from reconciler import errors, settings
-from reconciler.bootstrap import memory
-from reconciler.control import life, listeners, notify
+from reconciler.control import life, listeners, memory, notify
 
 log = logging.getLogger("pydock")
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from reconciler import errors
-from reconciler.control import orphans
+from reconciler.control import memory, orphans
 from reconciler.control.reconcile import Reconciler
 from reconciler.engine.parts import Parts
 from reconciler.settings import Settings
@@ -56,6 +56,7 @@ class Housekeeping:
             session.journal.trim(self._settings.keep_jobs)
             session.events.trim(self._settings.keep_events)
         self._parts.store.checkpoint()
+        memory.give_back()
 
     def _every(self, seconds: float, work: Callable[[], None]) -> None:
         while not self._stop.wait(seconds):

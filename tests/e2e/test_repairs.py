@@ -24,6 +24,7 @@ from reconciler.model import names
 from reconciler.testing import images, wait
 from reconciler.testing.daemon import Pydockd, container
 
+#: seconds, on a machine that has a processor for everybody who wants one
 WITHIN = 1.0
 
 
@@ -177,7 +178,8 @@ def within(predicate: Callable[[], object], what: str) -> None:
     began = time.monotonic()
     wait.until(predicate, 5.0, what)
     took = time.monotonic() - began
-    assert took < WITHIN, f"{what} took {took:.2f} s"
+    crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert took < WITHIN * crowd, f"{what} took {took:.2f} s"
 
 
 @pytest.mark.usefixtures("untouched")

@@ -227,6 +227,8 @@ BY_NAME = {operation.name: operation for operation in OPERATIONS}
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, registry: images.Server, image: str) -> Iterator[Stage]:
     work = tmp_path_factory.mktemp("failpoints")
+    # so that the daemon has a switch to flip: a test before may have left it on in this worker's namespace
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
     host = Pydockd(work / "host", flags=("--resync", "3600"))
     other = images.push(registry.address, "other", "1", images.busybox(page=f"other {os.getpid()}\n"))
     subject, filed = (faults.Subject(host, image, name, images.free_port()) for name in ("subject", "filed"))

@@ -113,7 +113,7 @@ class Run:
 
     def remove(self) -> None:
         """Removes all of it; what is gone already is no error."""
-        for path in (self.exit_file, *self._exits.glob(f"{self.id}.??????")):
+        for path in (self.exit_file, *self._half_written()):
             path.unlink(missing_ok=True)
         failpoints.hit("exec.clear.exit.after")
         for directory in (self.state, self.bundle):
@@ -123,6 +123,12 @@ class Run:
                 # a second pass: conmon may have written in between
                 if os.path.lexists(directory):
                     shutil.rmtree(directory)
+
+    def _half_written(self) -> list[Path]:
+        """Exit files under the temporary name that conmon gives them first: ID.XXXXXX. No glob: pathlib compiles and
+        keeps a pattern for each id."""
+        begun = f"{self.id}."
+        return [self._exits / name for name in os.listdir(self._exits) if name.startswith(begun)]
 
 
 def prepare(base: Path) -> None:
@@ -137,5 +143,5 @@ def ids(base: Path) -> set[str]:
     for name in ("runs", "runtime", "exits"):
         with contextlib.suppress(FileNotFoundError):
             found.update(os.listdir(base / name))
-    # conmon writes an exit file under a temporary name first: ID.XXXXXX
+    # without those that conmon is writing
     return {name for name in found if "." not in name}

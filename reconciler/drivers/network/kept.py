@@ -33,14 +33,20 @@ class Kept:
 
     @contextlib.contextmanager
     def hold(self, uid: str) -> Iterator[State]:
-        """The endpoint's state, for this thread alone until the end of the block."""
+        """The endpoint's state, for this thread alone until the end of the block. Nothing is kept of an endpoint that
+        has no namespace then: it may have been asked for after it was removed."""
         while True:
             with self._lock:
                 state = self._states.setdefault(uid, State())
             with state.lock:
-                if self._states.get(uid) is state:  # else it was removed while we waited
+                if self._states.get(uid) is not state:  # it was removed while we waited
+                    continue
+                try:
                     yield state
-                    return
+                finally:
+                    if state.opened is None:
+                        self._drop(uid, state)
+                return
 
     def find(self, uid: str, state: State) -> Opened | None:
         """The sockets inside the namespace, opened if there is one."""
@@ -63,8 +69,12 @@ class Kept:
     def forget(self, uid: str, state: State) -> None:
         """Closes what is kept of an endpoint that is being removed."""
         self._release(state)
+        self._drop(uid, state)
+
+    def _drop(self, uid: str, state: State) -> None:
         with self._lock:
-            self._states.pop(uid, None)
+            if self._states.get(uid) is state:  # else another has begun anew already
+                del self._states[uid]
 
     def _release(self, state: State) -> None:
         if state.opened is not None:

@@ -137,17 +137,20 @@ def test_started_comes_before_items() -> None:
 
 
 def test_the_handler_learns_that_its_caller_left() -> None:
-    left = threading.Event()
+    present, left = threading.Event(), threading.Event()
 
     def serve(call: Call) -> None:
-        assert not call.closed()
+        if not call.closed():
+            present.set()
         call.started()
         select.select([call], [], [], 10)
         if call.closed():
             left.set()
 
     with joined(serve) as (client, _):
-        client.stream("watch", requests.Watch(kind="Container")).close()
+        stream = client.stream("watch", requests.Watch(kind="Container"))
+        assert present.wait(10)
+        stream.close()
         assert left.wait(10)
 
 

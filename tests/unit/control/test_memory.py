@@ -8,7 +8,7 @@ import sys
 #: threads that allocate at the same time, then the arenas that the C library has made for them: mappings of 64 MiB
 _THREADS = """
 import ctypes, sys, threading
-from reconciler.bootstrap import memory
+from reconciler.control import memory
 
 if sys.argv[1] == "one":
     memory.keep_to_one_arena()
@@ -32,14 +32,37 @@ pairs = zip(spans, spans[1:])
 print(sum(a[1] - a[0] + b[1] - b[0] == 64 << 20 and a[1] == b[0] and how == "---p" for (a, _), (b, how) in pairs))
 """
 
+#: much is allocated in small pieces and freed but for the last; then what the process holds before and after
+_PIECES = """
+import ctypes
+from reconciler.control import memory
 
-def arenas(word: str) -> int:
-    done = subprocess.run(
-        [sys.executable, "-c", _THREADS, word], capture_output=True, text=True, check=True, timeout=60
-    )
-    return int(done.stdout)
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+pieces = [libc.malloc(2000) for _ in range(20000)]
+for piece in pieces:
+    ctypes.memset(piece, 1, 2000)
+for piece in pieces[:-1]:
+    libc.free(piece)
+
+def held():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+before = held()
+memory.give_back()
+print(before - held())
+"""
+
+
+def python(program: str, *words: str) -> int:
+    command = [sys.executable, "-c", program, *words]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
 
 
 def test_threads_share_one_arena() -> None:
-    assert arenas("one") == 0
-    assert arenas("each") > 1
+    assert python(_THREADS, "one") == 0
+    assert python(_THREADS, "each") > 1
+
+
+def test_free_memory_is_given_back() -> None:
+    assert python(_PIECES) > 30e6
