@@ -179,7 +179,7 @@ class Reconciler:
             if step.action == "pull":
                 self._pulls.release(str(step.args["reference"]))
                 self._wake(key)
-        failpoints.hit(f"step.{step.action}.after")
+            failpoints.hit(f"step.{step.action}.after")
         if step.action == "network_update":
             # what its containers' interfaces take from it (mtu, the way out) is theirs to bring about
             self.look(self._attached(step.uid), closely=True)

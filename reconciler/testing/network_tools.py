@@ -145,6 +145,9 @@ class Server:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+        if not self._udp:
+            # nobody is accepted any more: the lists are whole
+            self._threads[0].join(ARRIVES)
         with self._lock:
             peers, threads = list(self._peers), list(self._threads)
         for peer in peers:

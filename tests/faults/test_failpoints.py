@@ -54,6 +54,8 @@ class Stage:
     record: Path
     remains: faults.Remains = field(init=False)
     incarnation: int = 0
+    #: a test has begun and not ended well: objects of its may be there
+    used: bool = False
 
     def start(self) -> None:
         self.host.start(env={"PYDOCK_FAILPOINT": f"@{self.arm}", "PYDOCK_FAILPOINT_RECORD": str(self.record)})
@@ -327,10 +329,13 @@ def recover(stage: Stage) -> None:
     stage.arm.unlink(missing_ok=True)
     if not stage.host.alive():
         stage.start()
+    if stage.used:
         clean(stage)
+        stage.used = False
 
 
 def killed_in(stage: Stage, operation: Operation, point: str) -> None:
+    stage.used = True
     prepare(stage, operation)
     stage.arm.write_text(point)
     acknowledged = True
@@ -350,3 +355,4 @@ def killed_in(stage: Stage, operation: Operation, point: str) -> None:
         operation.do(stage)
     finish(stage, operation)
     clean(stage)
+    stage.used = False
