@@ -19,10 +19,10 @@ from reconciler import errors
 from reconciler.drivers import inotify
 from reconciler.drivers.exec import pids
 from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
-from reconciler.engine.handlers import network_config
+from reconciler.engine.handlers import container_config, network_config
 from reconciler.engine.parts import Parts
 from reconciler.model.keys import Key
-from reconciler.model.observed import ContainerObserved, NetworkObserved
+from reconciler.model.observed import ContainerObserved, Incarnation, NetworkObserved
 from reconciler.model.view import Entry
 
 log = logging.getLogger("pydock.events")
@@ -63,6 +63,8 @@ class Events:
         self._network_fds: frozenset[int] = frozenset()
         self._dirty_since = 0.0
         self._dirty_last = 0.0
+        #: something is tracked that the last comparison knew nothing of
+        self._more = False
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
 
@@ -96,40 +98,48 @@ class Events:
     def _track(self, key: Key, entry: Entry) -> None:
         uid, observed = entry.desired.uid, entry.observed
         tracked = self._tracked.setdefault(uid, _Tracked(key))
+        before = (tracked.process, tracked.endpoint, tracked.network)
         if isinstance(observed, ContainerObserved):
             self._track_container(uid, tracked, observed)
         elif isinstance(observed, NetworkObserved) and observed.created and observed.effective is not None:
             tracked.network = network_config.network(uid, observed, observed.effective)
+        # what happened between the look at it and now was heard, but not as its own
+        self._more = self._more or before != (tracked.process, tracked.endpoint, tracked.network)
 
     def _track_container(self, uid: str, tracked: _Tracked, observed: ContainerObserved) -> None:
         running = observed.incarnation is not None and observed.process in ("created", "running")
         process = (observed.pid, observed.pid_start) if running else (0, 0)
         if process != tracked.process:
             self._drop_watches(tracked)
-            tracked.process = process
+            tracked.process = (0, 0)
             if running and observed.incarnation is not None:
-                self._add_watches(uid, tracked, observed.incarnation.id)
+                self._add_watches(uid, tracked, process, observed.incarnation)
+            tracked.process = process
         tracked.incarnation = observed.incarnation.id if observed.incarnation else ""
         tracked.endpoint = None
         if running:
             with self._parts.store.snapshot() as session:
                 tracked.endpoint = network_config.endpoint(session, uid, observed)
 
-    def _add_watches(self, uid: str, tracked: _Tracked, incarnation: str) -> None:
-        fd = pids.open_pidfd(*tracked.process)
+    def _add_watches(self, uid: str, tracked: _Tracked, process: tuple[int, int], incarnation: Incarnation) -> None:
+        fd = pids.open_pidfd(*process)
         if fd is None:
             # gone between the look and now: look again
             self._look([tracked.key], False)
             return
         self._register(fd, uid, tracked)
-        conmon = self._parts.exec.conmon_process(incarnation)
+        conmon = self._parts.exec.conmon_process(incarnation.id)
         if conmon is not None and (fd := pids.open_pidfd(*conmon)) is not None:
             self._register(fd, uid, tracked)
-        tracked.limit_files = self._parts.exec.limit_files(incarnation)
+        tracked.limit_files = self._parts.exec.limit_files(incarnation.id)
         for path in tracked.limit_files:
             with contextlib.suppress(OSError):
                 self._inotify.add(path, inotify.MODIFY)
                 self._by_file[path] = uid
+        limits, wanted = self._parts.exec.limits(incarnation.id), container_config.limits(incarnation.effective)
+        if limits is not None and not self._parts.exec.limits_match(wanted, limits):
+            # written between the look and now
+            self._look([tracked.key], True)
 
     def _register(self, fd: int, uid: str, tracked: _Tracked) -> None:
         tracked.fds.append(fd)
@@ -172,6 +182,10 @@ class Events:
     def _heard(self, fd: int) -> None:
         if fd == self._wake:
             os.eventfd_read(fd)
+            with self._guard:
+                more, self._more = self._more, False
+            if more:
+                self._dirty()
         elif fd in self._network_fds:
             self._parts.network.drain(fd)
             self._dirty()

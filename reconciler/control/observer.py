@@ -13,6 +13,7 @@ from reconciler.engine.parts import Parts
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
 from reconciler.model.observed import Condition, ContainerObserved, NetworkObserved
+from reconciler.model.view import Entry
 from reconciler.planner import restarts
 from reconciler.store.base import Session
 
@@ -25,28 +26,34 @@ class Observer:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def observe(self, key: Key, closely: bool) -> None:
-        """Looks at all objects of that key. ``closely`` also compares mounts, links, rules and limits (some
-        milliseconds)."""
+    def observe(self, key: Key, closely: bool) -> bool:
+        """Looks at all objects of that key; whether there was news. ``closely`` also compares mounts, links, rules and
+        limits (some milliseconds)."""
         with self._parts.store.snapshot() as session:
             entries = session.entries([key])
-        for entry in entries:
-            if key.kind == "Container" and isinstance(entry.observed, ContainerObserved):
-                self._container(entry.desired, entry.observed, closely)
-            elif key.kind == "Network" and isinstance(entry.observed, NetworkObserved) and closely:
-                self._network(entry.desired, entry.observed)
-            elif key.kind == "Image":
-                images.observe(self._parts, entry.desired.uid, str(entry.desired.spec["reference"]))
+        news = [self._one(entry, closely) for entry in entries]
+        return any(news)
 
-    def _container(self, desired: Desired, observed: ContainerObserved, closely: bool) -> None:
+    def _one(self, entry: Entry, closely: bool) -> bool:
+        desired, observed = entry.desired, entry.observed
+        if isinstance(observed, ContainerObserved):
+            return self._container(desired, observed, closely)
+        if isinstance(observed, NetworkObserved):
+            return closely and self._network(desired, observed)
+        if desired.key.kind == "Image":
+            return images.observe(self._parts, desired.uid, str(desired.spec["reference"]))
+        return False
+
+    def _container(self, desired: Desired, observed: ContainerObserved, closely: bool) -> bool:
         if observed.incarnation is None:
-            return
+            return False
         facts = containers.settled(self._parts, observed.incarnation.id)
         seen = self._process(desired, observed, facts)
         if closely and seen.process in ("created", "running"):
             seen = msgspec.structs.replace(seen, drift=containers.drift_of(self._parts, desired.uid, seen))
         if seen != observed:
             self._put(desired, observed, seen)
+        return seen != observed
 
     def _process(self, desired: Desired, observed: ContainerObserved, facts: ProcessFacts) -> ContainerObserved:
         """``observed`` with the process as it is now. A run that has ended since sets the back-off once."""
@@ -73,15 +80,16 @@ class Observer:
             return msgspec.structs.replace(observed, process="absent", pid=0, pid_start=0)
         return observed
 
-    def _network(self, desired: Desired, observed: NetworkObserved) -> None:
+    def _network(self, desired: Desired, observed: NetworkObserved) -> bool:
         if not observed.created or observed.effective is None:
-            return
+            return False
         config = network_config.network(desired.uid, observed, observed.effective)
         found, _ = self._parts.network.drift([config], [])
         seen = msgspec.structs.replace(observed, drift=found.get(desired.uid, ()))
         if seen != observed:
             with self._parts.store.transaction(durable=False) as session:
                 session.observed.put(desired.uid, seen)
+        return seen != observed
 
     def _put(self, desired: Desired, before: ContainerObserved, seen: ContainerObserved) -> None:
         now = self._parts.clock.now().wall

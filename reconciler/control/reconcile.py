@@ -84,8 +84,8 @@ class Reconciler:
             return
         if key.kind == "Container":
             self._ensure_default_network(key)
-        self._observe(key, closely)
-        changed, failures = False, 0
+        # news is a change, too: another may wait for what turns out to be whole
+        changed, failures = self._observe(key, closely), 0
         for _ in range(_ROUNDS):
             epoch = self._epoch
             view, plan = self._plan(key)
@@ -115,18 +115,20 @@ class Reconciler:
         """Waits until ``deadline`` (CLOCK_MONOTONIC seconds) for the looks under way; whether all ended."""
         return self.queue.wait_free(max(0.0, deadline - time.monotonic()))
 
-    def _observe(self, key: Key, closely: bool) -> None:
-        """A close look that fails stops nothing else: what is known without it is planned for, and it is repeated."""
+    def _observe(self, key: Key, closely: bool) -> bool:
+        """Whether there was news. A close look that fails stops nothing else: what is known without it is planned for,
+        and it is repeated."""
         try:
-            self._observer.observe(key, closely)
+            return self._observer.observe(key, closely)
         except errors.PydockError as error:
             if not closely:
                 raise
             log.warning("%s: cannot compare it with the host: %s", key, error.message)
-            self._observer.observe(key, closely=False)
+            news = self._observer.observe(key, closely=False)
             with self._guard:
                 self._closely.add(key)
             self.look_at(key, self._parts.clock.now().mono + max(1.0, getattr(error, "delay", 5.0)))
+            return news
 
     def _plan(self, key: Key) -> tuple[View, Plan]:
         with self._parts.store.snapshot() as session:

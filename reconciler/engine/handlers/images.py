@@ -59,8 +59,8 @@ def untag(parts: Parts, job: Job) -> None:
     failpoints.hit("untag.after")
 
 
-def observe(parts: Parts, uid: str, reference: str) -> None:
-    """Notes in an Image object's observed state what the graph has of its reference.
+def observe(parts: Parts, uid: str, reference: str) -> bool:
+    """Notes in an Image object's observed state what the graph has of its reference; whether that is news.
 
     While another reference is noted, its image has still to be forgotten: that note stays until `untag` takes it.
     """
@@ -68,8 +68,11 @@ def observe(parts: Parts, uid: str, reference: str) -> None:
     with parts.store.transaction(durable=False) as session:
         found = session.observed.get(uid)
         observed = found if isinstance(found, ImageObserved) else ImageObserved()
-        if observed.reference in ("", wanted):
-            session.observed.put(uid, _noted(observed, session.images.get(wanted)))
+        if observed.reference not in ("", wanted):
+            return False
+        noted = _noted(observed, session.images.get(wanted))
+        session.observed.put(uid, noted)
+        return noted != observed
 
 
 def _noted(observed: ImageObserved, facts: ImageFacts | None) -> ImageObserved:

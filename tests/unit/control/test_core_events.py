@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from reconciler import errors
 from reconciler.control.events import Events
+from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
 from reconciler.model.keys import Key
 from reconciler.testing import wait
 from reconciler.testing.loop import Loop, container, container_key
@@ -88,3 +90,34 @@ def test_a_comparison_that_fails_is_repeated(events: Events, loop: Loop, heard: 
     loop.network.host.damage_endpoint("test", uid, "route")
     wait.until(lambda: WEB in heard, 5.0, "the damage to be heard of")
     assert failed
+
+
+def test_a_limit_that_was_written_before_it_is_watched_is_seen(events: Events, loop: Loop, heard: list[Key]) -> None:
+    loop.apply(container("web", resources={"limits": {"memory": "64Mi"}}))
+    (run,) = loop.world.runs.values()
+    sound, run.limits = run.limits, msgspec.structs.replace(run.limits, memory=32 << 20)
+    events.track(WEB, [loop.entry(WEB)])
+    assert heard == [WEB]
+    run.limits = sound
+    events.track(WEB, [])
+    events.track(WEB, [loop.entry(WEB)])
+    assert heard == [WEB]
+
+
+def test_what_was_taken_before_its_container_is_watched_is_seen(events: Events, loop: Loop, heard: list[Key]) -> None:
+    loop.apply(container("web"))
+    entry = loop.entry(WEB)
+    drift, compared = loop.network.drift, []
+
+    def counted(networks: Sequence[NetworkConfig], endpoints: Sequence[EndpointConfig]) -> object:
+        compared.append(len(endpoints))
+        return drift(networks, endpoints)
+
+    loop.network.drift = counted  # type: ignore[method-assign,assignment]
+    events.start()
+    loop.network.host.damage_endpoint("test", entry.desired.uid, "route")
+    wait.until(lambda: compared, 5.0, "the damage to be looked at")
+    assert compared == [0]
+    assert heard == []
+    events.track(WEB, [entry])
+    wait.until(lambda: WEB in heard, 5.0, "the damage to be heard of")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from reconciler import errors
 from reconciler.engine.job import Job
 from reconciler.model.keys import Key
 from reconciler.model.objects import Owner
+from reconciler.model.observed import NetworkObserved
 from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.testing.loop import IMAGE, Loop, container, container_key, network
 
@@ -108,6 +110,20 @@ class TestFailures:
         loop.ask("delete", kind="Container", namespace="default", name="web")
         loop.look(WEB, closely=True)
         assert not loop.exists(WEB)
+
+    def test_a_repair_waits_for_nothing_that_is_whole_already(self, loop: Loop) -> None:
+        """Another repaired the network since its damage was noted: what waited for its repair goes on."""
+        loop.apply(container("web", resources={"limits": {"memory": "64Mi"}}))
+        network = loop.entry(DEFAULT_NETWORK)
+        assert isinstance(network.observed, NetworkObserved)
+        with loop.store.transaction() as session:
+            session.observed.put(network.desired.uid, msgspec.structs.replace(network.observed, drift=("rules",)))
+        (run,) = loop.world.runs.values()
+        wanted, run.limits = run.limits, msgspec.structs.replace(run.limits, memory=32 << 20)
+        loop.reconciler.look([WEB, DEFAULT_NETWORK], closely=True)
+        loop.settle()
+        assert run.limits == wanted
+        assert [job.name for job in loop.jobs(DEFAULT_NETWORK)] == ["network_create"]
 
 
 class TestNetworks:
