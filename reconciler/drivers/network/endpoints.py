@@ -30,20 +30,29 @@ class Endpoints:
         self._veths = veths
 
     def ensure(self, config: EndpointConfig) -> str:
-        """Bridges are looked for and ports taken first: when they cannot be had, nothing else has been done."""
+        """Bridges and free ports are looked for first: when they cannot be had, nothing else has been done. Ports are
+        published last, once packets get through: whoever comes before that is refused and knows it. What he sends into
+        a bridge whose first veth is still on its way up would be lost, and sent again a second later."""
         with self._kept.hold(config.uid) as state, self._pool.socket() as host:
             self._veths.require_bridges(host, config)
-            self._publish(host, config)
-            failpoints.hit("network.endpoint.publish.after")
+            self._refuse_taken(config.uid, self._new(config))
             fresh, opened = self._namespace(config.uid, state)
             if not fresh:
                 known = self._veths.names(host, config.uid) if state.host_names is None else state.host_names
                 self._veths.delete(host, known - {item.host_name for item in config.interfaces})
             seen = self._veths.ensure(host, opened, config)
             opened.queries.change(inside.repairs(config, seen))
-            self._veths.introduce(host, config)
             failpoints.hit("network.endpoint.inside.after")
             state.host_names = frozenset(item.host_name for item in config.interfaces)
+            self._veths.introduce(host, opened, config)
+            try:
+                self._publish(host, config)
+            except errors.Conflict:
+                # another was quicker
+                if fresh:
+                    self._take_down(host, config, state)
+                raise
+            failpoints.hit("network.endpoint.publish.after")
         return self._namespaces.path(config.uid)
 
     def _namespace(self, uid: str, state: State) -> tuple[bool, Opened]:
@@ -57,13 +66,16 @@ class Endpoints:
 
     def _publish(self, host: netlink.Socket, config: EndpointConfig) -> None:
         """In our turn, so that two instances cannot find the same port free."""
-        elements = ruleset.port_elements(config)
-        held = {(item.set, item.key) for item in self._firewall.elements() if item.owner == config.uid}
-        new = [item for item in elements if (item.set, item.key) not in held]
+        new = self._new(config)
         with self._host.turn() if new else contextlib.nullcontext():
             self._refuse_taken(config.uid, new)
-            change = self._firewall.put(config.uid, ruleset.PORT_SETS, elements)
+            change = self._firewall.put(config.uid, ruleset.PORT_SETS, ruleset.port_elements(config))
         _forget_flows(host, (*change.added, *change.removed))
+
+    def _new(self, config: EndpointConfig) -> list[Element]:
+        """Of its ports those that the endpoint does not hold yet."""
+        held = {(item.set, item.key) for item in self._firewall.elements() if item.owner == config.uid}
+        return [item for item in ruleset.port_elements(config) if (item.set, item.key) not in held]
 
     def _refuse_taken(self, uid: str, new: list[Element]) -> None:
         if not new:
@@ -83,13 +95,17 @@ class Endpoints:
             change = self._firewall.withdraw(config.uid, ruleset.PORT_SETS)
             failpoints.hit("network.endpoint.withdraw.after")
             with self._pool.socket() as host:
-                self._veths.remove(host, config)
-                failpoints.hit("network.endpoint.veths.after")
+                self._take_down(host, config, state)
                 _forget_flows(host, change.removed)
-            self._kept.forget(config.uid, state)
-            self._namespaces.remove(config.uid)
         for address in sorted({ruleset.target_address(item) for item in change.removed}):
             conntrack.forget_address(address)
+
+    def _take_down(self, host: netlink.Socket, config: EndpointConfig, state: State) -> None:
+        """Removes veths and namespace."""
+        self._veths.remove(host, config)
+        failpoints.hit("network.endpoint.veths.after")
+        self._kept.forget(config.uid, state)
+        self._namespaces.remove(config.uid)
 
     def uids(self) -> set[str]:
         """Of which endpoints there is a namespace file, a link or an element."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from reconciler.drivers.network import codec
 from reconciler.drivers.network.codec import integer, nested, string
 from reconciler.drivers.network.netlink import CREATE, EXCLUSIVE, REPLACE, Message, Reply
-from reconciler.drivers.network.pyroute import IFF_UP, ifaddrmsg, ifinfmsg, ndmsg, neighbours, rtmsg, rtnl
+from reconciler.drivers.network.pyroute import IFF_RUNNING, IFF_UP, ifaddrmsg, ifinfmsg, ndmsg, neighbours, rtmsg, rtnl
 
 _LINK, _ADDRESS, _ROUTE = (codec.layout(declared.fields) for declared in (ifinfmsg, ifaddrmsg, rtmsg))
 _IFNAME, _IFALIAS, _MTU, _MAC, _MASTER, _PEER, _LINKINFO = codec.numbers(
@@ -32,7 +32,8 @@ EVENT_GROUPS = (rtnl.RTNLGRP_LINK, rtnl.RTNLGRP_IPV4_IFADDR, rtnl.RTNLGRP_IPV4_R
 
 
 class Link(NamedTuple):
-    """A link: ``peer`` is the index of a veth's other end, ``master`` 0 when it is in no bridge."""
+    """A link: ``peer`` is the index of a veth's other end, ``master`` 0 when it is in no bridge. ``running``: it passes
+    packets; the kernel sees to that a little after its other end (a bridge's port) has come up."""
 
     ifindex: int
     name: str
@@ -44,6 +45,7 @@ class Link(NamedTuple):
     master: int
     peer: int
     hairpin: bool
+    running: bool = False
 
 
 class Address(NamedTuple):
@@ -141,6 +143,7 @@ def link(reply: Reply | None) -> Link | None:
         master=integer(found.get(_MASTER)),
         peer=integer(found.get(_PEER)),
         hairpin=bool(integer(port.get(_HAIRPIN))),
+        running=bool(flags & IFF_RUNNING),
     )
 
 

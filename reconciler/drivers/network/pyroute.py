@@ -42,11 +42,12 @@ with _without_init(_PACKAGE):
     from pyroute2.netlink.nfnetlink import nfctsocket, nfgen_msg
     from pyroute2.netlink.rtnl import ndmsg as neighbours
     from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-    from pyroute2.netlink.rtnl.ifinfmsg import IFF_UP, ifinfmsg
+    from pyroute2.netlink.rtnl.ifinfmsg import IFF_RUNNING, IFF_UP, ifinfmsg
     from pyroute2.netlink.rtnl.ndmsg import ndmsg
     from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 __all__ = [
+    "IFF_RUNNING",
     "IFF_UP",
     "diag",
     "ifaddrmsg",

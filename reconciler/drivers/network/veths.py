@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 from reconciler import errors, failpoints
 from reconciler.drivers.network import inside, links, netlink, owners, system
 from reconciler.drivers.network.base import EndpointConfig, Interface
 from reconciler.drivers.network.inside import Inside, Outside
 from reconciler.drivers.network.links import Link
 from reconciler.drivers.network.namespaces import Namespaces, Opened
+
+#: how long links that are up may take to pass packets, and how often they are asked, seconds (measured: 1 ms)
+_PATIENCE, _PAUSE = 0.1, 0.0005
 
 
 class Veths:
@@ -79,9 +84,16 @@ class Veths:
         host.change([links.set_link(name, up=True)])
         failpoints.hit("network.veth.up.after")
 
-    def introduce(self, host: netlink.Socket, config: EndpointConfig) -> None:
-        """The port is published before the veth is there: a client that comes between waits for ARP no longer."""
-        outside = inside.look_outside(host, [config])
+    def introduce(self, host: netlink.Socket, opened: Opened, config: EndpointConfig) -> None:
+        """Waits until packets get through, and tells the bridges who has the addresses: nobody has to ask by ARP."""
+        names = [item.name for item in config.interfaces]
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            outside = inside.look_outside(host, [config])
+            both = (*outside.links.values(), *inside.named_links(opened.queries, names).values())
+            if all(link.running for link in both) or time.monotonic() > deadline:
+                break
+            time.sleep(_PAUSE)
         bridges = [(outside.links.get(item.bridge), item) for item in config.interfaces]
         host.attempt([links.introduce(bridge.ifindex, item.address, item.mac) for bridge, item in bridges if bridge])
 
