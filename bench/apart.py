@@ -9,8 +9,11 @@ from pathlib import Path
 
 _CLONE_NEWNS, _CLONE_NEWNET, _CLONE_NEWIPC = 0x00020000, 0x40000000, 0x08000000
 _MS_REC_PRIVATE = 0x4000 | (1 << 18)
-#: where podman, its network tools and its locks keep what is not below the directories it is given
-_HIDDEN = ("/run/netns", "/run/containers", "/run/libpod", "/var/lib/containers", "/var/lib/cni", "/dev/shm")
+#: where podman, its network tools and its locks keep what is not below the directories it is given, and what a boot
+#: takes away: as on every host, that is a tmpfs
+_HIDDEN = ("/run", "/var/lib/containers", "/var/lib/cni", "/dev/shm")
+#: for the run directories of all whom we measure
+RUN = Path("/run/bench")
 
 
 def enter() -> None:
@@ -22,6 +25,7 @@ def enter() -> None:
     for path in _HIDDEN:
         if Path(path).is_dir():
             _mount(libc, b"bench", path.encode(), b"tmpfs", 0)
+    RUN.mkdir()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 

@@ -102,7 +102,7 @@ class Host(Pydockd):
     """A daemon as ``pydockd`` is installed: no debugging, timed resync as it comes."""
 
     def __init__(self, work: Path, image: str) -> None:
-        super().__init__(work, debug=False)
+        super().__init__(work, debug=False, run=apart.RUN / work.name)
         self.image = image
         self.dropped: dict[str, int] = {}
 

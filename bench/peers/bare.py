@@ -9,6 +9,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from bench.apart import RUN
 from reconciler.drivers import exec as exec_driver
 from reconciler.drivers.exec import base
 from reconciler.testing import exec_rootfs
@@ -23,7 +24,7 @@ class Bare:
         self._rootfs = exec_rootfs.make(work / "rootfs")
         (self._rootfs / "www").mkdir()
         (self._rootfs / "www/index.html").write_text("hello\n")
-        self._driver = exec_driver.open_driver("b" + secrets.token_hex(4), work / "run", None)
+        self._driver = exec_driver.open_driver("b" + secrets.token_hex(4), RUN / "bare", None)
         self.facts = self._driver.probe()
 
     def run(self, name: str, port: int) -> None:

@@ -7,6 +7,8 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from bench.apart import RUN
+
 #: how many `podman run` at a time were the best here for 30 of them
 AT_A_TIME = 4
 #: without CAP_SYS_RESOURCE it could not give the ones it asks for by itself
@@ -25,7 +27,7 @@ class Podman:
         config.write_text(_CONFIG)
         self._env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(work), "CONTAINERS_CONF": str(config)}
         self._command = [
-            "podman", "--root", str(work / "root"), "--runroot", str(work / "runroot"), "--tmpdir", str(work / "tmp"),
+            "podman", "--root", str(work / "root"), "--runroot", str(RUN / "runroot"), "--tmpdir", str(RUN / "tmp"),
             "--network-config-dir", str(work / "networks"), "--cgroup-manager", "cgroupfs", "--events-backend", "file",
             "--storage-driver", "overlay", "--runtime", runtime,
         ]  # fmt: skip

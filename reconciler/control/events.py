@@ -29,6 +29,8 @@ log = logging.getLogger("pydock.events")
 
 #: a burst of changes is looked at once it has been quiet for so long, or goes on for so long (seconds)
 _QUIET, _AT_MOST = 0.010, 0.100
+#: comparisons take no more than a tenth of the time while changes keep coming; the longest pause for that (seconds)
+_REST, _REST_MOST = 9, 0.400
 #: pause before a comparison that failed is repeated (seconds)
 _AGAIN = 0.5
 
@@ -63,6 +65,7 @@ class Events:
         self._network_fds: frozenset[int] = frozenset()
         self._dirty_since = 0.0
         self._dirty_last = 0.0
+        self._rested = 0.0
         #: something is tracked that the last comparison knew nothing of
         self._more = False
         self._closed = False
@@ -225,12 +228,13 @@ class Events:
     def _pause(self) -> float | None:
         if not self._dirty_since:
             return None
-        due = min(self._dirty_last + _QUIET, self._dirty_since + _AT_MOST)
+        due = max(self._rested, min(self._dirty_last + _QUIET, self._dirty_since + _AT_MOST))
         return max(0.0, due - time.monotonic())
 
     def _compare_if_due(self) -> None:
         if self._dirty_since and self._pause() == 0.0:
             self._dirty_since = 0.0
+            began = time.monotonic()
             try:
                 self.compare()
             except (errors.PydockError, OSError) as error:
@@ -238,6 +242,8 @@ class Events:
                 # one more wait than usual, so that what fails at once does not spin
                 time.sleep(_AGAIN)
                 self._dirty()
+            ended = time.monotonic()
+            self._rested = ended + min(_REST_MOST, _REST * (ended - began))
 
     def compare(self) -> None:
         """One pass over links, rules and mounts; keys of objects around which something is amiss are looked at

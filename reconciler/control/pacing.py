@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections import deque
+from collections.abc import Iterator
 
 from reconciler import errors
 from reconciler.model.keys import Key
@@ -36,6 +39,38 @@ class Pulls:
     def release(self, reference: str) -> None:
         with self._guard:
             self._by_reference.pop(reference, None)
+
+
+class Places:
+    """So many looks at once, so that the first end early instead of all late. Whoever takes longer than others should
+    wait for it (a pull, a grace period, what hangs) holds no place any more."""
+
+    def __init__(self, count: int, patience: float) -> None:
+        """``patience`` in seconds."""
+        self._count, self._patience = count, patience
+        self._since: dict[int, float] = {}
+        self._free = threading.Condition()
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Waits for a place, at most as long as the others may hold theirs."""
+        me = threading.get_ident()
+        with self._free:
+            while (pause := self._until_free(time.monotonic())) > 0:
+                self._free.wait(pause)
+            self._since[me] = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._free:
+                del self._since[me]
+                self._free.notify()
+
+    def _until_free(self, now: float) -> float:
+        """Seconds until a place is free if nobody leaves before."""
+        ends = sorted(since + self._patience - now for since in self._since.values())
+        held = [left for left in ends if left > 0]
+        return 0.0 if len(held) < self._count else held[-self._count]
 
 
 class Mends:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import defaultdict
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from reconciler import errors, failpoints, planner
 from reconciler.control.observer import Observer
-from reconciler.control.pacing import Mends, Pulls
+from reconciler.control.pacing import Mends, Places, Pulls
 from reconciler.control.queue import KeyQueue
 from reconciler.engine import views
 from reconciler.engine.engine import Engine
@@ -29,6 +30,8 @@ log = logging.getLogger("pydock.reconcile")
 #: plans made for one key in one go before it goes to the end of the queue
 _ROUNDS = 8
 _IDLE_WORKER = 10.0
+#: looks at once for each processor, and how long one counts among them (seconds): measured with 30 to start on two
+_AT_ONCE, _PATIENCE = 2, 0.2
 #: steps that may take long
 _SLOW = frozenset({"pull", "stop"})
 #: seconds until the next look at a key whose steps failed and which has others to do
@@ -59,6 +62,7 @@ class Reconciler:
         self._under_way: dict[Key, int] = {}
         self._pulls = Pulls()
         self._mends = Mends()
+        self._places = Places(_AT_ONCE * len(os.sched_getaffinity(0)), _PATIENCE)
         self._guard = threading.Lock()
         self._workers = 0
         self._idle = 0
@@ -351,16 +355,20 @@ class Reconciler:
             with self._guard:
                 self._idle += 1
             key = self.queue.take(timeout=patience)
-            with self._guard:
-                self._idle -= 1
-                if key is None:
+            if key is None:
+                with self._guard:
+                    self._idle -= 1
                     # one always listens for deadlines, while others may be busy for long
                     if self._idle == 0 and not self.queue.closed:
                         continue
                     self._workers -= 1
                     return
-            self._staff()
-            self._attempt(key)
+            # who waits for a place is idle, so that there is but one
+            with self._places.hold():
+                with self._guard:
+                    self._idle -= 1
+                self._staff()
+                self._attempt(key)
 
     def _attempt(self, key: Key) -> None:
         with self._guard:

@@ -38,12 +38,18 @@ class Pydockd:
     state it is in."""
 
     def __init__(
-        self, work: Path, *, flags: Sequence[str] = (), env: Mapping[str, str] | None = None, debug: bool = True
+        self,
+        work: Path,
+        *,
+        flags: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        debug: bool = True,
+        run: Path | None = None,
     ) -> None:
         self.work = work
         self._debug = debug
         self.instance = runs.instance()
-        self.root, self.run, self.manifests = work / "root", work / "run", work / "manifests"
+        self.root, self.run, self.manifests = work / "root", run or work / "run", work / "manifests"
         self.manifests.mkdir(parents=True, exist_ok=True)
         self.socket = str(self.run / "pydock.sock")
         self.flags, self.env = tuple(flags), dict(env or {})

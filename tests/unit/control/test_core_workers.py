@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import errors
-from reconciler.control.pacing import Mends, Pulls
+from reconciler.control.pacing import Mends, Places, Pulls
 from reconciler.control.reconcile import Reconciler
 from reconciler.model.keys import Key
 from reconciler.model.plan import Step
@@ -93,3 +93,59 @@ class TestMends:
         for _ in range(30):
             mends.count(self.STEP, 100.0)
         mends.count(Step(id="repair", action="repair", key=OTHER, uid="o", cause=""), 100.0)
+
+
+class Crowd:
+    """Threads that each hold a place until they are let go."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self.inside: list[int] = []
+        self._ends: list[threading.Event] = []
+        self._threads: list[threading.Thread] = []
+
+    def come(self) -> None:
+        number = len(self._threads)
+        self._ends.append(threading.Event())
+        self._threads.append(threading.Thread(target=self._stay, args=(number,)))
+        self._threads[-1].start()
+
+    def leave(self, number: int) -> None:
+        self._ends[number].set()
+
+    def close(self) -> None:
+        for end in self._ends:
+            end.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _stay(self, number: int) -> None:
+        with self._places.hold():
+            self.inside.append(number)
+            self._ends[number].wait(10.0)
+
+
+@pytest.fixture
+def crowds() -> Iterator[list[Crowd]]:
+    made: list[Crowd] = []
+    yield made
+    for crowd in made:
+        crowd.close()
+
+
+def test_who_comes_to_taken_places_waits_until_one_is_left(crowds: list[Crowd]) -> None:
+    crowds.append(crowd := Crowd(Places(2, patience=60.0)))
+    for _ in range(6):
+        crowd.come()
+    wait.until(lambda: len(crowd.inside) == 2, 2.0, "the first two")
+    for left in range(4):
+        assert len(crowd.inside) == 2 + left
+        crowd.leave(crowd.inside[left])
+        wait.until(lambda left=left: len(crowd.inside) == 3 + left, 2.0, "the place that was left")  # type: ignore[misc]
+
+
+def test_those_who_stay_long_hold_up_nobody(crowds: list[Crowd]) -> None:
+    crowds.append(crowd := Crowd(Places(2, patience=0.05)))
+    for _ in range(8):
+        crowd.come()
+    wait.until(lambda: len(crowd.inside) == 8, 5.0, "all to be in, though none has left")
