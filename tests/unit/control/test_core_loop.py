@@ -13,7 +13,8 @@ from reconciler.engine.job import Job
 from reconciler.model.keys import Key
 from reconciler.model.objects import Owner
 from reconciler.model.observed import NetworkObserved
-from reconciler.model.view import DEFAULT_NETWORK
+from reconciler.model.plan import Plan
+from reconciler.model.view import DEFAULT_NETWORK, View
 from reconciler.testing.loop import IMAGE, Loop, container, container_key, network
 
 WEB, OTHER = container_key("web"), container_key("other")
@@ -304,4 +305,24 @@ def test_a_dependency_that_comes_while_its_dependent_is_planned_wakes_it(loop: L
     loop.reconciler._finish = late  # type: ignore[method-assign]
     loop.look(WEB)
     assert came
+    assert loop.observed("web").process == "running"
+
+
+def test_a_dependency_that_starts_between_the_plan_and_the_wait_wakes_its_dependent(loop: Loop) -> None:
+    loop.apply(container("web", dependsOn=[{"name": "other"}]))
+    loop.reconciler._waiting.clear()
+    plan, planned = loop.reconciler._plan, []
+
+    def late(key: Key) -> tuple[View, Plan]:
+        made = plan(key)
+        if key == WEB:
+            planned.append(key)
+            if len(planned) == 2:
+                # this is the plan that says what to wait for
+                loop.apply(container("other"))
+        return made
+
+    loop.reconciler._plan = late  # type: ignore[method-assign]
+    loop.look(WEB)
+    assert loop.observed("other").process == "running"
     assert loop.observed("web").process == "running"
