@@ -140,9 +140,9 @@ def test_the_handler_learns_that_its_caller_left() -> None:
     present, left = threading.Event(), threading.Event()
 
     def serve(call: Call) -> None:
+        call.started()
         if not call.closed():
             present.set()
-        call.started()
         select.select([call], [], [], 10)
         if call.closed():
             left.set()
