@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import subprocess
@@ -30,6 +31,8 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def find(instance: str, root: Path) -> Callable[[], list[str]]:
     """What has come or gone since the test began."""
+    # what tests before have let go of is closed now, not between two looks
+    gc.collect()
     before = leaks.snapshot(instance, [root], [os.getpid()])
     return lambda: leaks.compare(before, leaks.snapshot(instance, [root], [os.getpid()]))
 
