@@ -7,7 +7,7 @@ from typing import Any
 
 import falcon
 
-from reconciler.api import actions, containers, guard, objects, problems, records, service, streams
+from reconciler.api import actions, containers, guard, objects, problems, records, service, stored, streams
 from reconciler.ipc import EngineClient
 from reconciler.model import kinds
 
@@ -29,6 +29,11 @@ def table(engine: EngineClient, open_streams: streams.Streams) -> list[tuple[str
         (f"{BASE}/sources/ack", records.Ack(engine)),
         (f"{BASE}/plans", actions.Plans(engine)),
         (f"{BASE}/pull", actions.Pull(engine, open_streams)),
+        (f"{BASE}/graph/images", stored.Images(engine)),
+        (f"{BASE}/graph/images/unused", stored.Unused(engine)),
+        (f"{BASE}/graph/images/inspect", stored.Inspect(engine)),
+        (f"{BASE}/graph/images/history", stored.History(engine)),
+        (f"{BASE}/graph/images/remove", stored.Remove(engine)),
         ("/version", service.Version(engine)),
         ("/commands", service.Commands(engine)),
         ("/healthz", service.Ready(engine)),

@@ -46,6 +46,15 @@ def sources(context: click.Context, parameter: click.Parameter, incomplete: str)
     return _items([str(source["name"]) for source in found], incomplete)
 
 
+def images(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """References of the images on the host."""
+    try:
+        found = context.ensure_object(session.Session).client.images()
+    except (errors.PydockError, click.UsageError):
+        return []
+    return _items([str(each["reference"]) for each in found if each["reference"]], incomplete)
+
+
 def _names(context: click.Context, word: str) -> list[str]:
     run = context.ensure_object(session.Session)
     try:

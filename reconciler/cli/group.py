@@ -27,6 +27,8 @@ VERBS: dict[str, str] = {
     "jobs": "jobs",
     "validate": "validate",
     "pull": "pull",
+    "image": "image",
+    "images": "image",
     "source": "source",
     "version": "version",
     "completion": "completion",

@@ -180,6 +180,33 @@ class Client:
         finally:
             connection.close()
 
+    def images(self) -> Objects:
+        """The images in the graph, one item a reference: ``reference`` (empty: it has none), ``digest``, ``imageId``,
+        ``size``, ``usedBy`` (containers), ``keptBy`` (Image objects)."""
+        return self._items("graph/images", "", None)
+
+    def images_unused(self, *, everything: bool = False) -> Objects:
+        """Those that have no reference and are not used; with ``everything`` all that are not used."""
+        query = _query({"all": "true" if everything else ""})
+        items: Objects = self._json("GET", f"{BASE}/graph/images/unused{query}")["items"]
+        return items
+
+    def image(self, reference: str) -> Object:
+        """One image with its configuration and layers."""
+        return self._json("GET", f"{BASE}/graph/images/inspect{_query({'reference': reference})}")
+
+    def image_history(self, reference: str) -> Objects:
+        """How an image was made, the last step first: ``created``, ``createdBy``, ``comment``, ``emptyLayer``."""
+        items: Objects = self._json("GET", f"{BASE}/graph/images/history{_query({'reference': reference})}")["items"]
+        return items
+
+    def image_remove(self, references: Sequence[str], *, exact: bool = False) -> Objects:
+        """Forgets references, all or none; what was forgotten, as ``images`` lists it. ``exact``: they are as listed,
+        the digest where there is no reference; no ids."""
+        body = {"references": [*references], "exact": exact}
+        items: Objects = self._json("POST", f"{BASE}/graph/images/remove", body)["items"]
+        return items
+
     def events(self, key: str = "", limit: int | None = None) -> Objects:
         """What happened, oldest first; ``key`` is ``kind/namespace/name``, empty for everything."""
         return self._items("events", key, limit)

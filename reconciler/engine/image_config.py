@@ -59,6 +59,32 @@ class _Document(msgspec.Struct):
     config: _Execution | None = None
 
 
+class Step(msgspec.Struct, frozen=True):
+    """How one layer, or none, came to be (OCI image spec, config.md, "history")."""
+
+    created: str | None = None
+    created_by: str | None = None
+    comment: str | None = None
+    empty_layer: bool | None = None
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What a configuration tells people; nothing depends on it. ``history``: the first step first."""
+
+    created: str | None = None
+    os: str = ""
+    architecture: str = ""
+    history: list[Step] | None = None
+
+
+def origin(raw: bytes) -> Origin:
+    """Raises ``Permanent`` when it cannot be read."""
+    try:
+        return msgspec.json.decode(raw, type=Origin)
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as error:
+        raise errors.Permanent(f"the image's configuration is malformed: {error}") from None
+
+
 def parse(raw: bytes, layers: int, machine: str = "") -> Config:
     """Checks a configuration for an image of so many ``layers`` on a host whose ``uname -m`` is ``machine`` (empty:
     this one).

@@ -23,9 +23,28 @@ class KeyedLocks:
             with lock:
                 yield
         finally:
-            with self._guard:
-                lock, users = self._held[key]
-                if users == 1:
-                    del self._held[key]
-                else:
-                    self._held[key] = (lock, users - 1)
+            self._leave(key)
+
+    @contextmanager
+    def try_hold(self, key: str) -> Iterator[bool]:
+        """Whether nobody holds or awaits the key; then it is held, and others wait, while the block runs."""
+        with self._guard:
+            free = key not in self._held
+            if free:
+                lock = threading.Lock()
+                lock.acquire()
+                self._held[key] = (lock, 1)
+        try:
+            yield free
+        finally:
+            if free:
+                lock.release()
+                self._leave(key)
+
+    def _leave(self, key: str) -> None:
+        with self._guard:
+            lock, users = self._held[key]
+            if users == 1:
+                del self._held[key]
+            else:
+                self._held[key] = (lock, users - 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reconciler.engine.engine import Handler
-from reconciler.engine.handlers import containers, images, logs, networks, reads, writes
+from reconciler.engine.handlers import containers, images, logs, networks, reads, stored, writes
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 
@@ -47,6 +47,11 @@ TABLE: dict[str, Handler] = {
     "sources": Handler(reads.sources),
     "ack": Handler(reads.ack),
     "pull_image": Handler(images.pull_image, journal=True),
+    "images": Handler(stored.images),
+    "images_unused": Handler(stored.unused),
+    "image_inspect": Handler(stored.inspect),
+    "image_history": Handler(stored.history),
+    "image_remove": Handler(stored.remove, journal=True),
     "version": Handler(reads.version),
     "ping": Handler(reads.ping),
     "commands": Handler(reads.commands),

@@ -159,6 +159,40 @@ class Pull(Request, frozen=True):
     reference: str
 
 
+class Images(Request, frozen=True):
+    """The images in the graph → ``{"items": [{"reference", "digest", "imageId", "size": int, "usedBy": [key, …],
+    "keptBy": [key, …]}, …]}``, one item a reference, sorted by it; ``reference`` is empty for an image that has lost
+    its last. ``usedBy`` are containers, ``keptBy`` Image objects; ``size`` is in bytes, of all layers unpacked."""
+
+
+class ImagesUnused(Request, frozen=True):
+    """What nobody uses → as ``Images``. Without ``all`` only images that have no reference."""
+
+    all: bool = False
+
+
+class ImageInspect(Request, frozen=True):
+    """``reference`` may be an image's id or digest too, or how it begins. → an item of ``Images`` with ``references``
+    (all of the image), ``created``, ``os``, ``architecture``, ``config`` and ``layers`` (bottom first, ``size`` as
+    compressed)."""
+
+    reference: str
+
+
+class ImageHistory(Request, frozen=True):
+    """→ ``{"digest": str, "items": [{"created", "createdBy", "comment", "emptyLayer": bool}, …]}``, newest first."""
+
+    reference: str
+
+
+class ImageRemove(Request, frozen=True):
+    """Forgets references, all or none; ``Conflict`` names who uses one, or says that it is being pulled. ``exact``:
+    they are as ``Images`` lists them (the digest where there is none), no ids. → as ``Images``: what was forgotten."""
+
+    references: list[str]
+    exact: bool = False
+
+
 class Version(Request, frozen=True):
     """→ ``{"version", "apiVersion", "commit", "python", "os", "arch", "kernel", "instance", "drivers": {"exec",
     "graph", "network", "registry"}}``"""
@@ -190,6 +224,11 @@ JOBS: dict[str, type[Request]] = {
     "sources": Sources,
     "ack": Ack,
     "pull_image": Pull,
+    "images": Images,
+    "images_unused": ImagesUnused,
+    "image_inspect": ImageInspect,
+    "image_history": ImageHistory,
+    "image_remove": ImageRemove,
     "version": Version,
     "ping": Ping,
     "commands": Commands,

@@ -17,6 +17,10 @@ from reconciler.model import requests
 
 Handler = Callable[[Call, Any], None]
 Object = dict[str, Any]
+_IMAGE: Object = {
+    "reference": "registry.example/web:1", "digest": "sha256:" + "0" * 64, "imageId": "sha256:" + "1" * 64, "size": 7,
+    "usedBy": [], "keptBy": [],
+}  # fmt: skip
 
 
 class FakeEngine:
@@ -154,6 +158,17 @@ class FakeEngine:
         call.started()
         call.emit({"status": "Pulling", "layer": "a", "current": 1, "total": 2})
         call.emit({"status": "Done", "layer": "", "current": 0, "total": 0, "digest": "sha256:" + "0" * 64})
+
+    def _images(self, call: Call, args: requests.Images) -> None:
+        call.result({"items": [_IMAGE]})
+
+    _images_unused = _image_remove = _images
+
+    def _image_inspect(self, call: Call, args: requests.ImageInspect) -> None:
+        call.result(_IMAGE)
+
+    def _image_history(self, call: Call, args: requests.ImageHistory) -> None:
+        call.result({"digest": _IMAGE["digest"], "items": []})
 
     def _version(self, call: Call, args: requests.Version) -> None:
         call.result({"version": "0.0.0", "apiVersion": "pydock.dev/v1"})

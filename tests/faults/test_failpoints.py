@@ -22,6 +22,7 @@ from reconciler.testing import faults, images, wait
 from reconciler.testing.daemon import Pydockd, condition
 
 IN_TIME = 20.0
+STORED = "/apis/pydock.dev/v1/graph/images"
 #: a failpoint is tried in those of these that come by it, or else in the first that does
 MAIN = ("create", "start", "stop", "delete")
 #: in all that do: some minutes more
@@ -155,6 +156,19 @@ def other_image(stage: Stage) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def pulled(stage: Stage) -> list[str]:
+    return [str(each["reference"]) for each in stage.host.api("GET", STORED)["items"]]
+
+
+def pull_other(stage: Stage) -> None:
+    assert stage.host.cli("pull", stage.other_image).returncode == 0
+
+
+def forget_other(stage: Stage) -> None:
+    status, answer = stage.host.request("POST", f"{STORED}/remove", {"references": [stage.other_image]})
+    assert status in (200, 404), answer
+
+
 def manifest_file(stage: Stage) -> Path:
     return stage.host.manifests / "filed.json"
 
@@ -219,6 +233,8 @@ OPERATIONS = (
     Operation("image", lambda stage: stage.host.apply(other_image(stage)), ready("Image", "other")),
     Operation("image-delete", delete("Image", lambda stage: "other"),
               lambda stage: stage.host.get("Image", "other", "") is None, "image"),
+    Operation("pull", pull_other, lambda stage: stage.other_image in pulled(stage)),
+    Operation("forget", forget_other, lambda stage: stage.other_image not in pulled(stage), "pull"),
     Operation("file", put_file, lambda stage: stage.filed.runs_once()),
     Operation("file-delete", lambda stage: manifest_file(stage).unlink(missing_ok=True),
               lambda stage: stage.filed.is_gone() and no_networks(stage), "file"),
@@ -283,6 +299,7 @@ def clean(stage: Stage) -> None:
     for kind, name in (("Container", "subject"), ("Image", "other"), ("Network", "lan")):
         assert stage.host.request("DELETE", path(kind, name))[0] in (200, 404)
     wait.until(lambda: faults.emptied(stage.host), IN_TIME, "all objects to be gone")
+    forget_other(stage)
     stage.remains.wait_none()
 
 

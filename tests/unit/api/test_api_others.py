@@ -109,6 +109,45 @@ def test_odd_pulls(client: testing.TestClient, engine: FakeEngine, document: dic
     assert engine.asked == []
 
 
+def test_images_of_the_graph(client: testing.TestClient, engine: FakeEngine) -> None:
+    here = f"{BASE}/graph/images"
+    (found,) = client.simulate_get(here).json["items"]
+    assert client.simulate_get(f"{here}/unused?all=true").json["items"] == [found]
+    assert engine.last("images_unused") == requests.ImagesUnused(all=True)
+    assert client.simulate_get(f"{here}/inspect", params={"reference": "h:5000/a:1"}).json == found
+    assert engine.last("image_inspect") == requests.ImageInspect(reference="h:5000/a:1")
+    assert client.simulate_get(f"{here}/history", params={"reference": "a"}).json["items"] == []
+    assert engine.last("image_history") == requests.ImageHistory(reference="a")
+    client.simulate_post(f"{here}/remove", json={"references": ["a", "b"], "exact": True})
+    assert engine.last("image_remove") == requests.ImageRemove(references=["a", "b"], exact=True)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"references": []},
+        {"references": "a"},
+        {"references": [1]},
+        {"references": [""]},
+        {"references": ["x" * 513]},
+        {"references": ["a"] * 1001},
+        {"references": ["a"], "exact": 1},
+        {"references": ["a"], "force": True},
+    ],
+)
+def test_odd_removals(client: testing.TestClient, engine: FakeEngine, document: dict[str, Any]) -> None:
+    assert client.simulate_post(f"{BASE}/graph/images/remove", json=document).status_code == 400
+    assert engine.asked == []
+
+
+@pytest.mark.parametrize("query", ["", "reference=", "name=a", "reference=a&reference=b"])
+def test_odd_looks_at_images(client: testing.TestClient, engine: FakeEngine, query: str) -> None:
+    for what in ("inspect", "history"):
+        assert client.simulate_get(f"{BASE}/graph/images/{what}", query_string=query).status_code == 400
+    assert engine.asked == []
+
+
 def test_version_and_commands(client: testing.TestClient, engine: FakeEngine) -> None:
     assert client.simulate_get("/version").json["apiVersion"] == kinds.API_VERSION
     assert client.simulate_get("/version?timeout=32s").status_code == 200

@@ -1,0 +1,195 @@
+"""``pydock image``: the images that are on the host, whether or not an object asks for them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from reconciler import errors
+from reconciler.cli import columns, completing, exits, group, output, params, report, session, table, times
+
+
+@click.group("image")
+def image() -> None:
+    """Show and remove the images on the host.
+
+    These are what was pulled; the objects that ask for images are shown by 'pydock get images'. REF is a reference, an
+    image id or a digest, or the first digits of those.
+    """
+
+
+def _sub(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Command]:
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        command = group.verb(name, *examples)(function)
+        image.add_command(command)
+        return command
+
+    return decorate
+
+
+def _listing(name: str, *examples: str) -> click.Command:
+    """``image ls``, which ``images`` is short for."""
+
+    @group.verb(name, *examples)
+    @click.option("-o", "--output", "form", type=params.OBJECTS, default=params.TABLE, help="Another form.")
+    @click.pass_obj
+    def command(run: session.Session, form: params.Format) -> None:
+        """List the images on the host.
+
+        USED BY counts the containers that were made from an image, or name it.
+        """
+        found = run.client.images()
+        if form.name == "name":
+            sys.stdout.write("".join(f"{table.clean(_name(each))}\n" for each in found))
+        elif form.name in ("", "wide"):
+            _table(found, wide=form.name == "wide")
+        else:
+            sys.stdout.write(output.value(found, form))
+
+    return command
+
+
+def _table(found: list[dict[str, Any]], *, wide: bool) -> None:
+    if not found:
+        print("No images found.", file=sys.stderr)
+        return
+    headers = ["REFERENCE", "IMAGE ID", "SIZE", "USED BY", *(["KEPT BY", "DIGEST"] if wide else [])]
+    sys.stdout.write(table.render(headers, [_row(each, wide) for each in found]))
+
+
+def _row(each: dict[str, Any], wide: bool) -> list[str]:
+    used = each.get("usedBy") or []
+    row = [each.get("reference") or columns.NONE, _short(each["imageId"]), columns.size(each.get("size"))]
+    row.append((", ".join(used) or columns.NONE) if wide else str(len(used)))
+    return [*row, ", ".join(each.get("keptBy") or []) or columns.NONE, str(each["digest"])] if wide else row
+
+
+image.add_command(_listing("ls", "pydock image ls", "pydock image ls -o wide"))
+images = _listing("images", "pydock images")
+
+
+@_sub("inspect", "pydock image inspect nginx:1.27", "pydock image inspect 3f2a91c0d4e5 -o yaml")
+@click.argument("reference", metavar="REF", shell_complete=completing.images)
+@click.option(
+    "-o", "--output", "form", type=params.PLAIN, default="json", show_default=True, help="As JSON or as YAML."
+)
+@click.pass_obj
+def inspect(run: session.Session, reference: str, form: params.Format) -> None:
+    """Show one image: digests, configuration, layers, and who uses it."""
+    sys.stdout.write(output.value(run.client.image(reference), form))
+
+
+@_sub("history", "pydock image history nginx:1.27")
+@click.argument("reference", metavar="REF", shell_complete=completing.images)
+@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than the table.")
+@click.pass_obj
+def history(run: session.Session, reference: str, form: params.Format) -> None:
+    """Show how an image was made, as its configuration tells it, the last step first."""
+    found = run.client.image_history(reference)
+    if form.name:
+        sys.stdout.write(output.value(found, form))
+    elif found:
+        rows = [_step(each) for each in found]
+        sys.stdout.write(table.render(("CREATED", "LAYER", "CREATED BY", "COMMENT"), rows))
+    else:
+        print("The image's configuration tells no history.", file=sys.stderr)
+
+
+def _step(each: dict[str, Any]) -> tuple[str, str, str, str]:
+    layer = "no" if each.get("emptyLayer") else "yes"
+    return times.since(each.get("created")), layer, str(each.get("createdBy") or ""), str(each.get("comment") or "")
+
+
+@_sub("rm", "pydock image rm nginx:1.26", "pydock image rm 3f2a91c0d4e5")
+@click.argument("references", nargs=-1, required=True, metavar="REF...", shell_complete=completing.images)
+@click.pass_context
+def rm(context: click.Context, references: tuple[str, ...]) -> None:
+    """Forget images, and remove what no other image needs.
+
+    What a container or an Image object uses is refused.
+    """
+    run: session.Session = context.obj
+    failed = False
+    for reference in references:
+        failed = not _remove(run, [reference], exact=False) or failed
+    if failed:
+        context.exit(exits.FAILED)
+
+
+def _remove(run: session.Session, references: list[str], *, exact: bool) -> bool:
+    """Whether they could be removed; otherwise it has been told why."""
+    try:
+        gone = run.client.image_remove(references, exact=exact)
+    except (errors.Conflict, errors.NotFound, errors.Invalid) as error:
+        report.error(error)
+        return False
+    for each in gone:
+        print(f"{table.clean(_name(each))} removed", flush=True)
+    return True
+
+
+@_sub("prune", "pydock image prune", "pydock image prune --all --dry-run", "pydock image prune --all --yes")
+@click.option("-a", "--all", "everything", is_flag=True, help="All images that nothing uses, not only untagged ones.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def prune(context: click.Context, everything: bool, dry_run: bool, yes: bool) -> None:
+    """Remove images that nothing uses.
+
+    Those are images that have lost their last reference; with --all every image that no container and no Image object
+    uses. Exactly the images that are shown are removed, but none that has come into use meanwhile.
+    """
+    run: session.Session = context.obj
+    found = run.client.images_unused(everything=everything)
+    if not found:
+        print("Nothing to remove.")
+        return
+    sys.stdout.write(_plan(found))
+    sys.stdout.flush()
+    if dry_run:
+        return
+    if not yes:
+        _ask()
+    failed = False
+    for names in _by_image(found).values():
+        failed = not _remove(run, names, exact=True) or failed
+    if failed:
+        context.exit(exits.FAILED)
+
+
+def _plan(found: list[dict[str, Any]]) -> str:
+    """What goes. Images may share layers, and those that others need stay: the total is the most it can be."""
+    rows = [
+        (each.get("reference") or columns.NONE, _short(each["imageId"]), columns.size(each["size"])) for each in found
+    ]
+    sizes = {each["digest"]: each["size"] for each in found}
+    count = f"{len(sizes)} image{'' if len(sizes) == 1 else 's'}"
+    total = f"Total: {count}, at most {columns.size(sum(sizes.values()))}\n"
+    return table.render(("REFERENCE", "IMAGE ID", "SIZE"), rows) + total
+
+
+def _by_image(found: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Digest → its names."""
+    names: dict[str, list[str]] = {}
+    for each in found:
+        names.setdefault(each["digest"], []).append(_name(each))
+    return names
+
+
+def _ask() -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("There is no terminal to ask at: --yes removes what is shown.")
+    if not click.confirm("Remove these?"):
+        raise errors.Forbidden("nothing was removed")
+
+
+def _name(each: dict[str, Any]) -> str:
+    """The reference, or the digest of what has none."""
+    return str(each.get("reference") or each["digest"])
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]

@@ -1,0 +1,121 @@
+"""Which image of the graph a word means, and who uses it: from the store's relations alone, the disk is not read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from reconciler import errors
+from reconciler.model import kinds, references
+from reconciler.model.keys import Key
+from reconciler.model.observed import ContainerObserved
+from reconciler.model.view import Entry, ImageFacts
+from reconciler.store.base import Session
+
+#: a digest or an image id, or how one begins
+_ID = re.compile(r"(?:sha256:)?([0-9a-f]{4,64})")
+
+
+class Users:
+    """Who uses images: ``named`` by reference (live containers and Image objects that name it), ``made`` by image id
+    (containers that were made from it, those being removed too: their root file system stands on its layers)."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.named: dict[str, set[Key]] = {}
+        self.made: dict[str, set[Key]] = {}
+        for entry in entries:
+            self._count(entry)
+
+    def of(self, facts: ImageFacts) -> list[Key]:
+        """Everybody who uses an image under this name, or was made from it."""
+        return sorted(self.named.get(facts.reference, set()) | self.made.get(facts.image_id, set()))
+
+    def _count(self, entry: Entry) -> None:
+        desired, observed = entry.desired, entry.observed
+        named = desired.spec.get("reference" if desired.key.kind == kinds.IMAGE.name else "image")
+        if named and desired.deleting_at is None:
+            self.named.setdefault(str(references.parse(str(named))), set()).add(desired.key)
+        if isinstance(observed, ContainerObserved) and observed.incarnation is not None:
+            self.made.setdefault(observed.incarnation.image_id, set()).add(desired.key)
+
+
+def users(session: Session) -> Users:
+    return Users(session.entries())
+
+
+def tagged(facts: ImageFacts) -> bool:
+    """Whether the image has this reference; one that lost its last is named by its digest."""
+    return facts.reference != facts.digest
+
+
+def shown(facts: ImageFacts, using: Users) -> dict[str, Any]:
+    """An image as the jobs tell of it; see ``requests.Images``."""
+    keys = using.of(facts)
+    return {
+        "reference": facts.reference if tagged(facts) else "",
+        "digest": facts.digest,
+        "imageId": facts.image_id,
+        "size": facts.size,
+        "usedBy": [str(key) for key in keys if key.kind == kinds.CONTAINER.name],
+        "keptBy": [str(key) for key in keys if key.kind == kinds.IMAGE.name],
+    }
+
+
+def find(session: Session, text: str) -> list[ImageFacts]:
+    """What ``text`` means: a reference, or a digest or image id (its first digits are enough), which stands for all
+    references of that image.
+
+    Raises ``NotFound``, ``Invalid`` for what can be neither, and ``Conflict`` when an id begins several images'.
+    """
+    wrong: errors.Invalid | None = None
+    try:
+        found = session.images.get(str(references.parse(text)))
+    except errors.Invalid as error:
+        found, wrong = None, error
+    if found is not None:
+        return [found]
+    begun = _ID.fullmatch(text)
+    if begun is None and wrong is not None:
+        raise wrong
+    rows = _begun(session, f"sha256:{begun[1]}") if begun is not None else []
+    digests = sorted({facts.digest for facts in rows})
+    if len(digests) > 1:
+        raise errors.Conflict(f"{text} begins the ids of several images: {', '.join(digests)}; give more digits")
+    if not rows:
+        raise errors.NotFound(f"image {text} is not here: see 'pydock image ls'")
+    return rows
+
+
+def _begun(session: Session, start: str) -> list[ImageFacts]:
+    return [
+        facts for facts in session.images.all() if facts.image_id.startswith(start) or facts.digest.startswith(start)
+    ]
+
+
+def check_free(session: Session, going: list[ImageFacts]) -> None:
+    """Raises ``Conflict``, naming the users, unless these references can be forgotten.
+
+    What was made from an image needs it under any name; what names a reference needs exactly that.
+    """
+    using = users(session)
+    left = {facts.image_id for facts in session.images.all() if facts not in going}
+    for facts in going:
+        keys = set(using.named.get(facts.reference, set()))
+        if facts.image_id not in left:
+            keys |= using.made.get(facts.image_id, set())
+        if keys:
+            names = ", ".join(str(key) for key in sorted(keys))
+            raise errors.Conflict(
+                f"image {facts.reference} is used by {names}: delete or change {'that' if len(keys) == 1 else 'those'}"
+                " first"
+            )
+
+
+def unused(session: Session, all_names: bool) -> list[ImageFacts]:
+    """Every name of the images that nobody uses under any name; without ``all_names`` only those that have no
+    reference any more."""
+    using = users(session)
+    rows = session.images.all()
+    used = {facts.digest for facts in rows if using.of(facts)}
+    return [facts for facts in rows if facts.digest not in used and (all_names or not tagged(facts))]
