@@ -15,6 +15,7 @@ from reconciler import errors
 
 DEFAULT_REGISTRY = "docker.io"
 DEFAULT_TAG = "latest"
+_OF_DOCKER = frozenset(("docker.io", "index.docker.io", "registry-1.docker.io"))
 #: bytes of ``registry/path`` together
 MAX_NAME = 255
 MAX_TEXT = 1024
@@ -86,6 +87,18 @@ def parse(text: str) -> Reference:
             text, f"registry and name are {len(registry) + 1 + len(path)} characters: at most {MAX_NAME} are allowed"
         )
     return Reference(registry, path, tag or ("" if at else DEFAULT_TAG), digest)
+
+
+def parse_registry(text: str) -> str:
+    """The registry (host[:port]) that ``text`` names: as in a reference, or a URL as in docker's config.json. Raises
+    ``errors.Invalid``."""
+    host = text.removeprefix("https://").removeprefix("http://").partition("/")[0].lower()
+    if host in _OF_DOCKER:
+        return DEFAULT_REGISTRY
+    match = _HOST.fullmatch(host)
+    if not match or len(host) > MAX_NAME or not 0 < int(match["port"] or 443) < 65536:
+        raise errors.Invalid(f"registry {text[:160]!r}: expected host[:port], such as registry.example:5000")
+    return host
 
 
 def _checked_digest(text: str, digest: str) -> None:

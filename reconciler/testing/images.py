@@ -245,11 +245,12 @@ class Server:
         self.process.wait()
 
 
-def start_registry(directory: pathlib.Path, port: int = 0) -> Server:
-    """Starts ``docker-registry`` with its data in ``directory``, on loopback; returns once it answers."""
+def start_registry(directory: pathlib.Path, port: int = 0, auth: str = "") -> Server:
+    """Starts ``docker-registry`` with its data in ``directory``, on loopback; returns once it answers. ``auth`` is that
+    section of its configuration; several registries may have the same data, one of them without it."""
     number = port or free_port()
-    config = directory / "registry.yml"
-    config.write_text(_REGISTRY_CONFIG.format(root=directory, port=number))
+    config = directory / f"registry-{number}.yml"
+    config.write_text(_REGISTRY_CONFIG.format(root=directory, port=number) + auth)
     with open(directory / "registry.log", "ab") as log:
         process = subprocess.Popen(
             ["docker-registry", "serve", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -287,6 +288,6 @@ def _answers(server: Server) -> bool:
     with contextlib.closing(http.client.HTTPConnection(server.address, timeout=5)) as connection:
         try:
             connection.request("GET", "/v2/")
-            return connection.getresponse().status == 200
+            return connection.getresponse().status in (200, 401)
         except OSError:
             return False

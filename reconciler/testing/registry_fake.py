@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from reconciler import errors
 from reconciler.drivers.registry import base, manifests
+from reconciler.model.credentials import Credentials
 from reconciler.model.references import Reference
 from reconciler.testing.images import Image
 
@@ -50,6 +51,12 @@ class FakeRegistry:
             sink(data[at : min(at + 65536, end)])
         if end < len(data):
             raise errors.Temporary(f"image {reference}: the connection broke", delay=0.001)
+
+    def acting(self, registry: str, credentials: Credentials) -> FakeRegistry:
+        return self
+
+    def login(self, registry: str) -> None:
+        return None
 
     def _blob(self, digest: str) -> bytes:
         for image in self.images.values():

@@ -1,12 +1,13 @@
-"""Anonymous bearer tokens (distribution spec, "Token Authentication"): the challenge parsed, tokens kept until they
-expire."""
+"""How a registry wants to know who asks (RFC 7235, RFC 7617; distribution spec, "Token Authentication"): the challenge
+parsed, what answers it kept until it expires."""
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import time
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -17,14 +18,20 @@ _DEFAULT_LIFE = 60.0
 _EARLY = 5.0
 _MAX_TOKEN = 32 << 10
 _PARAMETER = re.compile(r'([A-Za-z]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))')
+#: where one of several challenges begins
+_SCHEME = re.compile(r"(?:^|,)\s*(basic|bearer)(?:\s+|$)", re.IGNORECASE)
 _PLAIN = re.compile(r"[\x21-\x7e]+")
+
+#: the life of what does not expire by itself
+FOREVER = math.inf
 
 
 class Challenge(NamedTuple):
-    """Where to get a token, and for which service."""
+    """How to prove who asks; for ``bearer``, where to get a token, and for which service."""
 
-    realm: str
-    service: str
+    scheme: Literal["basic", "bearer"]
+    realm: str = ""
+    service: str = ""
 
 
 class _Token(msgspec.Struct):
@@ -34,14 +41,23 @@ class _Token(msgspec.Struct):
 
 
 def parse_challenge(header: str) -> Challenge:
-    """Reads ``WWW-Authenticate``. Raises ``Permanent`` where a name and password are asked for."""
-    scheme, _, rest = header.strip().partition(" ")
-    if scheme.lower() != "bearer":
-        raise errors.Permanent("it asks for a login, which is not yet supported")
-    found = {match[1].lower(): match[2] or match[3] or "" for match in _PARAMETER.finditer(rest)}
+    """Reads ``WWW-Authenticate``: a token is preferred to a password. Raises ``Permanent`` where neither is asked
+    for."""
+    starts = list(_SCHEME.finditer(header))
+    ends = [*(start.start() for start in starts[1:]), len(header)]
+    found = {start[1].lower(): header[start.end() : end] for start, end in zip(starts, ends, strict=False)}
+    if "bearer" in found:
+        return _bearer(found["bearer"])
+    if "basic" in found:
+        return Challenge("basic")
+    raise errors.Permanent(f"it asks for a login in an unknown way: {header[:60]!r}, where Basic or Bearer are known")
+
+
+def _bearer(text: str) -> Challenge:
+    found = {match[1].lower(): match[2] or match[3] or "" for match in _PARAMETER.finditer(text)}
     if not found.get("realm"):
         raise errors.Permanent("it asks for a token, but does not say where to get one")
-    return Challenge(found["realm"], found.get("service", ""))
+    return Challenge("bearer", found["realm"], found.get("service", ""))
 
 
 def parse_token(raw: bytes) -> tuple[str, float]:
@@ -56,25 +72,33 @@ def parse_token(raw: bytes) -> tuple[str, float]:
     return token, min(max(answer.expires_in, _DEFAULT_LIFE), 3600.0)
 
 
-class Tokens:
-    """Tokens by what they are for; safe for threads."""
+class Answers:
+    """Authorization headers by scope, of one who asks: anonymous, or one request's credentials. Safe for threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[str, float]] = {}
 
-    def get(self, key: str) -> str:
-        """The token for ``key``, or empty."""
+    def get(self, scope: str) -> str:
+        """The header for ``scope``, or empty."""
         with self._lock:
-            token, until = self._kept.get(key, ("", 0.0))
-            return token if time.monotonic() < until else ""
+            header, until = self._kept.get(scope, ("", 0.0))
+            return header if time.monotonic() < until else ""
 
-    def put(self, key: str, token: str, life: float) -> None:
+    def put(self, scope: str, header: str, life: float) -> None:
+        """Keeps a header for ``life`` seconds."""
         now = time.monotonic()
         with self._lock:
             self._kept = {name: kept for name, kept in self._kept.items() if kept[1] > now}
-            self._kept[key] = (token, now + life - _EARLY)
+            self._kept[scope] = (header, now + life - _EARLY)
 
-    def drop(self, key: str) -> None:
+    def drop(self, scope: str, header: str) -> None:
+        """Forgets a header that was refused, unless another has come in its place."""
         with self._lock:
-            self._kept.pop(key, None)
+            if header and self._kept.get(scope, ("",))[0] == header:
+                del self._kept[scope]
+
+    def secrets(self) -> list[str]:
+        """What of the headers no message may repeat."""
+        with self._lock:
+            return [header.partition(" ")[2] for header, _ in self._kept.values()]

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import msgspec
 
+from reconciler.model.credentials import Credentials
 from reconciler.model.references import Reference
 
 
@@ -38,9 +39,17 @@ class Manifest(msgspec.Struct, frozen=True):
 class Registry(Protocol):
     def resolve(self, reference: Reference) -> Manifest:
         """Fetches and checks the manifest for this host's platform. Raises ``NotFound`` (no such image or tag),
-        ``Temporary`` (server busy or unreachable; ``delay`` honours Retry-After), ``Permanent`` (refused or malformed),
-        always naming registry and reference."""
+        ``Temporary`` (server busy or unreachable; ``delay`` honours Retry-After), ``Forbidden`` (it wants a login, or
+        another one), ``Permanent`` (refused or malformed), always naming registry and reference."""
 
     def fetch(self, reference: Reference, blob: Descriptor, offset: int, sink: Callable[[memoryview], None]) -> None:
         """Streams a blob's bytes from ``offset`` on into ``sink``. Raises as ``resolve`` does; the sink may have had a
         part of the bytes by then."""
+
+    def acting(self, registry: str, credentials: Credentials) -> Registry:
+        """The same driver for one request of somebody who has a login at ``registry`` (host[:port]). Nothing that is
+        got by the login serves anybody else, or outlives the returned object; other registries hear nothing of it."""
+
+    def login(self, registry: str) -> None:
+        """Makes sure that ``registry`` takes the login of this view, or wants none. Raises as ``resolve`` does, naming
+        the registry."""

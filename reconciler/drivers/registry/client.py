@@ -1,8 +1,9 @@
-"""The registry client: anonymous pulls by the OCI distribution specification."""
+"""The registry client: pulls by the OCI distribution specification, anonymous or with a login."""
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import os
 import threading
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 from reconciler import errors
 from reconciler.drivers.registry import addresses, answers, auth, base, deadline, manifests, transport
 from reconciler.model import references
+from reconciler.model.credentials import Credentials
 from reconciler.model.references import Reference
 
 _MAX_INDEX_DEPTH = 4
@@ -23,13 +25,23 @@ class RegistryClient:
 
     def __init__(self, platform: manifests.Platform | None = None, patience: float = deadline.PATIENCE) -> None:
         self._platform = platform or manifests.host_platform(os.uname().machine)
-        self._patience = patience
-        self._lock = threading.Lock()
-        self._transports: dict[str, transport.Transport] = {}
-        self._tokens = auth.Tokens()
+        self._transports = _Transports(patience)
+        self._answers = auth.Answers()
+        self._login: tuple[str, Credentials] | None = None
+
+    def acting(self, registry: str, credentials: Credentials) -> RegistryClient:
+        view = copy.copy(self)
+        view._answers = auth.Answers()
+        view._login = (registry, credentials)
+        return view
+
+    def login(self, registry: str) -> None:
+        with self._named(registry, f"registry {registry}"):
+            over = self._transports.of(registry)
+            self._get(registry, f"{over.url}/v2/", {}, "").close()
 
     def resolve(self, reference: Reference) -> base.Manifest:
-        with _named(reference):
+        with self._named(reference.registry, f"image {reference}: registry {reference.registry}"):
             raw, parsed, named = self._manifest(reference, reference.target)
             digest = named
             for _ in range(_MAX_INDEX_DEPTH):
@@ -47,14 +59,14 @@ class RegistryClient:
         references.check_digest(blob.digest)
         if offset >= blob.size:
             return
-        with _named(reference):
+        with self._named(reference.registry, f"image {reference}: registry {reference.registry}"):
             headers = {"Range": f"bytes={offset}-"} if offset else {}
-            with self._get(reference, f"blobs/{blob.digest}", headers) as answer:
+            with self._below(reference, f"blobs/{blob.digest}", headers) as answer:
                 _copy(answer, blob, offset, sink)
 
     def _manifest(self, reference: Reference, target: str) -> tuple[bytes, manifests.Parsed, str]:
         """Bytes, parsed form and digest of the manifest or index that a tag or digest means."""
-        with self._get(reference, f"manifests/{target}", {"Accept": ", ".join(manifests.ACCEPTED)}) as answer:
+        with self._below(reference, f"manifests/{target}", {"Accept": ", ".join(manifests.ACCEPTED)}) as answer:
             raw = answer.whole(manifests.MAX_MANIFEST)
             served, content_type = answer.header("Docker-Content-Digest"), answer.header("Content-Type")
         wanted = target if ":" in target else served if served.startswith("sha256:") else ""
@@ -64,37 +76,100 @@ class RegistryClient:
             raise errors.Permanent(f"its manifest does not match its digest: expected {wanted[:160]}, found {digest}")
         return raw, manifests.parse(raw, content_type), digest
 
-    def _get(self, reference: Reference, what: str, headers: dict[str, str]) -> transport.Answer:
-        """A good answer to a GET below the repository, with a token where the registry asks for one."""
-        over = self._transport(reference)
-        url = f"{over.url}/v2/{reference.path}/{what}"
-        answer = over.get(url, headers, self._tokens.get(reference.name))
+    def _below(self, reference: Reference, what: str, headers: dict[str, str]) -> transport.Answer:
+        """A good answer to a GET below the repository."""
+        url = f"{self._transports.of(reference.registry).url}/v2/{reference.path}/{what}"
+        return self._get(reference.registry, url, headers, f"repository:{reference.path}:pull")
+
+    def _get(self, registry: str, url: str, headers: dict[str, str], scope: str) -> transport.Answer:
+        """A good answer to a GET, with a token or password where the registry asks for one.
+
+        What was accepted before is tried first; once it is refused, it is had anew."""
+        over = self._transports.of(registry)
+        kept = self._answers.get(f"{registry} {scope}")
+        answer = over.get(url, headers, kept)
         if answer.status == 401:
-            challenge = answer.header("WWW-Authenticate")
+            self._answers.drop(f"{registry} {scope}", kept)
             answer.close()
-            answer = over.get(url, headers, self._new_token(over, reference, challenge))
+            if not answer.asked:
+                raise errors.Permanent("it sent us to another host, which asks for a login: no other host is given one")
+            answer = over.get(url, headers, self._authorize(registry, scope, answer.header("WWW-Authenticate")))
         if answer.status in (200, 206):
             return answer
         with answer:
             raise _failure(answer)
 
-    def _new_token(self, over: transport.Transport, reference: Reference, header: str) -> str:
+    def _authorize(self, registry: str, scope: str, header: str) -> str:
+        """The Authorization header that answers the registry's challenge."""
         challenge = auth.parse_challenge(header)
+        credentials = self._credentials(registry)
+        if challenge.scheme == "bearer":
+            token, life = self._token(self._transports.of(registry), challenge, scope, credentials)
+            made = f"Bearer {token}"
+        elif credentials is not None:
+            made, life = f"Basic {credentials.basic()}", auth.FOREVER
+        else:
+            raise errors.Forbidden("it asks for a login")
+        self._answers.put(f"{registry} {scope}", made, life)
+        return made
+
+    def _token(
+        self, over: transport.Transport, challenge: auth.Challenge, scope: str, credentials: Credentials | None
+    ) -> tuple[str, float]:
+        """A new token with its life in seconds. The realm may be another host, but is told the password over TLS
+        only."""
         realm = addresses.follow(over.url, over.url, challenge.realm)
-        query = urlencode({"service": challenge.service, "scope": f"repository:{reference.path}:pull"})
-        with over.get(f"{realm}{'&' if '?' in realm else '?'}{query}", {}) as answer:
+        query = urlencode({"service": challenge.service} | ({"scope": scope} if scope else {}))
+        proof = f"Basic {credentials.basic()}" if credentials is not None else ""
+        with over.get(f"{realm}{'&' if '?' in realm else '?'}{query}", {}, proof) as answer:
             if answer.status != 200:
                 raise _failure(answer)
-            token, life = auth.parse_token(answer.whole(_MAX_TOKEN_ANSWER))
-        self._tokens.put(reference.name, token, life)
-        return token
+            return auth.parse_token(answer.whole(_MAX_TOKEN_ANSWER))
 
-    def _transport(self, reference: Reference) -> transport.Transport:
+    def _credentials(self, registry: str) -> Credentials | None:
+        return self._login[1] if self._login is not None and self._login[0] == registry else None
+
+    @contextlib.contextmanager
+    def _named(self, registry: str, subject: str) -> Iterator[None]:
+        """Puts what it is about in front of what went wrong, and takes out what only we and the registry may know."""
+        try:
+            yield
+        except errors.PydockError as error:
+            message = self._redacted(registry, error.message)
+            if isinstance(error, errors.Forbidden):
+                message += f": {self._advice(registry)}"
+            error.args = (f"{subject}: {message}",)
+            raise
+
+    def _advice(self, registry: str) -> str:
+        if self._credentials(registry) is None:
+            return f"if it exists, it needs a login: pydock login {registry}"
+        return f"the login is wrong, or has no right to this: pydock login {registry}"
+
+    def _redacted(self, registry: str, message: str) -> str:
+        """A registry's own words may repeat what it was sent."""
+        credentials = self._credentials(registry)
+        secrets = self._answers.secrets()
+        if credentials is not None:
+            secrets += [credentials.basic(), credentials.password]
+        for secret in secrets:
+            message = message.replace(secret, "(hidden)")
+        return message
+
+
+class _Transports:
+    """One for each registry, made when first needed. Safe for threads."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._made: dict[str, transport.Transport] = {}
+
+    def of(self, registry: str) -> transport.Transport:
         with self._lock:
-            found = self._transports.get(reference.registry)
+            found = self._made.get(registry)
             if found is None:
-                found = transport.Transport(addresses.endpoint(reference.registry), self._patience)
-                self._transports[reference.registry] = found
+                found = self._made[registry] = transport.Transport(addresses.endpoint(registry), self._patience)
             return found
 
 
@@ -132,13 +207,3 @@ def _skipped(answer: transport.Answer, offset: int) -> int:
     if not answer.header("Content-Range").startswith(f"bytes {offset}-"):
         raise errors.Permanent("it sent another part of the blob than was asked for")
     return 0
-
-
-@contextlib.contextmanager
-def _named(reference: Reference) -> Iterator[None]:
-    """Puts the reference and its registry in front of what went wrong."""
-    try:
-        yield
-    except errors.PydockError as error:
-        error.args = (f"image {reference}: registry {reference.registry}: {error.message}",)
-        raise

@@ -29,9 +29,11 @@ _HEADERS = {"User-Agent": f"pydock/{reconciler.__version__}", "Accept-Encoding":
 class Answer:
     """A response whose body is still to be read; must be closed."""
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, watch: deadline.Deadline) -> None:
+    def __init__(self, response: urllib3.BaseHTTPResponse, watch: deadline.Deadline, *, asked: bool) -> None:
+        """``asked``: it comes from the very origin that was asked, by no redirect to another."""
         self._response, self._watch = response, watch
         self.status = response.status
+        self.asked = asked
 
     def header(self, name: str) -> str:
         return str(self._response.headers.get(name, ""))
@@ -74,15 +76,18 @@ class Transport:
         self._lock = threading.Lock()
         self._managers: dict[bool, urllib3.PoolManager] = {}
 
-    def get(self, url: str, headers: dict[str, str], token: str = "") -> Answer:
-        """Asks, following redirects. ``token`` is shown to the registry's own origin only. The caller judges the
-        status.
+    def get(self, url: str, headers: dict[str, str], authorization: str = "") -> Answer:
+        """Asks, following redirects. ``authorization`` is shown to the origin of ``url`` only, and over plain HTTP only
+        to this host. The caller judges the status.
 
         Raises ``Temporary`` where the network fails, ``Permanent`` for a redirect that may not be followed."""
+        asked = addresses.origin(url)
+        if authorization and asked.scheme != "https" and not addresses.is_loopback(asked.host):
+            raise errors.Permanent(f"a login would go to {asked.host} without TLS: nothing was sent")
         for _ in range(MAX_REDIRECTS + 1):
-            own = addresses.origin(url) == self._origin
-            credentials = {"Authorization": f"Bearer {token}"} if token and own else {}
-            answer = self._ask(url, {**_HEADERS, **headers, **credentials}, own=own)
+            same = addresses.origin(url) == asked
+            credentials = {"Authorization": authorization} if authorization and same else {}
+            answer = self._ask(url, {**_HEADERS, **headers, **credentials}, asked=same)
             if answer.status not in _REDIRECTS:
                 return answer
             location = answer.header("Location")
@@ -92,7 +97,8 @@ class Transport:
             url = addresses.follow(self.url, url, location)
         raise errors.Permanent(f"it redirects more than {MAX_REDIRECTS} times")
 
-    def _ask(self, url: str, headers: dict[str, str], *, own: bool) -> Answer:
+    def _ask(self, url: str, headers: dict[str, str], *, asked: bool) -> Answer:
+        own = addresses.origin(url) == self._origin
         manager = self._manager(strict=not own and not self._local)
         watch = deadline.Deadline(self._patience)
         _current.watch = watch
@@ -106,7 +112,7 @@ class Transport:
             raise
         finally:
             _current.watch = None
-        return Answer(response, watch)
+        return Answer(response, watch, asked=asked)
 
     def _manager(self, *, strict: bool) -> urllib3.PoolManager:
         """``strict``: connections refuse addresses that only this host or link means, whatever name led there."""

@@ -265,14 +265,14 @@ def test_a_token_is_fetched_and_stays_with_its_registry(
 
 def test_a_registry_that_wants_a_password(place: Place, server: HostileServer) -> None:
     server.handlers["*"] = lambda request: request.reply(401, b"", WWW_Authenticate='Basic realm="x"')
-    refused(place, f"{server.address}/x:latest", errors.Permanent, "login")
+    refused(place, f"{server.address}/x:latest", errors.Forbidden, f"pydock login {server.address}")
 
 
 def test_a_registry_that_takes_no_token(place: Place, server: HostileServer) -> None:
     challenge = f'Bearer realm="http://{server.address}/token"'
     server.handlers["*"] = lambda request: request.reply(401, b"", WWW_Authenticate=challenge)
     server.answer("/token", b'{"access_token":"t"}')
-    refused(place, f"{server.address}/x:latest", errors.Permanent, "access is denied")
+    refused(place, f"{server.address}/x:latest", errors.Forbidden, "access is denied")
 
 
 @pytest.mark.parametrize("stage", ["headers", "body"])

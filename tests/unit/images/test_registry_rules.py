@@ -128,9 +128,12 @@ def test_addresses_that_names_may_not_lead_to(address: str) -> None:
 
 def test_challenges() -> None:
     header = 'Bearer realm="https://auth.example/token",service="r.example",scope="repository:a:pull"'
-    assert auth.parse_challenge(header) == ("https://auth.example/token", "r.example")
-    assert auth.parse_challenge("bearer realm=https://a.example/t") == ("https://a.example/t", "")
-    for wrong in ('Basic realm="x"', "", "Bearer", 'Bearer service="x"'):
+    bearer = ("bearer", "https://auth.example/token", "r.example")
+    assert auth.parse_challenge(header) == bearer
+    assert auth.parse_challenge(f'Basic realm="x", {header}') == auth.parse_challenge(f"{header}, Basic") == bearer
+    assert auth.parse_challenge("bearer realm=https://a.example/t") == ("bearer", "https://a.example/t", "")
+    assert auth.parse_challenge('basic realm="x"') == auth.parse_challenge("Basic") == ("basic", "", "")
+    for wrong in ("", "Bearer", 'Bearer service="x"', "Negotiate", "Basically x=y"):
         with pytest.raises(errors.Permanent):
             auth.parse_challenge(wrong)
 
@@ -148,12 +151,18 @@ def test_tokens() -> None:
     ):
         with pytest.raises(errors.Permanent):
             auth.parse_token(wrong)
-    tokens = auth.Tokens()
-    tokens.put("a", "abc", 60)
-    tokens.put("b", "old", 1)
-    assert (tokens.get("a"), tokens.get("b"), tokens.get("c")) == ("abc", "", "")
-    tokens.drop("a")
-    assert tokens.get("a") == ""
+
+
+def test_what_was_accepted_is_kept_until_it_expires_or_is_refused() -> None:
+    kept = auth.Answers()
+    kept.put("a", "Bearer abc", 60)
+    kept.put("b", "Bearer old", 1)
+    kept.put("c", "Basic x", auth.FOREVER)
+    assert [kept.get(scope) for scope in "abcd"] == ["Bearer abc", "", "Basic x", ""]
+    kept.drop("a", "Bearer earlier")
+    assert kept.get("a") == "Bearer abc"
+    kept.drop("a", "Bearer abc")
+    assert kept.get("a") == ""
 
 
 @pytest.mark.parametrize(
@@ -170,8 +179,8 @@ def test_delays_are_honoured_and_capped(header: str, low: float, high: float) ->
     ("status", "kind"),
     [
         (404, errors.NotFound),
-        (401, errors.Permanent),
-        (403, errors.Permanent),
+        (401, errors.Forbidden),
+        (403, errors.Forbidden),
         (500, errors.Temporary),
         (418, errors.Permanent),
     ],
