@@ -1,16 +1,19 @@
-"""Plans and pulls: what is asked for without naming one object."""
+"""Plans, pulls and logins: what is asked for without naming one object."""
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import falcon
+import msgspec
 
 from reconciler.api import body, query, records, replies, streams
 from reconciler.api.problems import Refused
 from reconciler.api.query import Query
 from reconciler.ipc import EngineClient
 from reconciler.model import requests
+from reconciler.model.credentials import Credentials
 
 _REFERENCE_LIMIT = 512
 
@@ -34,7 +37,7 @@ class Plans:
 
 
 class Pull:
-    """``POST …/pull`` with ``{"reference"}``: lines of progress, the last with the digest or an error."""
+    """``POST …/pull`` with ``{"reference"}``, perhaps ``credentials``: lines of progress, then a digest or an error."""
 
     def __init__(self, engine: EngineClient, open_streams: streams.Streams) -> None:
         self._engine = engine
@@ -42,13 +45,46 @@ class Pull:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         Query(req, ())
-        reference = records.members(body.read_json(req), {"reference": str})["reference"]
+        document = body.read_json(req)
+        credentials = _credentials(document)
+        reference = records.members(document, {"reference": str})["reference"]
         if not reference or len(reference) > _REFERENCE_LIMIT:
             raise Refused(400, f"the reference must have 1 to {_REFERENCE_LIMIT} characters")
         resp.content_type = falcon.MEDIA_JSON
         resp.stream = streams.Lines(
             self._streams,
             req.env["gunicorn.socket"].fileno(),
-            functools.partial(self._engine.stream, "pull_image", requests.Pull(reference=reference)),
+            functools.partial(
+                self._engine.stream, "pull_image", requests.Pull(reference=reference, credentials=credentials)
+            ),
             lambda problem: {"error": problem},
         )
+
+
+class Auth:
+    """``POST …/auth`` with ``{"registry", "credentials": {"username", "password"}}``: 403 if the registry refuses."""
+
+    def __init__(self, engine: EngineClient) -> None:
+        self._engine = engine
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        Query(req, ())
+        document = body.read_json(req)
+        credentials = _credentials(document)
+        registry = records.members(document, {"registry": str})["registry"]
+        if credentials is None:
+            raise Refused(400, "missing member 'credentials'")
+        replies.send(resp, self._engine.call_raw("auth", requests.Auth(registry=registry, credentials=credentials)))
+
+
+def _credentials(document: dict[str, Any]) -> Credentials | None:
+    """Takes ``credentials`` out of a body, if they are there. What is wrong with them is not repeated."""
+    given = document.pop("credentials", None)
+    try:
+        return None if given is None else msgspec.convert(given, Credentials)
+    except msgspec.ValidationError:
+        raise Refused(
+            400,
+            "the member 'credentials' must be an object with a username (1 to 255 characters, no colon) and a password "
+            "(1 to 16384 characters), both without control characters",
+        ) from None

@@ -34,6 +34,7 @@ def table(engine: EngineClient, open_streams: streams.Streams) -> list[tuple[str
         (f"{BASE}/graph/images/inspect", stored.Inspect(engine)),
         (f"{BASE}/graph/images/history", stored.History(engine)),
         (f"{BASE}/graph/images/remove", stored.Remove(engine)),
+        (f"{BASE}/auth", actions.Auth(engine)),
         ("/version", service.Version(engine)),
         ("/commands", service.Commands(engine)),
         ("/healthz", service.Ready(engine)),

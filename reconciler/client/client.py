@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from reconciler.client import http, statuses
 from reconciler.model import kinds
+from reconciler.model.credentials import Credentials
 
 Object = dict[str, Any]
 Objects = list[Object]
@@ -166,11 +167,12 @@ class Client:
         finally:
             connection.close()
 
-    def pull(self, reference: str) -> Iterator[Object]:
-        """Pulls an image. Yields progress: ``status``, ``layer``, ``current``, ``total``; the last has ``digest``."""
+    def pull(self, reference: str, credentials: Credentials | None = None) -> Iterator[Object]:
+        """Pulls an image, with ``credentials`` for its registry. Yields progress: ``status``, ``layer``, ``current``,
+        ``total``; the last has ``digest``."""
         connection = http.Connection(self._path)
         try:
-            body = _encode({"reference": reference})
+            body = _encode({"reference": reference} | _shown(credentials))
             response = connection.request("POST", f"{BASE}/pull", body, _JSON, timeout=None)
             for line in _checked(response).lines():
                 item = json.loads(line)
@@ -206,6 +208,10 @@ class Client:
         body = {"references": [*references], "exact": exact}
         items: Objects = self._json("POST", f"{BASE}/graph/images/remove", body)["items"]
         return items
+
+    def login(self, registry: str, credentials: Credentials) -> None:
+        """Has the server ask ``registry`` whether it takes ``credentials``. Raises ``Forbidden`` when it does not."""
+        self._json("POST", f"{BASE}/auth", {"registry": registry} | _shown(credentials))
 
     def events(self, key: str = "", limit: int | None = None) -> Objects:
         """What happened, oldest first; ``key`` is ``kind/namespace/name``, empty for everything."""
@@ -245,6 +251,13 @@ def where(kind: kinds.Kind, namespace: str = "", name: str = "") -> str:
     """The path of an object, or of a collection when ``name`` is empty (all namespaces when that is empty too)."""
     scope = f"/namespaces/{_quote(namespace)}" if kind.namespaced and namespace else ""
     return f"{BASE}{scope}/{kind.plural}" + (f"/{_quote(name)}" if name else "")
+
+
+def _shown(credentials: Credentials | None) -> Object:
+    """The member of a body that carries them."""
+    if credentials is None:
+        return {}
+    return {"credentials": {"username": credentials.username, "password": credentials.password}}
 
 
 def _quote(text: str) -> str:

@@ -32,11 +32,11 @@ class Job:
     streaming job, which calls ``started`` when nothing can go wrong any more that the caller should hear as an error.
     ``gone()`` tells that whoever asked has left; ``gone_fd`` is a descriptor that becomes readable then (-1: there is
     none). ``key``, ``uid``, ``cause`` and ``attempt`` go to the journal. ``step`` is the plan's, whose precondition is
-    checked first.
+    checked first. ``args`` may hold a login: no text of a job shows what is inside of them.
     """
 
     name: str
-    args: dict[str, Any] = field(default_factory=dict)
+    args: dict[str, Any] = field(default_factory=dict, repr=False)
     env: dict[str, str] = field(default_factory=dict)
     key: Key | None = None
     uid: str = ""

@@ -52,6 +52,7 @@ TABLE: dict[str, Handler] = {
     "image_inspect": Handler(stored.inspect),
     "image_history": Handler(stored.history),
     "image_remove": Handler(stored.remove, journal=True),
+    "auth": Handler(images.auth),
     "version": Handler(reads.version),
     "ping": Handler(reads.ping),
     "commands": Handler(reads.commands),

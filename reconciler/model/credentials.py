@@ -12,8 +12,8 @@ class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What ``pydock login`` asks for. ``username`` has no colon and no control characters (RFC 7617); ``password`` may
     be a long token."""
 
-    username: Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern="^[^:\\x00-\\x1f\\x7f]+$")]
-    password: Annotated[str, msgspec.Meta(min_length=1, max_length=16384, pattern="^[^\\x00-\\x1f\\x7f]+$")]
+    username: Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern="^[^:\\x00-\\x1f\\x7f]+\\Z")]
+    password: Annotated[str, msgspec.Meta(min_length=1, max_length=16384, pattern="^[^\\x00-\\x1f\\x7f]+\\Z")]
 
     def __repr__(self) -> str:
         return "Credentials(hidden)"

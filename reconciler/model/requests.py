@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from reconciler.model.credentials import Credentials
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
@@ -154,9 +156,19 @@ class Ack(Request, frozen=True):
 
 class Pull(Request, frozen=True):
     """streams ``{"status": str, "layer": str, "current": int, "total": int}`` while an image is pulled; the last item
-    has ``"digest"`` too."""
+    has ``"digest"`` too. ``credentials`` are for the reference's registry, and serve this job only: they are neither
+    stored nor logged."""
 
     reference: str
+    credentials: Credentials | None = None
+
+
+class Auth(Request, frozen=True):
+    """Whether ``registry`` (host[:port]) takes ``credentials``, which are neither stored nor logged → ``{"registry":
+    str}``; ``Forbidden`` when it does not."""
+
+    registry: str
+    credentials: Credentials
 
 
 class Images(Request, frozen=True):
@@ -229,6 +241,7 @@ JOBS: dict[str, type[Request]] = {
     "image_inspect": ImageInspect,
     "image_history": ImageHistory,
     "image_remove": ImageRemove,
+    "auth": Auth,
     "version": Version,
     "ping": Ping,
     "commands": Commands,

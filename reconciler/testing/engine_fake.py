@@ -170,6 +170,9 @@ class FakeEngine:
     def _image_history(self, call: Call, args: requests.ImageHistory) -> None:
         call.result({"digest": _IMAGE["digest"], "items": []})
 
+    def _auth(self, call: Call, args: requests.Auth) -> None:
+        call.result({"registry": args.registry})
+
     def _version(self, call: Call, args: requests.Version) -> None:
         call.result({"version": "0.0.0", "apiVersion": "pydock.dev/v1"})
 

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from reconciler import errors
-from reconciler.cli import columns, group, session, table
+from reconciler.cli import columns, group, logins, session, table
+from reconciler.model import references
 
 
 @group.verb("pull", "pydock pull registry.example/team/app:1.2")
@@ -18,9 +19,10 @@ from reconciler.cli import columns, group, session, table
 def pull(run: session.Session, reference: str) -> None:
     """Pull one image now.
 
-    Containers that use it then start at once.
+    Containers that use it then start at once. A login for its registry is taken from docker's config.json (see
+    login), is used for this one pull, and is not kept by the server.
     """
-    progress = run.client.pull(reference)
+    progress = run.client.pull(reference, logins.find(references.parse(reference).registry))
     show = _bars if sys.stdout.isatty() else _lines
     digest = ""
     for item in show(progress):

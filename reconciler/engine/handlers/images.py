@@ -1,4 +1,4 @@
-"""Steps and jobs of images: pull, forget, and `pydock pull`."""
+"""Steps and jobs of images: pull, forget, `pydock pull` and `pydock login`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from reconciler import failpoints
+from reconciler.drivers.registry.base import Registry
 from reconciler.engine import images
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
@@ -24,16 +25,16 @@ def pull(parts: Parts, job: Job) -> str:
     with parts.pulls.hold(str(parsed)):
         with parts.store.snapshot() as session:
             known = session.images.get(str(parsed))
-        return (known or _fetch(parts, job, parsed, None)).digest
+        return (known or _fetch(parts, job, parts.registry, parsed, None)).digest
 
 
-def _fetch(parts: Parts, job: Job, reference: references.Reference, progress: Progress | None) -> ImageFacts:
+def _fetch(
+    parts: Parts, job: Job, registry: Registry, reference: references.Reference, progress: Progress | None
+) -> ImageFacts:
     """Asks the registry what the reference means now, and fetches what is missing of it."""
     failpoints.hit("pull.before")
     with parts.leftovers.kept(parts.store, parts.graph):
-        facts, blobs, chain = images.pull(
-            reference, parts.registry, parts.graph, progress=progress, stopping=job.stopping
-        )
+        facts, blobs, chain = images.pull(reference, registry, parts.graph, progress=progress, stopping=job.stopping)
         failpoints.hit("pull.after")
         with parts.store.transaction() as session:
             session.images.put(facts, blobs, chain)
@@ -87,12 +88,23 @@ def pull_image(parts: Parts, job: Job) -> dict[str, Any]:
     """`pydock pull`: the image comes into the graph; no desired state changes."""
     request = msgspec.convert(job.args, requests.Pull)
     reference = references.parse(request.reference)
+    registry = parts.registry
+    if request.credentials is not None:
+        registry = registry.acting(reference.registry, request.credentials)
     job.started()
 
     def progress(status: str, layer: str, current: int, total: int) -> None:
         job.emit({"status": status, "layer": layer, "current": current, "total": total})
 
     with parts.pulls.hold(str(reference)):
-        facts = _fetch(parts, job, reference, progress)
+        facts = _fetch(parts, job, registry, reference, progress)
     job.emit({"status": f"Present: {facts.reference}", "layer": "", "current": 0, "total": 0, "digest": facts.digest})
     return {"digest": facts.digest}
+
+
+def auth(parts: Parts, job: Job) -> dict[str, Any]:
+    """`pydock login`: asks the registry whether it takes the login."""
+    request = msgspec.convert(job.args, requests.Auth)
+    registry = references.parse_registry(request.registry)
+    parts.registry.acting(registry, request.credentials).login(registry)
+    return {"registry": registry}

@@ -145,6 +145,29 @@ def test_odd_removals(client: testing.TestClient, engine: FakeEngine, document: 
 def test_odd_looks_at_images(client: testing.TestClient, engine: FakeEngine, query: str) -> None:
     for what in ("inspect", "history"):
         assert client.simulate_get(f"{BASE}/graph/images/{what}", query_string=query).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    ["canary", ["canary"], {"username": "canary"}, {"username": "a:canary", "password": "canary"},
+     {"username": "a", "password": ""}, {"username": "a", "password": "canary\n"},
+     {"username": "a", "password": "canary", "canary": 1}, {"username": "a", "password": "canary" * 5000}],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["pull", "auth"])
+def test_odd_logins_are_refused_and_not_repeated(
+    client: testing.TestClient, engine: FakeEngine, path: str, credentials: Any
+) -> None:
+    document = {"reference" if path == "pull" else "registry": "r.example/x", "credentials": credentials}
+    answer = client.simulate_post(f"{BASE}/{path}", json=document)
+    assert answer.status_code == 400
+    assert "username" in answer.json["message"]
+    assert "canary" not in answer.text
+    assert engine.asked == []
+
+
+@pytest.mark.parametrize("document", [{}, {"registry": "x"}, {"registry": 1, "credentials": {}}])
+def test_odd_auths(client: testing.TestClient, engine: FakeEngine, document: dict[str, Any]) -> None:
+    assert client.simulate_post(f"{BASE}/auth", json=document).status_code == 400
     assert engine.asked == []
 
 
