@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from reconciler.client import http, statuses
 from reconciler.model import kinds
-from reconciler.model.credentials import Credentials
+
+if TYPE_CHECKING:
+    from reconciler.model.credentials import Credentials
 
 Object = dict[str, Any]
 Objects = list[Object]

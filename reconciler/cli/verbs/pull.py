@@ -19,8 +19,8 @@ from reconciler.model import references
 def pull(run: session.Session, reference: str) -> None:
     """Pull one image now.
 
-    Containers that use it then start at once. A login for its registry is taken from docker's config.json (see
-    login), is used for this one pull, and is not kept by the server.
+    Containers that use it then start at once. A login for its registry is taken from docker's config.json, is used for
+    this one pull, and is not kept by the server.
     """
     progress = run.client.pull(reference, logins.find(references.parse(reference).registry))
     show = _bars if sys.stdout.isatty() else _lines
