@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 
 import pytest
@@ -40,6 +41,8 @@ def _hands_out(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # a shell that runs us in the background has it ignored, and so would every command whose Ctrl-C is tested
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     runs.run()
     if config.option.collectonly:
         return

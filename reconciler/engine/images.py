@@ -150,14 +150,23 @@ class _Job:
             raise errors.Permanent(f"image {self._reference}: {error.message}") from None
 
     def layers(self, diff_ids: tuple[str, ...], chain: tuple[str, ...], parallel: int) -> int:
-        """Fetches and unpacks what is missing; returns the bytes that all layers use."""
+        """Fetches and unpacks what is missing; returns the bytes that all layers use. While one layer is synced, the
+        next is unpacked."""
         pool = futures.ThreadPoolExecutor(max(parallel, 1), thread_name_prefix="pull")
+        settling = futures.ThreadPoolExecutor(1, thread_name_prefix="pull-sync")
         try:
             fetched = [self._start(pool, layer, at) for layer, at in zip(self._manifest.layers, chain, strict=True)]
-            return sum(self._finish(index, fetched[index], diff_ids, chain) for index in range(len(chain)))
+            size, settled = 0, []
+            for index, chain_id in enumerate(chain):
+                size += self._finish(index, fetched[index], diff_ids, chain)
+                settled.append(settling.submit(self._settle, chain_id))
+            for done in settled:
+                done.result()
+            return size
         finally:
             self._stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
+            settling.shutdown(wait=True)
 
     def _start(
         self, pool: futures.ThreadPoolExecutor, layer: registries.Descriptor, chain: str
@@ -191,8 +200,18 @@ class _Job:
         return size
 
     def _unpack(self, layer: registries.Descriptor, chain: str, parent: str, diff_id: str) -> int:
-        try:
+        with self._named():
             return self._graph.unpack_layer(chain, parent, diff_id, layer.digest, layer.media_type)
+
+    def _settle(self, chain: str) -> None:
+        with self._named():
+            self._graph.settle_layer(chain)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Errors of the graph say which image they are about."""
+        try:
+            yield
         except errors.PydockError as error:
             error.args = (f"image {self._reference}: {error.message}",)
             raise

@@ -43,6 +43,7 @@ class FakeGraph:
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
         self.unpacked: dict[str, int] = {}
+        self.settled: set[str] = set()
 
     def has_blob(self, digest: str) -> bool:
         return references.check_digest(digest) in self.contents
@@ -64,7 +65,7 @@ class FakeGraph:
         return tuple(sorted(self.contents))
 
     def has_layer(self, chain_id: str) -> bool:
-        return references.check_digest(chain_id) in self.unpacked
+        return references.check_digest(chain_id) in self.settled
 
     def unpack_layer(self, chain_id: str, parent: str, diff_id: str, blob: str, media_type: str) -> int:
         if chain_id in self.unpacked:
@@ -78,11 +79,17 @@ class FakeGraph:
         self.unpacked[chain_id] = len(self.contents[blob])
         return self.unpacked[chain_id]
 
+    def settle_layer(self, chain_id: str) -> None:
+        if chain_id not in self.unpacked:
+            raise errors.NotFound(f"layer {chain_id} is not in the store")
+        self.settled.add(chain_id)
+
     def remove_layer(self, chain_id: str) -> None:
         self.unpacked.pop(chain_id, None)
+        self.settled.discard(chain_id)
 
     def layers(self) -> tuple[str, ...]:
-        return tuple(sorted(self.unpacked))
+        return tuple(sorted(self.settled))
 
 
 class FakeGraphDriver:
@@ -101,7 +108,7 @@ class FakeGraphDriver:
 
     def prepare(self, id: str, chain: tuple[str, ...]) -> str:
         for layer in chain:
-            if layer not in self._graph.unpacked:
+            if layer not in self._graph.settled:
                 raise errors.NotFound(f"layer {layer} is not in the store")
         if self.bases.setdefault(id, chain) != chain:
             raise errors.Conflict(f"snapshot {id} is over another chain")

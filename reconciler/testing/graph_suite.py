@@ -50,6 +50,7 @@ class Place:
         diff_id = images.digest(archive)
         chain = chains.chain_id(parent, diff_id)
         self.graph.unpack_layer(chain, parent, diff_id, blob, GZIP)
+        self.graph.settle_layer(chain)
         return chain
 
     def stack(self, *layers: Sequence[tars.Member]) -> tuple[str, ...]:
@@ -203,6 +204,27 @@ class GraphSuite:
         blob = images.digest(b"gone")
         assert place.graph.unpack_layer(chain, "", images.digest(archive), blob, GZIP) == 5
         assert place.graph.layers() == (chain,)
+
+    def test_a_layer_is_there_once_it_is_settled_and_not_before(self, place: Place) -> None:
+        lower, upper = tars.archive([tars.Member(b"a", b"1")]), tars.archive([tars.Member(b"b", b"22")])
+        chain = chains.chain((images.digest(lower), images.digest(upper)))
+        for index, archive in enumerate((lower, upper)):
+            blob = place.put(images.packed(archive, "gzip"))
+            parent = chain[0] if index else ""
+            place.graph.unpack_layer(chain[index], parent, images.digest(archive), blob, GZIP)
+        assert place.graph.layers() == ()
+        with pytest.raises(errors.NotFound):
+            place.driver.prepare("early", chain)
+        for chain_id in chain:
+            place.graph.settle_layer(chain_id)
+            place.graph.settle_layer(chain_id)
+        assert set(place.graph.layers()) == set(chain)
+        rootfs = place.driver.prepare("late", chain)
+        assert sorted(os.listdir(rootfs)) == ["a", "b"]
+
+    def test_a_layer_that_was_not_unpacked_cannot_be_settled(self, place: Place) -> None:
+        with pytest.raises(errors.NotFound):
+            place.graph.settle_layer(images.digest(b"absent"))
 
     def test_content_with_another_diff_id_is_not_kept(self, place: Place) -> None:
         blob = place.put(images.packed(tars.archive([tars.Member(b"a")]), "gzip"))

@@ -49,7 +49,14 @@ class Graph(Protocol):
 
     def unpack_layer(self, chain_id: str, parent: str, diff_id: str, blob: str, media_type: str) -> int:
         """Unpacks ``blob`` (gzip, zstd or plain tar, by ``media_type``) in a confined helper, verifying the diff id;
-        whiteouts become the driver's own. Returns the bytes used. Already there: no effect."""
+        whiteouts become the driver's own. Returns the bytes used. Already there: no effect.
+
+        The layer is not there yet: ``settle_layer`` makes it so. Others may be unpacked on top of it meanwhile."""
+
+    def settle_layer(self, chain_id: str) -> None:
+        """Makes an unpacked layer durable, and then seen; those below it come first. Already there: no effect. Raises
+        ``NotFound`` for one that was not unpacked, ``Temporary`` where the disk fails: then it has to be unpacked
+        again."""
 
     def remove_layer(self, chain_id: str) -> None: ...
 

@@ -2,14 +2,15 @@
 
 ``layers/NAME/`` is the tree; NAME is 16 characters made of the chain id, so that many fit into one mount call.
 ``chains/HEX`` is the record, and writing it is the commit: a tree without a record is a leftover. A new layer is filled
-below ``tmp/``, checked against its diff id, its file system synced (``syncfs``, once a layer), then renamed, then
-recorded.
+below ``tmp/``, checked against its diff id and renamed; then its file system is synced (``syncfs``, once a layer), then
+it is recorded. The next layer may be filled on top of it before it is settled so.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 from typing import Literal, NamedTuple
 
 from reconciler import errors, failpoints
@@ -36,6 +37,9 @@ class Layers:
         self.directory = os.path.join(root, "layers")
         self._records = os.path.join(root, "chains")
         self._temporaries, self._form, self._limits = temporaries, form, limits
+        self._settling = threading.Lock()
+        #: filled and verified by this process, and not yet recorded
+        self._filled: dict[str, Record] = {}
         for path in (self.directory, self._records):
             os.makedirs(path, mode=0o700, exist_ok=True)
 
@@ -55,7 +59,7 @@ class Layers:
     def path(self, chain: str) -> str:
         """The tree's directory. Raises ``NotFound`` for a layer that is not here."""
         self.record(chain)  # the tree is whole only then
-        return os.path.join(self.directory, chains.short_name(chain))
+        return self._tree(chain)
 
     def record(self, chain: str) -> Record:
         """What was recorded of a layer. Raises ``NotFound``, or ``Permanent`` for a damaged record."""
@@ -77,28 +81,74 @@ class Layers:
             found.append(chain)
         return found
 
-    def unpack(self, chain: str, parent: str, diff_id: str, blob: str) -> int:
-        """``blob`` is the path of the compressed layer. Returns the bytes used; already there: no effect."""
+    def fill(self, chain: str, parent: str, diff_id: str, blob: str) -> int:
+        """Unpacks ``blob`` (its path) into the layer's tree; nobody sees it before ``settle``. Returns the bytes used;
+        already there: no effect."""
         if chain != chains.chain_id(parent, references.check_digest(diff_id)):
             raise errors.Invalid(f"layer {chain} is not what its parent and diff id make")
-        if self.has(chain):
-            return self.record(chain).size
-        lower = [parent, *self.parents(parent)] if parent else []
+        if chain in self._filled or self.has(chain):
+            return self._known(chain).size
+        lower = self._lower(parent)
         aside = files.temporary(self._temporaries, "layer")
         os.mkdir(aside, 0o700)
         try:
-            size = self._fill(aside, lower, diff_id, blob)
+            size = self._unpack(aside, lower, diff_id, blob)
             failpoints.hit("graph.layer.fill.after")
-            self._settle(aside, chain, Record(parent, diff_id, size))
+            path = self._tree(chain)
+            trees.remove_path(path)
+            os.rename(aside, path)
+            failpoints.hit("graph.layer.name.after")
         except OSError as error:
-            raise errors.Temporary(f"storing layer {chain}: {error.strerror}", delay=30) from error
+            raise _failed(chain, error) from error
         finally:
             trees.remove_path(aside)
+        self._filled[chain] = Record(parent, diff_id, size)
         return size
 
-    def _fill(self, target: str, lower: list[str], diff_id: str, blob: str) -> int:
+    def settle(self, chain: str) -> None:
+        """Makes a filled layer durable and seen; its parent must be so before. Already there: no effect. A layer that
+        cannot be synced is dropped: what of it has reached the disk nobody could tell."""
+        with self._settling:
+            record = self._filled.get(chain)
+            if record is None:
+                self.record(chain)
+                return
+            try:
+                if record.parent:
+                    self.record(record.parent)
+                self._commit(chain, record)
+            except (errors.PydockError, OSError) as error:
+                trees.remove_path(self._tree(chain))
+                if isinstance(error, OSError):
+                    raise _failed(chain, error) from error
+                raise
+            finally:
+                del self._filled[chain]
+
+    def _commit(self, chain: str, record: Record) -> None:
+        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            syscalls.syncfs(descriptor)
+        finally:
+            os.close(descriptor)
+        failpoints.hit("graph.layer.sync.after")
+        files.write(self._record_path(chain), json.dumps(record._asdict()).encode(), self._temporaries)
+        failpoints.hit("graph.layer.record.after")
+
+    def _known(self, chain: str) -> Record:
+        return self._filled.get(chain) or self.record(chain)
+
+    def _lower(self, chain: str) -> list[str]:
+        """The chain ids from ``chain`` down, filled ones too."""
+        found = []
+        while chain:
+            found.append(chain)
+            chain = self._known(chain).parent
+        return found
+
+    def _unpack(self, target: str, lower: list[str], diff_id: str, blob: str) -> int:
         if self._form == "applied" and lower:
-            copy(self.path(lower[0]), target)
+            copy(self._tree(lower[0]), target)
         names = [chains.short_name(chain) for chain in lower] if self._form == "overlay" else []
         overlay = self._form == "overlay"
         layer = extraction.Layer(blob, target, self.directory, names, diff_id, overlay=overlay, lowest=not lower)
@@ -107,22 +157,6 @@ class Layers:
             mark_opaque(target, path)
         return result.size
 
-    def _settle(self, aside: str, chain: str, record: Record) -> None:
-        """Syncs the tree, gives it its name, and commits by writing the record."""
-        descriptor = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            syscalls.syncfs(descriptor)
-            failpoints.hit("graph.layer.sync.after")
-        finally:
-            os.close(descriptor)
-        path = os.path.join(self.directory, chains.short_name(chain))
-        trees.remove_path(path)
-        os.rename(aside, path)
-        failpoints.hit("graph.layer.name.after")
-        files.sync_directory(self.directory)
-        files.write(self._record_path(chain), json.dumps(record._asdict()).encode(), self._temporaries)
-        failpoints.hit("graph.layer.record.after")
-
     def nothing(self) -> str:
         """The name of an empty directory, to stack where there is no layer."""
         os.makedirs(os.path.join(self.directory, _NOTHING), mode=0o755, exist_ok=True)
@@ -130,20 +164,27 @@ class Layers:
 
     def remove(self, chain: str) -> None:
         """The record goes first: what is left after a crash is a leftover."""
+        self._filled.pop(chain, None)
         files.discard(self._record_path(chain))
         failpoints.hit("graph.layer.remove.record.after")
         files.sync_directory(self._records)
-        tree = os.path.join(self.directory, chains.short_name(chain))
         aside = files.temporary(self._temporaries, "gone")
         try:
-            os.rename(tree, aside)
+            os.rename(self._tree(chain), aside)
         except FileNotFoundError:
             return
         failpoints.hit("graph.layer.remove.name.after")
         trees.remove_path(aside)
 
+    def _tree(self, chain: str) -> str:
+        return os.path.join(self.directory, chains.short_name(chain))
+
     def _record_path(self, chain: str) -> str:
         return os.path.join(self._records, references.check_digest(chain).replace(":", "-", 1))
+
+
+def _failed(chain: str, error: OSError) -> errors.Temporary:
+    return errors.Temporary(f"storing layer {chain}: {error.strerror}", delay=30)
 
 
 def copy(source: str, target: str) -> None:

@@ -8,8 +8,8 @@
     snapshots/ID/      the drivers' own
     tmp/               whatever is being made: emptied when the store is opened
 
-What is synced when, against a power cut: a blob's data before its name; a layer's whole file system before its name,
-and its name before its record; every directory after a name in it changed. A crash of the process alone needs none of
+What is synced when, against a power cut: a blob's data before its name; a layer's whole file system, its name too,
+before its record; every directory after a name in it changed. A crash of the process alone needs none of
 this: names appear by rename only. Containers' writable layers are as durable as any directory of the file system.
 """
 
@@ -53,7 +53,10 @@ class GraphStore:
         return self.trees.has(chain_id)
 
     def unpack_layer(self, chain_id: str, parent: str, diff_id: str, blob: str, media_type: str) -> int:
-        return self.trees.unpack(chain_id, parent, diff_id, self._blobs.path(blob))
+        return self.trees.fill(chain_id, parent, diff_id, self._blobs.path(blob))
+
+    def settle_layer(self, chain_id: str) -> None:
+        self.trees.settle(chain_id)
 
     def remove_layer(self, chain_id: str) -> None:
         self.trees.remove(chain_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler import errors, helper
-from reconciler.drivers.graph import chains, extraction, opening
+from reconciler.drivers.graph import chains, extraction, opening, syscalls
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import images
 from reconciler.testing.graph_suite import GZIP, Place
@@ -179,6 +180,7 @@ def test_many_members_and_frames(place: Place) -> None:
         place.put(blob)
         diff_id = images.digest(archive)
         place.graph.unpack_layer(diff_id, "", diff_id, images.digest(blob), GZIP)
+        place.graph.settle_layer(diff_id)
         assert place.graph.has_layer(chains.chain_id("", diff_id))
         place.graph.remove_layer(diff_id)
 
@@ -236,3 +238,26 @@ def _store(graph: object, blob: bytes) -> None:
     writer = graph.write_blob(images.digest(blob), len(blob))  # type: ignore[attr-defined]
     writer.write(blob)
     writer.commit()
+
+
+def test_a_layer_that_cannot_be_synced_is_dropped_and_unpacked_anew(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tars.archive([tars.Member(b"f", b"data")])
+    blob, diff_id = place.put(archive), images.digest(archive)
+    place.graph.unpack_layer(diff_id, "", diff_id, blob, GZIP)
+    with monkeypatch.context() as patched:
+        patched.setattr(syscalls, "syncfs", _fails)
+        with pytest.raises(errors.Temporary, match="Input/output error"):
+            place.graph.settle_layer(diff_id)
+    # a second sync would say that all is well, whatever was lost
+    with pytest.raises(errors.NotFound):
+        place.graph.settle_layer(diff_id)
+    assert os.listdir(place.root / "layers") == []
+    place.graph.unpack_layer(diff_id, "", diff_id, blob, GZIP)
+    place.graph.settle_layer(diff_id)
+    assert place.graph.layers() == (diff_id,)
+
+
+def _fails(descriptor: int) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
