@@ -15,7 +15,7 @@ DEBIAN_DEMO := $(DEBIAN) docker-registry busybox-static
 # what the tests add: oracles to compare with, and tools to break things
 DEBIAN_TEST := $(DEBIAN_DEMO) crun skopeo umoci strace procps
 # what the benchmarks add: peers
-DEBIAN_BENCH := $(DEBIAN_DEMO) podman
+DEBIAN_BENCH := $(DEBIAN_DEMO) podman docker.io skopeo debootstrap e2fsprogs
 
 JOBS ?= $(shell nproc)
 PYTEST := $(BIN)/python -m pytest
@@ -61,7 +61,7 @@ format: $(STAMPS)/python-dev ## put the code into its format
 	$(BIN)/ruff format .
 
 .PHONY: bench
-bench: $(STAMPS)/debian-bench $(STAMPS)/python-dev ## measure against podman and bare conmon+runc, side by side
+bench: $(STAMPS)/debian-bench $(STAMPS)/python-dev ## measure against podman, docker, and bare conmon+runc, side by side
 	$(BIN)/python -m bench
 
 .PHONY: reference

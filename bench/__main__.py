@@ -58,6 +58,7 @@ def _heading() -> str:
     programs = {
         "pydock": f"{__version__} ({build_info.commit() or 'no commit'})",
         "podman": report.version("podman", "--version"),
+        "docker": report.version("dockerd", "--version"),
         "conmon": report.version("conmon", "--version"),
         "runc": report.version("runc", "--version"),
     }

@@ -16,8 +16,12 @@ _HIDDEN = ("/run", "/var/lib/containers", "/var/lib/cni", "/dev/shm")
 RUN = Path("/run/bench")
 
 
+_outside: list[int] = []
+
+
 def enter() -> None:
     """From now on this process and its children have links, firewall and mounts of their own. Needs root."""
+    _outside.append(os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNS | _CLONE_NEWNET | _CLONE_NEWIPC) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
@@ -32,6 +36,11 @@ def enter() -> None:
 def _mount(libc: ctypes.CDLL, source: bytes, target: bytes, kind: bytes | None, flags: int) -> None:
     if libc.mount(source, target, kind, flags, None) != 0:
         raise OSError(ctypes.get_errno(), "mount", os.fsdecode(target))
+
+
+def with_network(*command: str) -> list[str]:
+    """``command`` in the network of the host, for what has to be fetched."""
+    return ["nsenter", f"--net=/proc/{os.getpid()}/fd/{_outside[0]}", *command] if _outside else [*command]
 
 
 class Cgroups:

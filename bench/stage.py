@@ -16,7 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench import apart, clock
+from bench import apart, big, clock
+from bench.memory import children
 from bench.peers.bare import Bare
 from bench.peers.podman import Podman
 from reconciler.testing import images
@@ -46,13 +47,30 @@ class Stage:
         return range(few if self.quick else many)
 
     @cached_property
-    def image(self) -> str:
-        """The reference of an image whose command serves a page on port 80."""
+    def registry(self) -> str:
+        """The address of a real registry."""
         directory = self.work / "registry"
         directory.mkdir()
         server = images.start_registry(directory)
         self._undo.callback(server.stop)
-        return images.push(server.address, "bench/httpd", "1", images.busybox())
+        return server.address
+
+    @cached_property
+    def image(self) -> str:
+        """The reference of an image whose command serves a page on port 80."""
+        return images.push(self.registry, "bench/httpd", "1", images.busybox())
+
+    def big(self, tag: str) -> str:
+        """The reference of one of the images of ``big.make``."""
+        return f"{self._big}:{tag}"
+
+    @cached_property
+    def _big(self) -> str:
+        repository = f"{self.registry}/bench/big"
+        layout = big.make(self.work / "layout")
+        layout.push(repository)
+        shutil.rmtree(layout.directory)
+        return repository
 
     @cached_property
     def host(self) -> Host:
@@ -166,15 +184,6 @@ class Host(Pydockd):
         return {**found, "arbiter": arbiter, "api": children(arbiter)[0]}
 
 
-def children(pid: int) -> list[int]:
-    """Of all threads of the process."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # the thread has ended since
-            found += map(int, (task / "children").read_text().split())
-    return found
-
-
 def command(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
@@ -190,6 +199,19 @@ def _free(port: int) -> bool:
 
 def missing_programs() -> list[str]:
     """What the stage needs and this host lacks."""
-    needed = ("podman", "conmon", "runc", "docker-registry", "busybox", "ip", "nft")
+    needed = (
+        "podman",
+        "conmon",
+        "runc",
+        "docker-registry",
+        "busybox",
+        "ip",
+        "nft",
+        "dockerd",
+        "docker",
+        "skopeo",
+        "debootstrap",
+        "mkfs.ext4",
+    )
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     return [name for name in needed if shutil.which(name, path=path) is None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench.report import Line
-from bench.rows import adopt, get, heal, idle, memory, one, planning, remove, thirty
+from bench.rows import adopt, get, heal, idle, memory, one, planning, pull, remove, thirty
 from bench.stage import Stage
 
 ROWS: dict[str, Callable[[Stage], list[Line]]] = {
@@ -22,4 +22,5 @@ ROWS: dict[str, Callable[[Stage], list[Line]]] = {
     "get": get.measure,
     "adopt": adopt.measure,
     "planning": planning.measure,
+    "pull": pull.measure,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.memory import pss
 from bench.report import Line
 from bench.stage import Stage, command
 
@@ -23,14 +24,6 @@ def measure(stage: Stage) -> list[Line]:
     lines = [Line("memory with 30 containers (PSS)", [sum(parts.values())], "MB", most=100e6)]
     lines += [Line(f"… of that {name}", [size], "MB") for name, size in parts.items()]
     return [*lines, Line("… a container's conmon", monitors, "MB", {"podman": theirs}, most=2.5e6)]
-
-
-def pss(pid: int) -> float:
-    """Bytes; what processes share is counted in equal parts."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return float(line.split()[1]) * 1024
-    raise AssertionError(f"no Pss of process {pid}")
 
 
 def _conmons(run_dir: str) -> list[int]:

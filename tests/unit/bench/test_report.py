@@ -10,7 +10,7 @@ RATIO = Line("one", [0.04, 0.9, 0.06], peers={"podman": [0.1, 0.12, 0.3], "bare"
 
 
 def test_medians_ratio_and_aim_stand_in_one_row() -> None:
-    assert RATIO.cells() == ("one", "60 ms", "120 ms", "20 ms", "0.50 × podman", "≤ 0.5 × podman", "met")
+    assert RATIO.cells() == ("one", "60 ms", "120 ms", "", "20 ms", "0.50 × podman", "≤ 0.5 × podman", "met")
     late = Line("one", [0.07], peers=RATIO.peers, against="podman", most=0.5)
     assert late.cells()[-1] == "MISSED"
 
@@ -19,12 +19,12 @@ def test_medians_ratio_and_aim_stand_in_one_row() -> None:
 def test_an_aim_of_its_own_needs_no_peer(share: float, met: bool) -> None:
     line = Line("idle", [share], "%", most=0.005)
     assert line.met is met
-    assert line.cells()[2:6] == ("", "", "", "≤ 0.50 %")
+    assert line.cells()[2:7] == ("", "", "", "", "≤ 0.50 %")
 
 
 def test_a_line_without_aim_only_tells() -> None:
     line = Line("removal", [1.5], "s", {"podman": [3.0]})
-    assert line.cells() == ("removal", "1.50 s", "3.00 s", "", "0.50 × podman", "", "")
+    assert line.cells() == ("removal", "1.50 s", "3.00 s", "", "", "0.50 × podman", "", "")
 
 
 def test_a_percentile_is_a_sample_that_so_many_do_not_exceed() -> None:
