@@ -7,7 +7,7 @@ from typing import Any
 
 import falcon
 
-from reconciler.api import actions, containers, guard, objects, problems, records, service, stored, streams
+from reconciler.api import actions, containers, guard, objects, problems, records, service, stored, streams, transfers
 from reconciler.ipc import EngineClient
 from reconciler.model import kinds
 
@@ -34,6 +34,7 @@ def table(engine: EngineClient, open_streams: streams.Streams) -> list[tuple[str
         (f"{BASE}/graph/images/inspect", stored.Inspect(engine)),
         (f"{BASE}/graph/images/history", stored.History(engine)),
         (f"{BASE}/graph/images/remove", stored.Remove(engine)),
+        (f"{BASE}/graph/images/tag", transfers.Tag(engine)),
         (f"{BASE}/auth", actions.Auth(engine)),
         ("/version", service.Version(engine)),
         ("/commands", service.Commands(engine)),

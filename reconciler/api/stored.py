@@ -47,7 +47,7 @@ class Inspect:
         self._engine = engine
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        args = requests.ImageInspect(reference=_reference(Query(req, ("reference",)).text("reference")))
+        args = requests.ImageInspect(reference=reference(Query(req, ("reference",)).text("reference")))
         replies.send(resp, self._engine.call_raw("image_inspect", args))
 
     on_head = on_get
@@ -60,7 +60,7 @@ class History:
         self._engine = engine
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        args = requests.ImageHistory(reference=_reference(Query(req, ("reference",)).text("reference")))
+        args = requests.ImageHistory(reference=reference(Query(req, ("reference",)).text("reference")))
         replies.send(resp, self._engine.call_raw("image_history", args))
 
     on_head = on_get
@@ -77,11 +77,12 @@ class Remove:
         given = records.members(body.read_json(req), {"references": list}, {"exact": False})
         if not 0 < len(given["references"]) <= _MOST:
             raise Refused(400, f"references must name 1 to {_MOST} images")
-        args = requests.ImageRemove(references=[_reference(each) for each in given["references"]], exact=given["exact"])
+        args = requests.ImageRemove(references=[reference(each) for each in given["references"]], exact=given["exact"])
         replies.send(resp, self._engine.call_raw("image_remove", args))
 
 
-def _reference(given: object) -> str:
+def reference(given: object) -> str:
+    """A reference as it came. What it means is the controller's to say."""
     if not isinstance(given, str) or not 0 < len(given) <= _REFERENCE_LIMIT:
         raise Refused(400, f"a reference must be a string of 1 to {_REFERENCE_LIMIT} characters")
     return given

@@ -211,6 +211,10 @@ class Client:
         items: Objects = self._json("POST", f"{BASE}/graph/images/remove", body)["items"]
         return items
 
+    def image_tag(self, source: str, target: str) -> Object:
+        """Gives an image one more reference; the image under that, as ``images`` lists it."""
+        return self._json("POST", f"{BASE}/graph/images/tag", {"source": source, "target": target})
+
     def login(self, registry: str, credentials: Credentials) -> None:
         """Has the server ask ``registry`` whether it takes ``credentials``. Raises ``Forbidden`` when it does not."""
         self._json("POST", f"{BASE}/auth", {"registry": registry} | _shown(credentials))

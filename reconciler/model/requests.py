@@ -205,6 +205,14 @@ class ImageRemove(Request, frozen=True):
     exact: bool = False
 
 
+class ImageTag(Request, frozen=True):
+    """Gives the image that ``source`` means (as in ``ImageInspect``) one more reference, which may have meant another.
+    ``Conflict`` while ``target`` is being pulled. → an item of ``Images``"""
+
+    source: str
+    target: str
+
+
 class Version(Request, frozen=True):
     """→ ``{"version", "apiVersion", "commit", "python", "os", "arch", "kernel", "instance", "drivers": {"exec",
     "graph", "network", "registry"}}``"""
@@ -241,6 +249,7 @@ JOBS: dict[str, type[Request]] = {
     "image_inspect": ImageInspect,
     "image_history": ImageHistory,
     "image_remove": ImageRemove,
+    "image_tag": ImageTag,
     "auth": Auth,
     "version": Version,
     "ping": Ping,

@@ -146,6 +146,9 @@ class Images(Protocol):
         removed: containers may use it.
         """
 
+    def tag(self, reference: str, digest: str) -> None:
+        """Makes ``reference`` mean an image that is here, whatever it meant before; as ``put`` for the former one."""
+
     def get(self, reference: str) -> ImageFacts | None: ...
 
     def by_id(self, image_id: str) -> ImageFacts | None: ...

@@ -81,6 +81,9 @@ class SqlImages:
         for position, chain_id in enumerate(chain):
             self._link.write(_PUT_LAYER, digest=facts.digest, position=position, chain_id=chain_id)
 
+    def tag(self, reference: str, digest: str) -> None:
+        self._link.write(_PUT_REFERENCE, reference=reference, digest=digest)
+
     def get(self, reference: str) -> ImageFacts | None:
         return self._one(_BY_REFERENCE, reference=reference) or self._untagged(reference)
 

@@ -170,6 +170,9 @@ class FakeEngine:
     def _image_history(self, call: Call, args: requests.ImageHistory) -> None:
         call.result({"digest": _IMAGE["digest"], "items": []})
 
+    def _image_tag(self, call: Call, args: requests.ImageTag) -> None:
+        call.result(_IMAGE | {"reference": args.target})
+
     def _auth(self, call: Call, args: requests.Auth) -> None:
         call.result({"registry": args.registry})
 

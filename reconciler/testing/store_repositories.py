@@ -461,6 +461,18 @@ class GraphSuite:
             assert chain == ["sha256:1-1"]
             assert session.images.all() == [new[0]]
 
+    def test_a_tag_moves_a_reference_as_a_pull_does(self, store: Store) -> None:
+        old, new = image("tag", 1), image("other", 2)
+        with store.transaction() as session:
+            session.images.put(*old)
+            session.images.put(*new)
+            session.images.tag("third", old[0].digest)
+            assert session.images.get("third") == msgspec.structs.replace(old[0], reference="third")
+            assert session.images.remove("third") == ([], [])
+            session.images.tag("tag", new[0].digest)
+            assert session.images.get("tag") == msgspec.structs.replace(new[0], reference="tag")
+            assert [facts.reference for facts in session.images.all()] == sorted([old[0].digest, "other", "tag"])
+
 
 def _lease(session: Session, owner: str, subnet: str = "10.1.0.0/24") -> str:
     return session.leases.address("net", owner, subnet, "10.1.0.1")

@@ -165,8 +165,17 @@ def pull_other(stage: Stage) -> None:
 
 
 def forget_other(stage: Stage) -> None:
-    status, answer = stage.host.request("POST", f"{STORED}/remove", {"references": [stage.other_image]})
-    assert status in (200, 404), answer
+    for reference in (stage.other_image, copy_of_other(stage)):
+        status, answer = stage.host.request("POST", f"{STORED}/remove", {"references": [reference]})
+        assert status in (200, 404), answer
+
+
+def copy_of_other(stage: Stage) -> str:
+    return f"{stage.other_image}-copy"
+
+
+def tag_other(stage: Stage) -> None:
+    stage.host.api("POST", f"{STORED}/tag", {"source": stage.other_image, "target": copy_of_other(stage)})
 
 
 def manifest_file(stage: Stage) -> Path:
@@ -235,6 +244,7 @@ OPERATIONS = (
               lambda stage: stage.host.get("Image", "other", "") is None, "image"),
     Operation("pull", pull_other, lambda stage: stage.other_image in pulled(stage)),
     Operation("forget", forget_other, lambda stage: stage.other_image not in pulled(stage), "pull"),
+    Operation("tag", tag_other, lambda stage: copy_of_other(stage) in pulled(stage), "pull"),
     Operation("file", put_file, lambda stage: stage.filed.runs_once()),
     Operation("file-delete", lambda stage: manifest_file(stage).unlink(missing_ok=True),
               lambda stage: stage.filed.is_gone() and no_networks(stage), "file"),

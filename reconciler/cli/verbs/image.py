@@ -193,3 +193,16 @@ def _name(each: dict[str, Any]) -> str:
 
 def _short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
+
+
+@_sub("tag", "pydock image tag nginx:1.27 registry.example/team/nginx:1.27")
+@click.argument("source", metavar="REF", shell_complete=completing.images)
+@click.argument("target", metavar="REFERENCE")
+@click.pass_obj
+def tag(run: session.Session, source: str, target: str) -> None:
+    """Give an image one more reference.
+
+    If another image had that reference, it loses it, and stays under its digest until it is removed.
+    """
+    found = run.client.image_tag(source, target)
+    print(f"{table.clean(_name(found))}: {found['digest']}")

@@ -141,6 +141,22 @@ def test_odd_removals(client: testing.TestClient, engine: FakeEngine, document: 
     assert engine.asked == []
 
 
+def test_a_tag(client: testing.TestClient, engine: FakeEngine) -> None:
+    answer = client.simulate_post(f"{BASE}/graph/images/tag", json={"source": "a", "target": "h:5000/b:1"})
+    assert answer.json["reference"] == "h:5000/b:1"
+    assert engine.last("image_tag") == requests.ImageTag(source="a", target="h:5000/b:1")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"source": "a"}, {"source": "a", "target": ""}, {"source": "", "target": "a"}, {"source": 1, "target": "a"},
+     {"source": "a", "target": "x" * 513}, {"source": "a", "target": "b", "force": True}],
+)  # fmt: skip
+def test_odd_tags(client: testing.TestClient, engine: FakeEngine, document: dict[str, Any]) -> None:
+    assert client.simulate_post(f"{BASE}/graph/images/tag", json=document).status_code == 400
+    assert engine.asked == []
+
+
 @pytest.mark.parametrize("query", ["", "reference=", "name=a", "reference=a&reference=b"])
 def test_odd_looks_at_images(client: testing.TestClient, engine: FakeEngine, query: str) -> None:
     for what in ("inspect", "history"):

@@ -167,3 +167,12 @@ def test_at_a_terminal_it_asks(
 def test_nothing_to_prune(server: Server, pydock: Run) -> None:
     server.answers[f"GET {HERE}/unused"] = items()
     assert pydock("image", "prune") == (0, "Nothing to remove.\n", "")
+
+
+def test_tag(server: Server, pydock: Run) -> None:
+    server.answers[f"POST {HERE}/tag"] = lambda request: Answer(WEB | {"reference": "registry.example/new:1"})
+    assert pydock("image", "tag", "1111", "registry.example/new:1") == (
+        0, f"registry.example/new:1: {WEB['digest']}\n", "",
+    )  # fmt: skip
+    assert server.last("POST").json == {"source": "1111", "target": "registry.example/new:1"}
+    assert pydock("image", "tag", "1111").status == 2
