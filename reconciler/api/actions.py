@@ -39,6 +39,9 @@ class Plans:
 class Pull:
     """``POST …/pull`` with ``{"reference"}``, perhaps ``credentials``: lines of progress, then a digest or an error."""
 
+    _job: str = "pull_image"
+    _request: type[requests.Pull | requests.Push] = requests.Pull
+
     def __init__(self, engine: EngineClient, open_streams: streams.Streams) -> None:
         self._engine = engine
         self._streams = open_streams
@@ -55,10 +58,17 @@ class Pull:
             self._streams,
             req.env["gunicorn.socket"].fileno(),
             functools.partial(
-                self._engine.stream, "pull_image", requests.Pull(reference=reference, credentials=credentials)
+                self._engine.stream, self._job, self._request(reference=reference, credentials=credentials)
             ),
             lambda problem: {"error": problem},
         )
+
+
+class Push(Pull):
+    """``POST …/push``: as ``Pull``."""
+
+    _job = "push_image"
+    _request = requests.Push
 
 
 class Auth:

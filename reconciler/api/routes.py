@@ -35,6 +35,7 @@ def table(engine: EngineClient, open_streams: streams.Streams) -> list[tuple[str
         (f"{BASE}/graph/images/history", stored.History(engine)),
         (f"{BASE}/graph/images/remove", stored.Remove(engine)),
         (f"{BASE}/graph/images/tag", transfers.Tag(engine)),
+        (f"{BASE}/push", actions.Push(engine, open_streams)),
         (f"{BASE}/auth", actions.Auth(engine)),
         ("/version", service.Version(engine)),
         ("/commands", service.Commands(engine)),

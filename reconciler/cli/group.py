@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "jobs": "jobs",
     "validate": "validate",
     "pull": "pull",
+    "push": "push",
     "image": "image",
     "images": "image",
     "source": "source",

@@ -172,10 +172,16 @@ class Client:
     def pull(self, reference: str, credentials: Credentials | None = None) -> Iterator[Object]:
         """Pulls an image, with ``credentials`` for its registry. Yields progress: ``status``, ``layer``, ``current``,
         ``total``; the last has ``digest``."""
+        return self._progress("pull", {"reference": reference} | _shown(credentials))
+
+    def push(self, reference: str, credentials: Credentials | None = None) -> Iterator[Object]:
+        """Pushes an image to its registry. Yields as ``pull`` does."""
+        return self._progress("push", {"reference": reference} | _shown(credentials))
+
+    def _progress(self, what: str, body: Object) -> Iterator[Object]:
         connection = http.Connection(self._path)
         try:
-            body = _encode({"reference": reference} | _shown(credentials))
-            response = connection.request("POST", f"{BASE}/pull", body, _JSON, timeout=None)
+            response = connection.request("POST", f"{BASE}/{what}", _encode(body), _JSON, timeout=None)
             for line in _checked(response).lines():
                 item = json.loads(line)
                 if "error" in item:

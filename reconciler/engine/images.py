@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from reconciler.drivers.graph import base as graphs
 from reconciler.drivers.graph import chains
 from reconciler.drivers.registry import base as registries
 from reconciler.engine import image_config
+from reconciler.engine.stops import Stop, Stopped
 from reconciler.model.references import Reference
 from reconciler.model.view import ImageFacts
 
@@ -63,12 +63,24 @@ def pull(
             config = job.config()
             chain = chains.chain(config.diff_ids)
             size = job.layers(config.diff_ids, chain, parallel)
-        except _Stopped:
+        except Stopped:
             raise errors.Temporary(f"image {reference}: the pull was given up: pydockd is shutting down") from None
         report("complete", "", size, size)
     facts = known if known is not None and _same(known, reference, manifest) else None
     blobs = (manifest.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers))
     return Pulled(facts or _facts(reference, manifest, config, chain, size), blobs, chain)
+
+
+def fetch(
+    reference: Reference,
+    blob: registries.Descriptor,
+    registry: registries.Registry,
+    graph: graphs.Graph,
+    stopping: threading.Event,
+) -> None:
+    """Brings one blob of an image that was pulled before into the graph, unless it is there: a layer that had come in
+    another packing was not fetched again. Raises as ``pull`` does, and ``Stopped``."""
+    _Fetching(reference, registry, graph, lambda *_: None, stopping).fetch(blob, report=False)
 
 
 def _same(known: ImageFacts, reference: Reference, manifest: registries.Manifest) -> bool:
@@ -99,131 +111,28 @@ def _facts(
     )
 
 
-class _Stopped(Exception):
-    """another part of the pull failed, or the daemon ends"""
-
-
-class _Stop:
-    """Set when a part of the pull has failed, or the daemon ends."""
-
-    def __init__(self, stopping: threading.Event) -> None:
-        self._own, self._stopping = threading.Event(), stopping
-
-    def set(self) -> None:
-        self._own.set()
-
-    def is_set(self) -> bool:
-        return self._own.is_set() or self._stopping.is_set()
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it is set within so many seconds."""
-        deadline = time.monotonic() + seconds
-        while not self.is_set() and (left := deadline - time.monotonic()) > 0:
-            self._own.wait(min(left, 0.25))
-        return self.is_set()
-
-
-class _Job:
-    """One pull after its manifest is known."""
+class _Fetching:
+    """Blobs of one image come into the graph."""
 
     def __init__(
         self,
         reference: Reference,
         registry: registries.Registry,
         graph: graphs.Graph,
-        manifest: registries.Manifest,
         report: Progress,
         stopping: threading.Event,
     ) -> None:
-        self._reference, self._registry, self._graph = reference, registry, graph
-        self._manifest, self._report = manifest, report
-        self._stop = _Stop(stopping)
+        self._reference, self._registry, self._graph, self._report = reference, registry, graph, report
+        self._stop = Stop(stopping)
 
-    def config(self) -> image_config.Config:
-        """Stores manifest and configuration; returns the checked configuration."""
-        self._keep(self._manifest.digest, self._manifest.raw)
-        self._fetch(self._manifest.config, report=False)
-        raw = self._graph.read_blob(self._manifest.config.digest, image_config.MAX_BYTES)
-        try:
-            return image_config.parse(raw, len(self._manifest.layers))
-        except errors.Permanent as error:
-            raise errors.Permanent(f"image {self._reference}: {error.message}") from None
-
-    def layers(self, diff_ids: tuple[str, ...], chain: tuple[str, ...], parallel: int) -> int:
-        """Fetches and unpacks what is missing; returns the bytes that all layers use. While one layer is synced, the
-        next is unpacked."""
-        pool = futures.ThreadPoolExecutor(max(parallel, 1), thread_name_prefix="pull")
-        settling = futures.ThreadPoolExecutor(1, thread_name_prefix="pull-sync")
-        try:
-            fetched = [self._start(pool, layer, at) for layer, at in zip(self._manifest.layers, chain, strict=True)]
-            size, settled = 0, []
-            for index, chain_id in enumerate(chain):
-                size += self._finish(index, fetched[index], diff_ids, chain)
-                settled.append(settling.submit(self._settle, chain_id))
-            for done in settled:
-                done.result()
-            return size
-        finally:
-            self._stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            settling.shutdown(wait=True)
-
-    def _start(
-        self, pool: futures.ThreadPoolExecutor, layer: registries.Descriptor, chain: str
-    ) -> futures.Future[bool] | None:
-        if self._graph.has_layer(chain):
-            self._report("exists", layer.digest, layer.size, layer.size)
-            return None
-        self._report("waiting", layer.digest, 0, layer.size)
-        return pool.submit(self._fetch, layer)
-
-    def _finish(
-        self, index: int, fetched: futures.Future[bool] | None, diff_ids: tuple[str, ...], chain: tuple[str, ...]
-    ) -> int:
-        """Waits for a layer's blob and unpacks it."""
-        layer, parent = self._manifest.layers[index], chain[index - 1] if index else ""
-        fresh = fetched.result() if fetched else False
-        with _only(self._graph, chain[index]):
-            if fetched:
-                self._report("unpacking", layer.digest, layer.size, layer.size)
-            try:
-                size = self._unpack(layer, chain[index], parent, diff_ids[index])
-            except errors.Permanent:
-                if fresh or fetched is None:
-                    raise
-                # it was in the store before, and may have been damaged there
-                self._graph.remove_blob(layer.digest)
-                self._fetch(layer)
-                size = self._unpack(layer, chain[index], parent, diff_ids[index])
-        if fetched:
-            self._report("unpacked", layer.digest, layer.size, layer.size)
-        return size
-
-    def _unpack(self, layer: registries.Descriptor, chain: str, parent: str, diff_id: str) -> int:
-        with self._named():
-            return self._graph.unpack_layer(chain, parent, diff_id, layer.digest, layer.media_type)
-
-    def _settle(self, chain: str) -> None:
-        with self._named():
-            self._graph.settle_layer(chain)
-
-    @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
-        """Errors of the graph say which image they are about."""
-        try:
-            yield
-        except errors.PydockError as error:
-            error.args = (f"image {self._reference}: {error.message}",)
-            raise
-
-    def _keep(self, digest: str, raw: bytes) -> None:
+    def keep(self, digest: str, raw: bytes) -> None:
         with _only(self._graph, digest):
             if not self._graph.has_blob(digest):
                 writer = self._graph.write_blob(digest, len(raw))
                 writer.write(raw)
                 writer.commit()
 
-    def _fetch(self, blob: registries.Descriptor, report: bool = True) -> bool:
+    def fetch(self, blob: registries.Descriptor, report: bool = True) -> bool:
         """Brings a blob into the graph; whether it had to be fetched."""
         with _only(self._graph, blob.digest):
             if self._graph.has_blob(blob.digest):
@@ -258,7 +167,100 @@ class _Job:
                 if failures >= _TRIES or error.delay > _PATIENCE:
                     raise
                 if self._stop.wait(error.delay):
-                    raise _Stopped() from None
+                    raise Stopped() from None
+
+
+class _Job(_Fetching):
+    """One pull after its manifest is known."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        registry: registries.Registry,
+        graph: graphs.Graph,
+        manifest: registries.Manifest,
+        report: Progress,
+        stopping: threading.Event,
+    ) -> None:
+        super().__init__(reference, registry, graph, report, stopping)
+        self._manifest = manifest
+
+    def config(self) -> image_config.Config:
+        """Stores manifest and configuration; returns the checked configuration."""
+        self.keep(self._manifest.digest, self._manifest.raw)
+        self.fetch(self._manifest.config, report=False)
+        raw = self._graph.read_blob(self._manifest.config.digest, image_config.MAX_BYTES)
+        try:
+            return image_config.parse(raw, len(self._manifest.layers))
+        except errors.Permanent as error:
+            raise errors.Permanent(f"image {self._reference}: {error.message}") from None
+
+    def layers(self, diff_ids: tuple[str, ...], chain: tuple[str, ...], parallel: int) -> int:
+        """Fetches and unpacks what is missing; returns the bytes that all layers use. While one layer is synced, the
+        next is unpacked."""
+        pool = futures.ThreadPoolExecutor(max(parallel, 1), thread_name_prefix="pull")
+        settling = futures.ThreadPoolExecutor(1, thread_name_prefix="pull-sync")
+        try:
+            fetched = [self._start(pool, layer, at) for layer, at in zip(self._manifest.layers, chain, strict=True)]
+            size, settled = 0, []
+            for index, chain_id in enumerate(chain):
+                size += self._finish(index, fetched[index], diff_ids, chain)
+                settled.append(settling.submit(self._settle, chain_id))
+            for done in settled:
+                done.result()
+            return size
+        finally:
+            self._stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            settling.shutdown(wait=True)
+
+    def _start(
+        self, pool: futures.ThreadPoolExecutor, layer: registries.Descriptor, chain: str
+    ) -> futures.Future[bool] | None:
+        if self._graph.has_layer(chain):
+            self._report("exists", layer.digest, layer.size, layer.size)
+            return None
+        self._report("waiting", layer.digest, 0, layer.size)
+        return pool.submit(self.fetch, layer)
+
+    def _finish(
+        self, index: int, fetched: futures.Future[bool] | None, diff_ids: tuple[str, ...], chain: tuple[str, ...]
+    ) -> int:
+        """Waits for a layer's blob and unpacks it."""
+        layer, parent = self._manifest.layers[index], chain[index - 1] if index else ""
+        fresh = fetched.result() if fetched else False
+        with _only(self._graph, chain[index]):
+            if fetched:
+                self._report("unpacking", layer.digest, layer.size, layer.size)
+            try:
+                size = self._unpack(layer, chain[index], parent, diff_ids[index])
+            except errors.Permanent:
+                if fresh or fetched is None:
+                    raise
+                # it was in the store before, and may have been damaged there
+                self._graph.remove_blob(layer.digest)
+                self.fetch(layer)
+                size = self._unpack(layer, chain[index], parent, diff_ids[index])
+        if fetched:
+            self._report("unpacked", layer.digest, layer.size, layer.size)
+        return size
+
+    def _unpack(self, layer: registries.Descriptor, chain: str, parent: str, diff_id: str) -> int:
+        with self._named():
+            return self._graph.unpack_layer(chain, parent, diff_id, layer.digest, layer.media_type)
+
+    def _settle(self, chain: str) -> None:
+        with self._named():
+            self._graph.settle_layer(chain)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Errors of the graph say which image they are about."""
+        try:
+            yield
+        except errors.PydockError as error:
+            error.args = (f"image {self._reference}: {error.message}",)
+            raise
 
 
 class _Meter:
@@ -269,14 +271,14 @@ class _Meter:
         blob: registries.Descriptor,
         writer: graphs.BlobWriter,
         report: Progress | None,
-        stop: _Stop,
+        stop: Stop,
     ) -> None:
         self._blob, self._writer, self._report, self._stop = blob, writer, report, stop
         self._next = 0
 
     def __call__(self, data: memoryview) -> None:
         if self._stop.is_set():
-            raise _Stopped()
+            raise Stopped()
         self._writer.write(data)
         if self._report is not None and self._writer.offset >= self._next:
             self._next = self._writer.offset + _REPORT

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reconciler.engine.engine import Handler
-from reconciler.engine.handlers import containers, images, logs, naming, networks, reads, stored, writes
+from reconciler.engine.handlers import containers, images, logs, naming, networks, pushing, reads, stored, writes
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 
@@ -53,6 +53,7 @@ TABLE: dict[str, Handler] = {
     "image_history": Handler(stored.history),
     "image_remove": Handler(stored.remove, journal=True),
     "image_tag": Handler(naming.tag, journal=True),
+    "push_image": Handler(pushing.push_image, journal=True),
     "auth": Handler(images.auth),
     "version": Handler(reads.version),
     "ping": Handler(reads.ping),

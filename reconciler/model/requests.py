@@ -213,6 +213,13 @@ class ImageTag(Request, frozen=True):
     target: str
 
 
+class Push(Request, frozen=True):
+    """Streams as ``Pull`` does, while the image of that reference goes to its registry."""
+
+    reference: str
+    credentials: Credentials | None = None
+
+
 class Version(Request, frozen=True):
     """→ ``{"version", "apiVersion", "commit", "python", "os", "arch", "kernel", "instance", "drivers": {"exec",
     "graph", "network", "registry"}}``"""
@@ -250,9 +257,10 @@ JOBS: dict[str, type[Request]] = {
     "image_history": ImageHistory,
     "image_remove": ImageRemove,
     "image_tag": ImageTag,
+    "push_image": Push,
     "auth": Auth,
     "version": Version,
     "ping": Ping,
     "commands": Commands,
 }
-STREAMING: frozenset[str] = frozenset({"watch", "pull_image"})
+STREAMING: frozenset[str] = frozenset({"watch", "pull_image", "push_image"})

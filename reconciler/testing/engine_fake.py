@@ -159,6 +159,9 @@ class FakeEngine:
         call.emit({"status": "Pulling", "layer": "a", "current": 1, "total": 2})
         call.emit({"status": "Done", "layer": "", "current": 0, "total": 0, "digest": "sha256:" + "0" * 64})
 
+    def _push_image(self, call: Call, args: requests.Push) -> None:
+        self._pull_image(call, requests.Pull(reference=args.reference))
+
     def _images(self, call: Call, args: requests.Images) -> None:
         call.result({"items": [_IMAGE]})
 

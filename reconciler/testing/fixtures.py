@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,3 +52,24 @@ def make_host(tmp_path: Path) -> Iterator[Callable[..., Pydockd]]:
     finally:
         for daemon in made:
             daemon.close()
+
+
+@pytest.fixture
+def podman() -> Iterator[Callable[..., str]]:
+    """Runs podman with a store of its own; what it prints."""
+    store = Path(tempfile.mkdtemp(prefix="podman-", dir="/tmp"))  # podman takes no long path
+    words = ["podman", "--root", str(store / "root"), "--runroot", str(store / "run"), "--storage-driver=vfs",
+             "--cgroup-manager=cgroupfs", "--events-backend=none", "--tmpdir", str(store / "tmp"),
+             "--runtime=runc"]  # fmt: skip
+    config = store / "containers.conf"
+    config.write_text('[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n')
+    env = {"PATH": os.environ["PATH"], "HOME": str(store), "CONTAINERS_CONF": str(config)}
+
+    def run(*more: str | Path) -> str:
+        done = subprocess.run([*words, *more], capture_output=True, text=True, timeout=120, env=env)
+        assert done.returncode == 0, f"podman {more}: {done.stderr}"
+        return done.stdout
+
+    yield run
+    subprocess.run([*words, "system", "reset", "--force"], check=False, capture_output=True, timeout=60, env=env)
+    shutil.rmtree(store, ignore_errors=True)

@@ -90,6 +90,8 @@ class GraphSuite:
         writer.commit()
         assert place.graph.has_blob(digest)
         assert place.graph.read_blob(digest, 7) == b"content"
+        with place.graph.open_blob(digest) as file:
+            assert (file.read(3), file.read()) == (b"con", b"tent")
         assert place.graph.blobs() == (digest,)
         place.graph.remove_blob(digest)
         place.graph.remove_blob(digest)
@@ -126,6 +128,7 @@ class GraphSuite:
             lambda: place.graph.write_blob(digest, 1),
             lambda: place.graph.has_blob(digest),
             lambda: place.graph.read_blob(digest, 1),
+            lambda: place.graph.open_blob(digest),
             lambda: place.graph.remove_blob(digest),
             lambda: place.graph.has_layer(digest),
             lambda: place.graph.remove_layer(digest),
@@ -140,6 +143,8 @@ class GraphSuite:
             place.graph.read_blob(digest, 9)
         with pytest.raises(errors.NotFound):
             place.graph.read_blob(images.digest(b"another"), 9)
+        with pytest.raises(errors.NotFound):
+            place.graph.open_blob(images.digest(b"another"))
 
     # layers
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from reconciler import errors
 from reconciler.drivers.registry import base, manifests
 from reconciler.model.credentials import Credentials
 from reconciler.model.references import Reference
+from reconciler.testing import images
 from reconciler.testing.images import Image
 
 
 class FakeRegistry:
     """A ``base.Registry``. ``images`` maps a reference's text to an image; ``fetched`` are digests in order, with the
     offset they were asked from. ``breaks`` maps a digest to the offsets at which its transfer breaks off, one for each
-    try; ``gate``, if set, holds every fetch until it is open."""
+    try; ``gate``, if set, holds every fetch until it is open. ``pushed`` are blobs by repository and digest;
+    ``refuses`` is raised, the last first, for blobs that are pushed."""
 
     def __init__(self) -> None:
         self.images: dict[str, Image] = {}
@@ -23,6 +25,8 @@ class FakeRegistry:
         self.fetched: list[tuple[str, int]] = []
         self.breaks: dict[str, list[int]] = {}
         self.gate: threading.Event | None = None
+        self.pushed: dict[str, dict[str, bytes]] = {}
+        self.refuses: list[errors.PydockError] = []
 
     def add(self, reference: str, image: Image) -> None:
         self.images[reference] = image
@@ -51,6 +55,32 @@ class FakeRegistry:
             sink(data[at : min(at + 65536, end)])
         if end < len(data):
             raise errors.Temporary(f"image {reference}: the connection broke", delay=0.001)
+
+    def push_blob(
+        self,
+        reference: Reference,
+        blob: base.Descriptor,
+        content: Callable[[], Iterator[bytes]],
+        elsewhere: str = "",
+    ) -> base.Pushed:
+        kept = self.pushed.setdefault(reference.name, {})
+        if blob.digest in kept:
+            return "exists"
+        if blob.digest in self.pushed.get(f"{reference.registry}/{elsewhere}", {}):
+            kept[blob.digest] = self.pushed[f"{reference.registry}/{elsewhere}"][blob.digest]
+            return "mounted"
+        if self.refuses:
+            raise self.refuses.pop()
+        data = b"".join(content())
+        assert images.digest(data) == blob.digest
+        kept[blob.digest] = data
+        return "uploaded"
+
+    def push_manifest(self, reference: Reference, raw: bytes, media_type: str) -> None:
+        parsed = manifests.parse(raw, media_type)
+        assert parsed.config is not None
+        blobs = {blob.digest: self.pushed[reference.name][blob.digest] for blob in (parsed.config, *parsed.layers)}
+        self.images[str(reference)] = images.Image(raw, media_type, blobs)
 
     def acting(self, registry: str, credentials: Credentials) -> FakeRegistry:
         return self

@@ -15,10 +15,11 @@ Handler = Callable[["Request"], None]
 
 
 class Request(http.server.BaseHTTPRequestHandler):
-    """One request; handlers write the answer with ``reply`` or by hand."""
+    """One request; handlers write the answer with ``reply`` or by hand. ``body`` is what came with it."""
 
     protocol_version = "HTTP/1.1"
     server: HostileServer
+    body = b""
 
     def do_GET(self) -> None:
         self.server.seen.append((self.path, dict(self.headers)))
@@ -29,6 +30,14 @@ class Request(http.server.BaseHTTPRequestHandler):
         else:
             handler(self)
 
+    do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.do_GET()
+
+    do_PUT = do_PATCH = do_POST
+
     def reply(self, status: int, body: bytes = b"", length: int | None = None, **headers: str) -> None:
         """``length`` lies about the body's. Underscores in header names stand for hyphens."""
         self.send_response(status)
@@ -36,7 +45,8 @@ class Request(http.server.BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
         if length is not None:
             self.close_connection = True
 

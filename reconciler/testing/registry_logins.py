@@ -45,8 +45,8 @@ def with_password(open_registry: images.Server, login: Credentials) -> Iterator[
 
 
 class TokenServer(http.server.ThreadingHTTPServer):
-    """Makes tokens for pulls (https://distribution.github.io/distribution/spec/auth/jwt/): for ``login`` of anything,
-    for others of nothing; a wrong login is refused. ``asked``: query and Authorization of each request."""
+    """Makes tokens (https://distribution.github.io/distribution/spec/auth/jwt/): for ``login`` of anything, for others
+    of nothing; a wrong login is refused. ``asked``: query and Authorization of each request."""
 
     daemon_threads = True
     block_on_close = False
@@ -67,9 +67,11 @@ class TokenServer(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/token"
 
     def token(self, scope: str, *, known: bool) -> str:
-        kind, _, rest = scope.partition(":")
-        name, _, actions = rest.rpartition(":")
-        access = [{"type": kind, "name": name, "actions": actions.split(",")}] if known and scope else []
+        access = []
+        for each in scope.split() if known else ():
+            kind, _, rest = each.partition(":")
+            name, _, actions = rest.rpartition(":")
+            access.append({"type": kind, "name": name, "actions": actions.split(",")})
         certificate = "".join(self.certificate.read_text().splitlines()[1:-1])
         now = int(time.time())
         claims = {
@@ -87,7 +89,7 @@ class _TokenRequest(http.server.BaseHTTPRequestHandler):
     server: TokenServer
 
     def do_GET(self) -> None:
-        query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        query = {name: " ".join(values) for name, values in parse_qs(urlsplit(self.path).query).items()}
         proof = self.headers.get("Authorization", "")
         self.server.asked.append((query, proof))
         known = proof == f"Basic {self.server.login.basic()}"

@@ -58,3 +58,23 @@ class RegistrySuite:
         layer = served.registry.resolve(served.reference).layers[0]
         with pytest.raises(ZeroDivisionError):
             served.registry.fetch(served.reference, layer, 0, refuse)
+
+    def test_what_is_pushed_is_there(self, served: Served) -> None:
+        there = msgspec.structs.replace(served.reference, path=f"{served.reference.path}/pushed", tag="new")
+        manifest = served.registry.resolve(served.reference)
+        for expected in ("uploaded", "exists"):
+            for blob in (manifest.config, *manifest.layers):
+                data = served.image.blobs[blob.digest]
+                pieces = lambda data=data: iter((data[:100], data[100:]))  # noqa: E731
+                assert served.registry.push_blob(there, blob, pieces) == expected
+            served.registry.push_manifest(there, manifest.raw, manifest.media_type)
+        found = served.registry.resolve(there)
+        assert (found.digest, found.raw, found.media_type) == (manifest.digest, manifest.raw, manifest.media_type)
+        for blob in (manifest.config, *manifest.layers):
+            taken = bytearray()
+            served.registry.fetch(there, blob, 0, taken.extend)
+            assert taken == served.image.blobs[blob.digest]
+        third = msgspec.structs.replace(there, path=f"{served.reference.path}/third")
+        layer = manifest.layers[0]
+        absent = lambda: iter((b"this would not match",))  # noqa: E731
+        assert served.registry.push_blob(third, layer, absent, elsewhere=there.path) == "mounted"

@@ -178,6 +178,16 @@ def tag_other(stage: Stage) -> None:
     stage.host.api("POST", f"{STORED}/tag", {"source": stage.other_image, "target": copy_of_other(stage)})
 
 
+def push_other(stage: Stage) -> None:
+    """To the registry that it came from, without the tag."""
+    stage.host.api("POST", f"{STORED}/tag", {"source": stage.other_image, "target": copy_of_other(stage)})
+    assert stage.host.cli("push", copy_of_other(stage)).returncode == 0
+
+
+def pushed(stage: Stage) -> bool:
+    return stage.host.cli("pull", copy_of_other(stage)).returncode == 0
+
+
 def manifest_file(stage: Stage) -> Path:
     return stage.host.manifests / "filed.json"
 
@@ -245,6 +255,7 @@ OPERATIONS = (
     Operation("pull", pull_other, lambda stage: stage.other_image in pulled(stage)),
     Operation("forget", forget_other, lambda stage: stage.other_image not in pulled(stage), "pull"),
     Operation("tag", tag_other, lambda stage: copy_of_other(stage) in pulled(stage), "pull"),
+    Operation("push", push_other, pushed, "pull"),
     Operation("file", put_file, lambda stage: stage.filed.runs_once()),
     Operation("file-delete", lambda stage: manifest_file(stage).unlink(missing_ok=True),
               lambda stage: stage.filed.is_gone() and no_networks(stage), "file"),

@@ -22,13 +22,17 @@ def pull(run: session.Session, reference: str) -> None:
     Containers that use it then start at once. A login for its registry is taken from docker's config.json, is used for
     this one pull, and is not kept by the server.
     """
-    progress = run.client.pull(reference, logins.find(references.parse(reference).registry))
+    follow("pull", reference, run.client.pull(reference, logins.find(references.parse(reference).registry)))
+
+
+def follow(what: str, reference: str, progress: Iterable[dict[str, Any]]) -> None:
+    """Shows the progress of a pull or push, and last the digest."""
     show = _bars if sys.stdout.isatty() else _lines
     digest = ""
     for item in show(progress):
         digest = str(item.get("digest") or digest)
     if not digest:
-        raise errors.Temporary("the server ended the pull without naming a digest: try again")
+        raise errors.Temporary(f"the server ended the {what} without naming a digest: try again")
     print(f"{table.clean(reference)}: {digest}")
 
 

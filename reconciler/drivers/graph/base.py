@@ -11,7 +11,7 @@ directory is 0700: images hold setuid files and devices.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 
 class BlobWriter(Protocol):
@@ -37,6 +37,9 @@ class Graph(Protocol):
 
     def read_blob(self, digest: str, limit: int) -> bytes:
         """A small blob (manifest, configuration). Raises ``NotFound``, or ``Permanent`` over ``limit`` bytes."""
+
+    def open_blob(self, digest: str) -> BinaryIO:
+        """A blob's bytes, to be read and closed. Raises ``NotFound``."""
 
     def write_blob(self, digest: str, size: int) -> BlobWriter:
         """Raises ``errors.Invalid`` for a malformed digest, before any path is made. ``size`` -1 is unknown."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from typing import BinaryIO
 
 from reconciler import errors, failpoints
 from reconciler.drivers.graph import files
@@ -88,12 +89,15 @@ class Blobs:
     def has(self, digest: str) -> bool:
         return os.path.exists(self.path(digest))
 
-    def read(self, digest: str, limit: int) -> bytes:
+    def open(self, digest: str) -> BinaryIO:
         try:
-            with open(self.path(digest), "rb") as file:
-                data = file.read(limit + 1)
+            return open(self.path(digest), "rb", buffering=0)
         except FileNotFoundError:
             raise errors.NotFound(f"blob {digest} is not in the store") from None
+
+    def read(self, digest: str, limit: int) -> bytes:
+        with self.open(digest) as file:
+            data = file.read(limit + 1)
         if len(data) > limit:
             raise errors.Permanent(f"blob {digest} is larger than the {limit} bytes allowed here")
         return data

@@ -16,6 +16,7 @@ this: names appear by rename only. Containers' writable layers are as durable as
 from __future__ import annotations
 
 import os
+from typing import BinaryIO
 
 from reconciler import failpoints
 from reconciler.drivers.graph import base, blobs, extraction, layers, mountinfo, syscalls, trees
@@ -38,6 +39,9 @@ class GraphStore:
 
     def read_blob(self, digest: str, limit: int) -> bytes:
         return self._blobs.read(digest, limit)
+
+    def open_blob(self, digest: str) -> BinaryIO:
+        return self._blobs.open(digest)
 
     def write_blob(self, digest: str, size: int) -> base.BlobWriter:
         return self._blobs.write(digest, size)

@@ -1,4 +1,4 @@
-"""The registry driver: reads images from OCI distribution servers.
+"""The registry driver: reads images from OCI distribution servers, and writes them there.
 
 Words: a *reference* is ``[host[:port]/]path[:tag][@digest]``, normalised as Docker does (``busybox`` is
 ``docker.io/library/busybox:latest``). A *manifest* describes one image; an *index* names manifests by platform.
@@ -9,8 +9,8 @@ stream, and nothing unverified is handed on as complete.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -36,6 +36,10 @@ class Manifest(msgspec.Struct, frozen=True):
     layers: tuple[Descriptor, ...]
 
 
+#: what became of a blob: the repository had it, or got it from another one of the registry, or from us
+Pushed = Literal["exists", "mounted", "uploaded"]
+
+
 class Registry(Protocol):
     def resolve(self, reference: Reference) -> Manifest:
         """Fetches and checks the manifest for this host's platform. Raises ``NotFound`` (no such image or tag),
@@ -45,6 +49,16 @@ class Registry(Protocol):
     def fetch(self, reference: Reference, blob: Descriptor, offset: int, sink: Callable[[memoryview], None]) -> None:
         """Streams a blob's bytes from ``offset`` on into ``sink``. Raises as ``resolve`` does; the sink may have had a
         part of the bytes by then."""
+
+    def push_blob(
+        self, reference: Reference, blob: Descriptor, content: Callable[[], Iterator[bytes]], elsewhere: str = ""
+    ) -> Pushed:
+        """Sees to it that the repository has a blob. ``content`` gives all its bytes, each time that it is called;
+        ``elsewhere`` is the path of another repository of the same registry that may have it (empty: none known).
+        Raises as ``resolve`` does."""
+
+    def push_manifest(self, reference: Reference, raw: bytes, media_type: str) -> None:
+        """Gives the reference's tag to an image whose blobs are there. Raises as ``resolve`` does."""
 
     def acting(self, registry: str, credentials: Credentials) -> Registry:
         """The same driver for one request of somebody who has a login at ``registry`` (host[:port]). Nothing that is

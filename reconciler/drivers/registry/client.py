@@ -1,4 +1,4 @@
-"""The registry client: pulls by the OCI distribution specification, anonymous or with a login."""
+"""The registry client: pulls and pushes by the OCI distribution specification, anonymous or with a login."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlencode
 
 from reconciler import errors
-from reconciler.drivers.registry import addresses, answers, auth, base, deadline, manifests, transport
+from reconciler.drivers.registry import addresses, auth, base, deadline, manifests, push, transport
 from reconciler.model import references
 from reconciler.model.credentials import Credentials
 from reconciler.model.references import Reference
@@ -64,6 +64,30 @@ class RegistryClient:
             with self._below(reference, f"blobs/{blob.digest}", headers) as answer:
                 _copy(answer, blob, offset, sink)
 
+    def push_blob(
+        self,
+        reference: Reference,
+        blob: base.Descriptor,
+        content: Callable[[], Iterator[bytes]],
+        elsewhere: str = "",
+    ) -> base.Pushed:
+        with self._named(reference.registry, f"image {reference}: registry {reference.registry}"):
+            return self._upload(reference).blob(blob, transport.Body(blob.size, content), elsewhere)
+
+    def push_manifest(self, reference: Reference, raw: bytes, media_type: str) -> None:
+        with self._named(reference.registry, f"image {reference}: registry {reference.registry}"):
+            self._upload(reference).manifest(reference.tag, raw, media_type)
+
+    def _upload(self, reference: Reference) -> push.Upload:
+        def ask(
+            method: str, url: str, headers: dict[str, str], body: transport.Body | None, elsewhere: str = ""
+        ) -> transport.Answer:
+            scope = f"repository:{reference.path}:pull,push"
+            scope += f" repository:{elsewhere}:pull" if elsewhere else ""
+            return self._ask(method, reference.registry, url, headers, scope, body)
+
+        return push.Upload(ask, self._transports.of(reference.registry).url, reference.path)
+
     def _manifest(self, reference: Reference, target: str) -> tuple[bytes, manifests.Parsed, str]:
         """Bytes, parsed form and digest of the manifest or index that a tag or digest means."""
         with self._below(reference, f"manifests/{target}", {"Accept": ", ".join(manifests.ACCEPTED)}) as answer:
@@ -85,19 +109,39 @@ class RegistryClient:
         """A good answer to a GET, with a token or password where the registry asks for one.
 
         What was accepted before is tried first; once it is refused, it is had anew."""
-        over = self._transports.of(registry)
-        kept = self._answers.get(f"{registry} {scope}")
-        answer = over.get(url, headers, kept)
-        if answer.status == 401:
-            self._answers.drop(f"{registry} {scope}", kept)
-            answer.close()
-            if not answer.asked:
-                raise errors.Permanent("it sent us to another host, which asks for a login: no other host is given one")
-            answer = over.get(url, headers, self._authorize(registry, scope, answer.header("WWW-Authenticate")))
+        answer = self._ask("GET", registry, url, headers, scope)
         if answer.status in (200, 206):
             return answer
         with answer:
-            raise _failure(answer)
+            raise answer.failure()
+
+    def _ask(
+        self,
+        method: str,
+        registry: str,
+        url: str,
+        headers: dict[str, str],
+        scope: str,
+        body: transport.Body | None = None,
+    ) -> transport.Answer:
+        """Any answer but the question who asks. With a body no redirect is followed."""
+        over = self._transports.of(registry)
+
+        def once(proof: str) -> transport.Answer:
+            if body is None:
+                return over.get(url, headers, proof, method)
+            return over.send(method, url, headers, proof, body)
+
+        own = over.owns(url)
+        kept = self._answers.get(f"{registry} {scope}") if own else ""
+        answer = once(kept)
+        if answer.status != 401:
+            return answer
+        self._answers.drop(f"{registry} {scope}", kept)
+        answer.close()
+        if not (own and answer.asked):
+            raise errors.Permanent("it sent us to another host, which asks for a login: no other host is given one")
+        return once(self._authorize(registry, scope, answer.header("WWW-Authenticate")))
 
     def _authorize(self, registry: str, scope: str, header: str) -> str:
         """The Authorization header that answers the registry's challenge."""
@@ -119,11 +163,11 @@ class RegistryClient:
         """A new token with its life in seconds. The realm may be another host, but is told the password over TLS
         only."""
         realm = addresses.follow(over.url, over.url, challenge.realm)
-        query = urlencode({"service": challenge.service} | ({"scope": scope} if scope else {}))
+        query = urlencode([("service", challenge.service), *(("scope", each) for each in scope.split())])
         proof = f"Basic {credentials.basic()}" if credentials is not None else ""
         with over.get(f"{realm}{'&' if '?' in realm else '?'}{query}", {}, proof) as answer:
             if answer.status != 200:
-                raise _failure(answer)
+                raise answer.failure()
             return auth.parse_token(answer.whole(_MAX_TOKEN_ANSWER))
 
     def _credentials(self, registry: str) -> Credentials | None:
@@ -171,14 +215,6 @@ class _Transports:
             if found is None:
                 found = self._made[registry] = transport.Transport(addresses.endpoint(registry), self._patience)
             return found
-
-
-def _failure(answer: transport.Answer) -> errors.PydockError:
-    try:
-        body = answer.whole(answers.MAX_WORDS)
-    except errors.PydockError:
-        body = b""
-    return answers.failure(answer.status, answer.header("Retry-After"), body)
 
 
 def _copy(answer: transport.Answer, blob: base.Descriptor, offset: int, sink: Callable[[memoryview], None]) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import reconciler
 from reconciler import errors
@@ -22,8 +22,17 @@ MAX_REDIRECTS = 5
 CHUNK = 256 << 10
 _CONNECT = 15.0
 _READ = 30.0
+#: a registry that has got a blob may take so many times the usual patience to store it
+_TO_STORE = 5
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _HEADERS = {"User-Agent": f"pydock/{reconciler.__version__}", "Accept-Encoding": "identity"}
+
+
+class Body(NamedTuple):
+    """What is sent: ``pieces`` gives its ``size`` bytes, from the beginning each time that it is called."""
+
+    size: int
+    pieces: Callable[[], Iterator[bytes]]
 
 
 class Answer:
@@ -54,6 +63,14 @@ class Answer:
                 raise errors.Permanent(f"it answered with more than the {limit} bytes allowed")
         return bytes(found)
 
+    def failure(self) -> errors.PydockError:
+        """The error that this answer is, for whoever asked for another."""
+        try:
+            body = self.whole(answers.MAX_WORDS)
+        except errors.PydockError:
+            body = b""
+        return answers.failure(self.status, self.header("Retry-After"), body)
+
     def close(self) -> None:
         self._watch.close()
         self._response.close()
@@ -76,18 +93,21 @@ class Transport:
         self._lock = threading.Lock()
         self._managers: dict[bool, urllib3.PoolManager] = {}
 
-    def get(self, url: str, headers: dict[str, str], authorization: str = "") -> Answer:
+    def owns(self, url: str) -> bool:
+        """Whether ``url`` is at the registry's own origin."""
+        return addresses.origin(url) == self._origin
+
+    def get(self, url: str, headers: dict[str, str], authorization: str = "", method: str = "GET") -> Answer:
         """Asks, following redirects. ``authorization`` is shown to the origin of ``url`` only, and over plain HTTP only
         to this host. The caller judges the status.
 
         Raises ``Temporary`` where the network fails, ``Permanent`` for a redirect that may not be followed."""
         asked = addresses.origin(url)
-        if authorization and asked.scheme != "https" and not addresses.is_loopback(asked.host):
-            raise errors.Permanent(f"a login would go to {asked.host} without TLS: nothing was sent")
+        _check_secret(asked, authorization)
         for _ in range(MAX_REDIRECTS + 1):
             same = addresses.origin(url) == asked
             credentials = {"Authorization": authorization} if authorization and same else {}
-            answer = self._ask(url, {**_HEADERS, **headers, **credentials}, asked=same)
+            answer = self._ask(method, url, {**_HEADERS, **headers, **credentials}, asked=same)
             if answer.status not in _REDIRECTS:
                 return answer
             location = answer.header("Location")
@@ -97,15 +117,29 @@ class Transport:
             url = addresses.follow(self.url, url, location)
         raise errors.Permanent(f"it redirects more than {MAX_REDIRECTS} times")
 
-    def _ask(self, url: str, headers: dict[str, str], *, asked: bool) -> Answer:
-        own = addresses.origin(url) == self._origin
-        manager = self._manager(strict=not own and not self._local)
-        watch = deadline.Deadline(self._patience)
+    def send(self, method: str, url: str, headers: dict[str, str], authorization: str, body: Body) -> Answer:
+        """Sends a body; no redirect is followed. Otherwise as ``get``."""
+        _check_secret(addresses.origin(url), authorization)
+        credentials = {"Authorization": authorization} if authorization else {}
+        everything = {**_HEADERS, **headers, **credentials, "Content-Length": str(body.size)}
+        return self._ask(method, url, everything, asked=True, body=body)
+
+    def _ask(self, method: str, url: str, headers: dict[str, str], *, asked: bool, body: Body | None = None) -> Answer:
+        manager = self._manager(strict=not self.owns(url) and not self._local)
+        patience = self._patience * _TO_STORE if body is not None else self._patience
+        watch = deadline.Deadline(patience)
         _current.watch = watch
         try:
             with _translated(watch):
                 response = manager.urlopen(
-                    "GET", url, headers=headers, redirect=False, retries=False, preload_content=False
+                    method,
+                    url,
+                    headers=headers,
+                    body=None if body is None else _watched(body, watch),
+                    timeout=_timeout(_READ if body is None else patience),
+                    redirect=False,
+                    retries=False,
+                    preload_content=False,
                 )
         except BaseException:
             watch.close()
@@ -120,6 +154,17 @@ class Transport:
             if strict not in self._managers:
                 self._managers[strict] = _new_manager(strict=strict)
             return self._managers[strict]
+
+
+def _check_secret(asked: addresses.Origin, authorization: str) -> None:
+    if authorization and asked.scheme != "https" and not addresses.is_loopback(asked.host):
+        raise errors.Permanent(f"a login would go to {asked.host} without TLS: nothing was sent")
+
+
+def _watched(body: Body, watch: deadline.Deadline) -> Iterator[bytes]:
+    for piece in body.pieces():
+        watch.progress(len(piece))
+        yield piece
 
 
 class _Current(threading.local):
@@ -148,6 +193,12 @@ class _translated:
             raise errors.Temporary("it made no progress for too long, and was hung up on", delay=5) from error
         if isinstance(error, (urllib3.exceptions.HTTPError, OSError)):
             raise answers.network_failure(error) from error
+
+
+def _timeout(read: float) -> urllib3.Timeout:
+    import urllib3
+
+    return urllib3.Timeout(connect=_CONNECT, read=read)
 
 
 def _new_manager(*, strict: bool) -> urllib3.PoolManager:
@@ -184,6 +235,6 @@ def _new_manager(*, strict: bool) -> urllib3.PoolManager:
     class TlsPool(connectionpool.HTTPSConnectionPool):
         ConnectionCls = TlsConnection
 
-    manager = urllib3.PoolManager(num_pools=8, maxsize=8, timeout=urllib3.Timeout(connect=_CONNECT, read=_READ))
+    manager = urllib3.PoolManager(num_pools=8, maxsize=8)
     manager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
     return manager

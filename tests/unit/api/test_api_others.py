@@ -105,7 +105,8 @@ def test_odd_plans(client: testing.TestClient, engine: FakeEngine, document: dic
     "document", [{}, {"reference": ""}, {"reference": 1}, {"reference": "x" * 513}, {"image": "x"}]
 )
 def test_odd_pulls(client: testing.TestClient, engine: FakeEngine, document: dict[str, Any]) -> None:
-    assert client.simulate_post(f"{BASE}/pull", json=document).status_code == 400
+    for what in ("pull", "push"):
+        assert client.simulate_post(f"{BASE}/{what}", json=document).status_code == 400
     assert engine.asked == []
 
 
@@ -169,11 +170,11 @@ def test_odd_looks_at_images(client: testing.TestClient, engine: FakeEngine, que
      {"username": "a", "password": ""}, {"username": "a", "password": "canary\n"},
      {"username": "a", "password": "canary", "canary": 1}, {"username": "a", "password": "canary" * 5000}],
 )  # fmt: skip
-@pytest.mark.parametrize("path", ["pull", "auth"])
+@pytest.mark.parametrize("path", ["pull", "push", "auth"])
 def test_odd_logins_are_refused_and_not_repeated(
     client: testing.TestClient, engine: FakeEngine, path: str, credentials: Any
 ) -> None:
-    document = {"reference" if path == "pull" else "registry": "r.example/x", "credentials": credentials}
+    document = {"registry" if path == "auth" else "reference": "r.example/x", "credentials": credentials}
     answer = client.simulate_post(f"{BASE}/{path}", json=document)
     assert answer.status_code == 400
     assert "username" in answer.json["message"]

@@ -179,6 +179,19 @@ def test_pull_by_lines(server: Server, pydock: Run) -> None:
     assert pydock("pull").status == pydock("pull", "a", "b").status == 2
 
 
+def test_push_by_lines(server: Server, pydock: Run) -> None:
+    lines = [
+        b'{"status":"uploaded","layer":"sha256:%s","current":8,"total":8}\n' % (b"a" * 64),
+        b'{"digest":"sha256:1"}',
+    ]
+    server.answers[f"POST {BASE}/push"] = lambda request: Answer(iter(lines))
+    assert pydock("push", "nginx:1") == (0, "aaaaaaaaaaaa: uploaded (8B)\nnginx:1: sha256:1\n", "")
+    assert server.last("POST").json == {"reference": "nginx:1"}
+    server.answers[f"POST {BASE}/push"] = lambda request: Answer(iter([]))
+    assert pydock("push", "nginx:1").err == "pydock: the server ended the push without naming a digest: try again\n"
+    assert pydock("push").status == pydock("push", "a", "b").status == 2
+
+
 SOURCES = [
     {"name": "api", "path": "", "state": "ok", "objects": 3, "files": [], "held": [], "digest": "", "message": ""},
     {

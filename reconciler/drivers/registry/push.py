@@ -1,0 +1,80 @@
+"""Pushing by the OCI distribution specification 1.1 ("Push"): blobs that the repository lacks, then the manifest.
+
+A blob goes in one request to where the registry says. That place may be another host, which is judged as one that a
+redirect leads to, and is shown no login. A blob that another repository of the registry has is mounted from there.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+from urllib.parse import quote, urlencode
+
+from reconciler import errors
+from reconciler.drivers.registry import addresses, base, transport
+from reconciler.model import references
+
+_BINARY = {"Content-Type": "application/octet-stream"}
+_NOTHING = transport.Body(0, lambda: iter(()))
+#: what a registry may say to somebody who may push here, but not read there
+_NOT_FROM_THERE = (errors.Forbidden, errors.NotFound, errors.Permanent)
+
+
+class Ask(Protocol):
+    """Any answer of the registry but the question who asks. ``elsewhere`` is another repository that is to be read."""
+
+    def __call__(
+        self, method: str, url: str, headers: dict[str, str], body: transport.Body | None, elsewhere: str = ""
+    ) -> transport.Answer: ...
+
+
+class Upload:
+    """To the repository ``path`` of the registry at ``registry_url``."""
+
+    def __init__(self, ask: Ask, registry_url: str, path: str) -> None:
+        self._ask, self._registry_url = ask, registry_url
+        self._repository = f"{registry_url}/v2/{path}"
+
+    def blob(self, blob: base.Descriptor, body: transport.Body, elsewhere: str) -> base.Pushed:
+        references.check_digest(blob.digest)
+        if self._has(blob.digest):
+            return "exists"
+        place = self._mount(blob.digest, elsewhere) if elsewhere else self._begin("")
+        if not place:
+            return "mounted"
+        joint = "&" if "?" in place else "?"
+        with self._ask("PUT", f"{place}{joint}digest={quote(blob.digest)}", _BINARY, body) as answer:
+            if answer.status not in (200, 201, 204):
+                raise answer.failure()
+        return "uploaded"
+
+    def manifest(self, tag: str, raw: bytes, media_type: str) -> None:
+        body = transport.Body(len(raw), lambda: iter((raw,)))
+        url = f"{self._repository}/manifests/{tag}"
+        with self._ask("PUT", url, {"Content-Type": media_type}, body) as answer:
+            if answer.status not in (200, 201, 202, 204):
+                raise answer.failure()
+
+    def _has(self, digest: str) -> bool:
+        with self._ask("HEAD", f"{self._repository}/blobs/{digest}", {}, None) as answer:
+            if answer.status in (200, 404):
+                return answer.status == 200
+            raise answer.failure()
+
+    def _mount(self, digest: str, elsewhere: str) -> str:
+        """Empty if the blob is there now, or else where it is to be put."""
+        try:
+            return self._begin(f"?{urlencode({'mount': digest, 'from': elsewhere})}", elsewhere)
+        except _NOT_FROM_THERE:
+            return self._begin("")
+
+    def _begin(self, query: str, elsewhere: str = "") -> str:
+        url = f"{self._repository}/blobs/uploads/{query}"
+        with self._ask("POST", url, {}, _NOTHING, elsewhere) as answer:
+            if query and answer.status == 201:
+                return ""
+            if answer.status != 202:
+                raise answer.failure()
+            location = answer.header("Location")
+        if not location:
+            raise errors.Permanent("it takes an upload, but does not say where to")
+        return addresses.follow(self._registry_url, url, location)
