@@ -5,6 +5,7 @@
 ``Conflict``    the state moved on, or somebody else owns it: read again, then decide.
 ``Expired``     a watch or a page asks for a revision that was compacted away: list again (HTTP 410).
 ``Forbidden``   the caller may not ask for this.
+``LoginNeeded`` a registry wants a login, or another one: ask for it, then try again.
 ``Temporary``   worth another try after ``delay`` seconds.
 ``Permanent``   will fail again until somebody changes something.
 
@@ -68,6 +69,10 @@ class Expired(PydockError):
 
 class Forbidden(PydockError):
     """not allowed"""
+
+
+class LoginNeeded(Forbidden):
+    """a login is needed"""
 
 
 class Temporary(PydockError):

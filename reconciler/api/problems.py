@@ -95,4 +95,5 @@ def _of_job(error: errors.PydockError) -> Refused:
     headers = {}
     if isinstance(error, errors.Temporary):
         headers["Retry-After"] = str(max(1, math.ceil(error.delay)))
-    return Refused(code, error.message, causes_of(error), headers)
+    reason = status.LOGIN_NEEDED if isinstance(error, errors.LoginNeeded) else ""
+    return Refused(code, error.message, causes_of(error), headers, reason)

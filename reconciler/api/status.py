@@ -24,6 +24,8 @@ _REASONS = {
     500: "InternalError",
     503: "ServiceUnavailable",
 }
+#: the reason beside 403 where a registry wants a login: 401 would ask for one to this API
+LOGIN_NEEDED = "LoginNeeded"
 
 
 class Cause(msgspec.Struct, frozen=True, omit_defaults=True):

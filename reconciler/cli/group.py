@@ -28,6 +28,8 @@ VERBS: dict[str, str] = {
     "validate": "validate",
     "pull": "pull",
     "push": "push",
+    "login": "login",
+    "logout": "login",
     "image": "image",
     "images": "image",
     "source": "source",

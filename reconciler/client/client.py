@@ -222,7 +222,7 @@ class Client:
         return self._json("POST", f"{BASE}/graph/images/tag", {"source": source, "target": target})
 
     def login(self, registry: str, credentials: Credentials) -> None:
-        """Has the server ask ``registry`` whether it takes ``credentials``. Raises ``Forbidden`` when it does not."""
+        """Has the server ask ``registry`` whether it takes ``credentials``. Raises ``LoginNeeded`` when it does not."""
         self._json("POST", f"{BASE}/auth", {"registry": registry} | _shown(credentials))
 
     def events(self, key: str = "", limit: int | None = None) -> Objects:

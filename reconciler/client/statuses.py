@@ -40,6 +40,8 @@ def rebuild(status: dict[str, Any], retry_after: str = "") -> errors.PydockError
     found = _CLASSES.get(int(status.get("code") or 500), errors.Permanent)
     message = str(status.get("message") or "")
     details = status.get("details") or {}
+    if found is errors.Forbidden and status.get("reason") == "LoginNeeded":
+        return errors.LoginNeeded(message)
     if found is errors.Invalid:
         return errors.Invalid(message, problems(details.get("causes") or ()))
     if found is errors.Temporary:

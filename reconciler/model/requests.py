@@ -165,7 +165,7 @@ class Pull(Request, frozen=True):
 
 class Auth(Request, frozen=True):
     """Whether ``registry`` (host[:port]) takes ``credentials``, which are neither stored nor logged → ``{"registry":
-    str}``; ``Forbidden`` when it does not."""
+    str}``; ``LoginNeeded`` when it does not."""
 
     registry: str
     credentials: Credentials

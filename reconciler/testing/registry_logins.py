@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import http.server
 import json
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -15,6 +16,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+import pytest
 
 from reconciler.model.credentials import Credentials
 from reconciler.testing import images
@@ -138,3 +141,23 @@ def with_tokens(open_registry: images.Server, login: Credentials) -> Iterator[tu
             tokens.shutdown()
             tokens.server_close()
             thread.join()
+
+
+def credential_helper(directory: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str) -> pathlib.Path:
+    """Puts a credential helper on the path that keeps one login a file in a directory of its own, which is returned."""
+    kept, program = directory / "kept", directory / "bin" / f"docker-credential-{name}"
+    kept.mkdir()
+    program.parent.mkdir()
+    program.write_text(
+        "#!/usr/bin/env python3\n"
+        "import json, pathlib, sys\n"
+        f"kept, text = pathlib.Path({str(kept)!r}), sys.stdin.read().strip()\n"
+        "file = kept / (json.loads(text)['ServerURL'] if sys.argv[1] == 'store' else text).replace('/', '_')\n"
+        "if sys.argv[1] == 'store': file.write_text(text)\n"
+        "elif not file.exists(): sys.exit(print('credentials not found in native keychain') or 1)\n"
+        "elif sys.argv[1] == 'get': print(file.read_text())\n"
+        "else: file.unlink()\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return kept

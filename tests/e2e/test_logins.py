@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,26 +35,6 @@ def write(config: Path, document: object) -> None:
     config.write_text(json.dumps(document))
 
 
-def helper(directory: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> Path:
-    """A credential helper that keeps one login a file in a directory of its own, which is returned."""
-    kept, program = directory / "kept", directory / "bin" / f"docker-credential-{name}"
-    kept.mkdir()
-    program.parent.mkdir()
-    program.write_text(
-        "#!/usr/bin/env python3\n"
-        "import json, pathlib, sys\n"
-        f"kept, text = pathlib.Path({str(kept)!r}), sys.stdin.read().strip()\n"
-        "file = kept / (json.loads(text)['ServerURL'] if sys.argv[1] == 'store' else text).replace('/', '_')\n"
-        "if sys.argv[1] == 'store': file.write_text(text)\n"
-        "elif not file.exists(): sys.exit(print('credentials not found in native keychain') or 1)\n"
-        "elif sys.argv[1] == 'get': print(file.read_text())\n"
-        "else: file.unlink()\n"
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    return kept
-
-
 def test_a_pull_with_the_login_of_docker(host: Pydockd, guarded: images.Server, config: Path) -> None:
     reference = f"{guarded.address}/busybox:demo"
     refused = host.cli("pull", reference)
@@ -70,7 +49,7 @@ def test_a_pull_with_the_login_of_docker(host: Pydockd, guarded: images.Server, 
 def test_a_pull_with_a_credential_helper(
     host: Pydockd, guarded: images.Server, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = helper(tmp_path, monkeypatch, "tests")
+    kept = registry_logins.credential_helper(tmp_path, monkeypatch, "tests")
     for document in ({"credsStore": "tests"}, {"credsStore": "absent", "credHelpers": {guarded.address: "tests"}}):
         write(config, document)
         (kept / guarded.address).unlink(missing_ok=True)

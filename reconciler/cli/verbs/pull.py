@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from reconciler import errors
-from reconciler.cli import columns, group, logins, session, table
+from reconciler.cli import columns, group, logins, report, session, table
 from reconciler.model import references
 
 
@@ -20,9 +20,21 @@ def pull(run: session.Session, reference: str) -> None:
     """Pull one image now.
 
     Containers that use it then start at once. A login for its registry is taken from docker's config.json, is used for
-    this one pull, and is not kept by the server.
+    this one pull, and is not kept by the server. At a terminal a registry that wants one has it asked for.
     """
-    follow("pull", reference, run.client.pull(reference, logins.find(references.parse(reference).registry)))
+    registry = references.parse(reference).registry
+    kept = logins.find(registry)
+    try:
+        follow("pull", reference, run.client.pull(reference, kept))
+    except errors.LoginNeeded as error:
+        from reconciler.cli import asking
+
+        if not asking.possible():
+            raise
+        report.line(error.message)
+        login = asking.ask(registry, usual=kept.username if kept else "")
+        asking.enter(run, registry, login)
+        follow("pull", reference, run.client.pull(reference, login))
 
 
 def follow(what: str, reference: str, progress: Iterable[dict[str, Any]]) -> None:

@@ -24,7 +24,7 @@ def failure(status: int, retry_after: str, body: bytes) -> errors.PydockError:
     if status in _BUSY:
         return errors.Temporary(f"it is busy or fails (HTTP {status}){words}", delay=_delay(retry_after))
     if status in (401, 403):
-        return errors.Forbidden(f"access is denied (HTTP {status}){words}")
+        return errors.LoginNeeded(f"access is denied (HTTP {status}){words}")
     return errors.Permanent(f"it answered HTTP {status}{words}")
 
 

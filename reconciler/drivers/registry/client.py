@@ -153,7 +153,7 @@ class RegistryClient:
         elif credentials is not None:
             made, life = f"Basic {credentials.basic()}", auth.FOREVER
         else:
-            raise errors.Forbidden("it asks for a login")
+            raise errors.LoginNeeded("it asks for a login")
         self._answers.put(f"{registry} {scope}", made, life)
         return made
 
@@ -180,7 +180,7 @@ class RegistryClient:
             yield
         except errors.PydockError as error:
             message = self._redacted(registry, error.message)
-            if isinstance(error, errors.Forbidden):
+            if isinstance(error, errors.LoginNeeded):
                 message += f": {self._advice(registry)}"
             error.args = (f"{subject}: {message}",)
             raise
