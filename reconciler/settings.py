@@ -1,4 +1,4 @@
-"""The daemon's settings: defaults, then the TOML file, then flags; frozen once made.
+"""The daemon's settings: defaults, then the TOML file, then the environment, then flags; frozen once made.
 
 The file (``/etc/pydock/pydockd.toml`` unless ``--config`` names another) has the same names as the flags, with
 underscores::
@@ -13,19 +13,22 @@ from __future__ import annotations
 import argparse
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from reconciler import __version__, errors
+from reconciler.drivers.graph import options as graph_options
 from reconciler.model import names
 
 DEFAULT_CONFIG = "/etc/pydock/pydockd.toml"
 #: the drop-in directory of a host's own manifests
 DEFAULT_MANIFESTS = "/etc/pydock.d"
 
+#: the variable of the environment that stands for ``--storage-driver``
+STORAGE_DRIVER = "PYDOCK_STORAGE_DRIVER"
 #: in the run directory: whoever holds its lock has the directory
 PID_FILE = "pydockd.pid"
 
@@ -41,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group: str = ""
     exec_runtime: str = ""
     storage_driver: str = ""
+    storage_opts: tuple[str, ...] = ()
     instance: str = "default"
     pidfile: str = ""
     api_user: str = "nobody"
@@ -64,7 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pydockd",
         description="Keeps this host's containers the way its manifests say.",
-        epilog="Flags win over the configuration file, the file over the defaults; --print-config shows the outcome.",
+        epilog="Flags win over the environment, that over the configuration file, the file over the defaults; "
+        "--print-config shows the outcome.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -76,7 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     add("-H", "--host", action="append", dest="hosts", metavar="ADDRESS", help=listen)
     add("--group", metavar="NAME", help="group that may use the unix sockets (mode 0660)")
     add("--exec-runtime", metavar="NAME|PATH", help="OCI runtime (default: the first of crun, runc that works here)")
-    add("--storage-driver", metavar="NAME", help="overlay or vfs (default: the first that works here)")
+    driver = f"{' or '.join(graph_options.DRIVERS)} (default: ${STORAGE_DRIVER}, or the one in use, or what works here)"
+    add("--storage-driver", metavar="NAME", help=driver)
+    option = "option of the graph, such as max-layer-bytes=10Gi or overlay.mountopt=nodev; may be repeated"
+    add("--storage-opt", action="append", dest="storage_opts", metavar="KEY=VALUE", help=option)
     add(
         "--instance",
         metavar="NAME",
@@ -91,8 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parse(argv: Sequence[str]) -> tuple[Settings, bool]:
-    """Settings from the command line and the file it names, and whether only to print them.
+def parse(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Settings, bool]:
+    """Settings from the command line, the environment and the file, and whether only to print them.
 
     Raises ``errors.Invalid`` for a bad file or value; a bad command line exits with status 2, as argparse does.
     """
@@ -100,6 +108,8 @@ def parse(argv: Sequence[str]) -> tuple[Settings, bool]:
     print_only = bool(flags.pop("print_config"))
     config = flags.pop("config")
     given = _read(config or DEFAULT_CONFIG, required=config is not None)
+    if driver := environ.get(STORAGE_DRIVER):
+        given["storage_driver"] = driver
     given.update({name: value for name, value in flags.items() if value is not None})
     return make(given), print_only
 
@@ -116,6 +126,9 @@ def make(given: dict[str, Any]) -> Settings:
             raise errors.Invalid(f"{name} {getattr(settings, name)!r}: expected an absolute path")
     if settings.resync <= 0:
         raise errors.Invalid(f"resync {settings.resync}: expected a number of seconds above 0")
+    if settings.storage_driver:
+        graph_options.driver(settings.storage_driver)
+    graph_options.parse(settings.storage_opts)
     hosts = tuple(check_host(host) for host in settings.hosts) or (f"unix://{settings.run_dir}/pydock.sock",)
     return msgspec.structs.replace(settings, hosts=hosts, pidfile=settings.pidfile or f"{settings.run_dir}/{PID_FILE}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import pwd
@@ -19,6 +20,7 @@ from reconciler.control.reconcile import Reconciler
 from reconciler.control.sources.loop import DirectoryLoop, DirectorySource
 from reconciler.drivers import exec as exec_driver
 from reconciler.drivers.graph import opening as graph_driver
+from reconciler.drivers.graph import options as graph_options
 from reconciler.drivers.network import driver as network_driver
 from reconciler.drivers.registry import client as registry_driver
 from reconciler.engine.engine import Engine
@@ -28,6 +30,8 @@ from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.settings import Settings
 from reconciler.store.base import Store
+
+log = logging.getLogger("pydock")
 
 
 def start_api(settings: Settings, sockets: Sequence[socket.socket]) -> life.Api:
@@ -65,7 +69,11 @@ def build(settings: Settings, api: life.Api) -> life.Daemon:
 def _parts(settings: Settings, opened: Store) -> Parts:
     runtime = exec_driver.open_driver(settings.instance, settings.run_path, settings.exec_runtime or None)
     facts = runtime.probe()
-    graph, snapshots = graph_driver.open_graph(settings.root_path / "graph", settings.storage_driver or None)
+    graph, snapshots = graph_driver.open_graph(
+        settings.root_path / "graph", settings.storage_driver or None, graph_options.parse(settings.storage_opts)
+    )
+    if settings.storage_driver not in ("", snapshots.name):
+        log.info("storage driver %s is the one that is called %s here", settings.storage_driver, snapshots.name)
     network = network_driver.open_driver(settings.instance, settings.run_path)
     drivers = {
         "exec": f"{facts.name} {facts.version}",

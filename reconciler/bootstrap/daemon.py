@@ -22,7 +22,7 @@ log = logging.getLogger("pydock")
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the daemon until it is told to stop; returns the exit status."""
     try:
-        config, print_only = settings.parse(sys.argv[1:] if argv is None else argv)
+        config, print_only = settings.parse(sys.argv[1:] if argv is None else argv, os.environ)
     except errors.Invalid as error:
         return _complain(error, 2)
     if print_only:

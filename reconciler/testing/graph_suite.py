@@ -20,16 +20,16 @@ GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 class Place:
     """A graph with its driver, and how to open it once more as after a restart."""
 
-    def __init__(self, root: pathlib.Path, driver: str) -> None:
-        self.root, self.name = root, driver
+    def __init__(self, root: pathlib.Path, driver: str, *options: str) -> None:
+        self.root, self.name, self.options = root, driver, options
         self.open()
 
     def open(self) -> None:
-        from reconciler.drivers.graph import opening
+        from reconciler.drivers.graph import opening, options
 
         self.graph: base.Graph
         self.driver: base.GraphDriver
-        self.graph, self.driver = opening.open_graph(self.root, self.name)
+        self.graph, self.driver = opening.open_graph(self.root, self.name, options.parse(self.options))
 
     def close(self) -> None:
         """Removes every snapshot, so that nothing stays mounted."""

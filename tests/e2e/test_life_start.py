@@ -63,6 +63,11 @@ def test_only_root(flags: list[str], tmp_path: Path) -> None:
         (["--resync", "0"], "expected a number of seconds above 0"),
         (["--config", "/nowhere.toml"], "/nowhere.toml: no such file"),
         (["--deb"], "unrecognized arguments: --deb"),
+        (["--storage-driver", "devicemapper"], "storage driver 'devicemapper' is retired: its successor is 'overlay'"),
+        (
+            ["--storage-opt", "dm.fs=xfs"],
+            "storage option 'dm.fs=xfs': expected KEY=VALUE with a key out of max-layer-bytes",
+        ),
     ],
 )
 def test_a_wrong_command_line(flags: list[str], words: list[str], said: str) -> None:
@@ -90,7 +95,6 @@ def test_a_wrong_configuration(flags: list[str], tmp_path: Path, text: str, said
         (["--group", "no-such-group"], "--group no-such-group: no such group"),
         (["--api-user", "no-such-user"], "--api-user no-such-user: no such user"),
         (["--exec-runtime", "/nowhere/runc"], "/nowhere/runc"),
-        (["--storage-driver", "floppy"], "floppy"),
         (["-H", "fd://"], "no sockets were passed"),
     ],
 )

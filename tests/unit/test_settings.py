@@ -19,16 +19,35 @@ def test_defaults_are_the_documented_ones() -> None:
 def test_flags_win_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "pydockd.toml"
     file.write_text('root = "/from/file"\nmanifests = "/also/file"\n')
-    made, print_only = settings.parse(["--config", str(file), "--root", "/from/flag", "--print-config"])
+    made, print_only = settings.parse(["--config", str(file), "--root", "/from/flag", "--print-config"], {})
     assert print_only
     assert (made.root, made.manifests) == ("/from/flag", "/also/file")
+
+
+def test_the_environment_wins_over_the_file_and_flags_over_it(tmp_path: Path) -> None:
+    file = tmp_path / "pydockd.toml"
+    file.write_text('storage_driver = "overlay"\nstorage_opts = ["max-layer-bytes=1Gi"]\n')
+    environ = {"PYDOCK_STORAGE_DRIVER": "vfs"}
+    made, _ = settings.parse(["--config", str(file)], environ)
+    assert (made.storage_driver, made.storage_opts) == ("vfs", ("max-layer-bytes=1Gi",))
+    words = [
+        "--storage-driver",
+        "overlay2",
+        "--storage-opt",
+        "max-layer-bytes=2Gi",
+        "--storage-opt",
+        "max-layer-entries=9",
+    ]
+    made, _ = settings.parse(["--config", str(file), *words], environ)
+    assert (made.storage_driver, made.storage_opts) == ("overlay2", ("max-layer-bytes=2Gi", "max-layer-entries=9"))
+    assert settings.parse(["--config", str(file)], {"PYDOCK_STORAGE_DRIVER": ""})[0].storage_driver == "overlay"
 
 
 def test_what_print_config_prints_can_be_read_again(tmp_path: Path) -> None:
     made = settings.make({"hosts": ["unix:///a/b.sock", "fd://"], "group": 'we "quote"', "debug": True, "resync": 12.5})
     file = tmp_path / "again.toml"
     file.write_text(settings.to_toml(made))
-    assert settings.parse(["--config", str(file)])[0] == made
+    assert settings.parse(["--config", str(file)], {})[0] == made
 
 
 @pytest.mark.parametrize(
@@ -42,6 +61,12 @@ def test_what_print_config_prints_can_be_read_again(tmp_path: Path) -> None:
         ({"resync": 0}, "above 0"),
         ({"debug": "yes"}, "debug"),
         ({"colour": "blue"}, "colour"),
+        ({"storage_driver": "aufs"}, "storage driver 'aufs' is retired: its successor is 'overlay'"),
+        ({"storage_driver": "floppy"}, "unknown storage driver 'floppy'"),
+        (
+            {"storage_opts": ["overlay.size=1G"]},
+            "storage option 'overlay.size=1G': expected KEY=VALUE with a key out of",
+        ),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name(given: dict[str, object], words: str) -> None:
@@ -52,15 +77,15 @@ def test_a_bad_value_is_refused_with_its_name(given: dict[str, object], words: s
 
 def test_surplus_arguments_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        settings.parse(["surplus"])
+        settings.parse(["surplus"], {})
     assert caught.value.code == 2
     assert "surplus" in capsys.readouterr().err
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(errors.Invalid, match=r"absent\.toml: no such file"):
-        settings.parse(["--config", str(tmp_path / "absent.toml")])
+        settings.parse(["--config", str(tmp_path / "absent.toml")], {})
     broken = tmp_path / "broken.toml"
     broken.write_text("root = [")
     with pytest.raises(errors.Invalid, match=r"broken\.toml"):
-        settings.parse(["--config", str(broken)])
+        settings.parse(["--config", str(broken)], {})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 
 from reconciler import errors, failpoints
 from reconciler.drivers.graph import chains, mountinfo, overlayfs, snapshots, store, syscalls, trees
@@ -18,12 +19,13 @@ _SOURCE = "pydock"
 
 
 class OverlayDriver:
-    """``base.GraphDriver``. ``graph`` holds layers in the *overlay* form."""
+    """``base.GraphDriver``. ``graph`` holds layers in the *overlay* form; ``flags`` are those of ``overlayfs.FLAGS``
+    that its mounts have from now on."""
 
     name = "overlay"
 
-    def __init__(self, graph: store.GraphStore) -> None:
-        self._graph = graph
+    def __init__(self, graph: store.GraphStore, flags: Sequence[str] = ()) -> None:
+        self._graph, self._flags = graph, flags
         self._snapshots = snapshots.Snapshots(graph.root, graph.temporaries)
         self._events: int | None = None
 
@@ -72,7 +74,7 @@ class OverlayDriver:
         here = self._snapshots.path(id)
         upper, work = os.path.join(here, "upper"), os.path.join(here, "work")
         names = [chains.short_name(layer) for layer in reversed(chain)] or [self._graph.trees.nothing()]
-        overlayfs.attach(_SOURCE, self.rootfs(id), self._graph.trees.directory, names, upper, work)
+        overlayfs.attach(_SOURCE, self.rootfs(id), self._graph.trees.directory, names, upper, work, self._flags)
 
     def rootfs(self, id: str) -> str:
         return os.path.join(self._snapshots.path(id), "rootfs")

@@ -18,20 +18,36 @@ from reconciler.drivers.graph import syscalls
 
 _COMMON = (("index", "off"), ("metacopy", "off"), ("redirect_dir", "nofollow"))
 _PAGE = 4095
+#: flags that a mount may have besides, as mount(8) names them: for the new way and for the old one
+FLAGS = {
+    "nodev": (syscalls.MOUNT_ATTR_NODEV, syscalls.MS_NODEV),
+    "nosuid": (syscalls.MOUNT_ATTR_NOSUID, syscalls.MS_NOSUID),
+    "noatime": (syscalls.MOUNT_ATTR_NOATIME, syscalls.MS_NOATIME),
+}
 
 
-def detached(source: str, layers: str, names: Sequence[str], upper: str = "", work: str = "") -> int:
+def detached(
+    source: str, layers: str, names: Sequence[str], upper: str = "", work: str = "", flags: Sequence[str] = ()
+) -> int:
     """A descriptor of a new mount, attached nowhere; ``names`` in the directory ``layers``, top first, two at least if
-    there is no ``upper``. ``source`` is what mount tables show. Raises ``OSError`` (EINVAL on kernels that do not know
-    the way)."""
+    there is no ``upper``. ``source`` is what mount tables show, ``flags`` are out of ``FLAGS``. Raises ``OSError``
+    (EINVAL on kernels that do not know the way)."""
     options = [("source", source), *_COMMON]
     options += [("lowerdir+", os.path.join(layers, name)) for name in names]
     if upper:
         options += [("upperdir", upper), ("workdir", work)]
-    return syscalls.new_mount("overlay", options)
+    return syscalls.new_mount("overlay", options, sum({FLAGS[flag][0] for flag in flags}))
 
 
-def mount(source: str, target: str, layers: str, names: Sequence[str], upper: str = "", work: str = "") -> None:
+def mount(
+    source: str,
+    target: str,
+    layers: str,
+    names: Sequence[str],
+    upper: str = "",
+    work: str = "",
+    flags: Sequence[str] = (),
+) -> None:
     """The same by mount(2), at ``target``; for older kernels."""
     parts = [f"lowerdir={':'.join(names)}", *(f"{key}={value}" for key, value in _COMMON)]
     if upper:
@@ -45,19 +61,21 @@ def mount(source: str, target: str, layers: str, names: Sequence[str], upper: st
     def there() -> None:
         syscalls.unshare(syscalls.CLONE_FS)
         os.chdir(layers)
-        syscalls.mount(source, target, "overlay", 0, data)
+        syscalls.mount(source, target, "overlay", sum({FLAGS[flag][1] for flag in flags}), data)
 
     syscalls.apart(there)
 
 
-def attach(source: str, target: str, layers: str, names: Sequence[str], upper: str, work: str) -> None:
+def attach(
+    source: str, target: str, layers: str, names: Sequence[str], upper: str, work: str, flags: Sequence[str] = ()
+) -> None:
     """Mounts at ``target``, the new way or else the old one."""
     try:
-        descriptor = detached(source, layers, names, upper, work)
+        descriptor = detached(source, layers, names, upper, work, flags)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOSYS):
             raise
-        mount(source, target, layers, names, upper, work)
+        mount(source, target, layers, names, upper, work, flags)
         return
     try:
         syscalls.move_mount(descriptor, target)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler import errors, helper
-from reconciler.drivers.graph import chains, extraction, opening, syscalls
+from reconciler.drivers.graph import chains, opening, options, syscalls
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import images
 from reconciler.testing.graph_suite import GZIP, Place
@@ -107,7 +107,9 @@ def test_an_unknown_helper_is_refused() -> None:
 
 @pytest.mark.parametrize("packing", ["gzip", "zstd"])
 def test_a_bomb_meets_the_quota(tmp_path: pathlib.Path, packing: images.Packing) -> None:
-    graph, _ = opening.open_graph(tmp_path / "graph", "overlay", extraction.Limits(bytes=8 << 20, entries=100))
+    graph, _ = opening.open_graph(
+        tmp_path / "graph", "overlay", options.parse(["max-layer-bytes=8Mi", "max-layer-entries=100"])
+    )
     archive = tars.archive([tars.Member(b"zeros", bytes(64 << 20))])
     blob = images.packed(archive, packing)
     _store(graph, blob)
@@ -117,7 +119,9 @@ def test_a_bomb_meets_the_quota(tmp_path: pathlib.Path, packing: images.Packing)
 
 
 def test_holes_and_members_meet_the_quota(tmp_path: pathlib.Path) -> None:
-    graph, _ = opening.open_graph(tmp_path / "graph", "overlay", extraction.Limits(bytes=1 << 30, entries=100))
+    graph, _ = opening.open_graph(
+        tmp_path / "graph", "overlay", options.parse(["max-layer-bytes=1Gi", "max-layer-entries=100"])
+    )
     huge = tars.archive([tars.sparse(b"s", [(0, b"x")], 1 << 40)])
     many = tars.archive([tars.Member(b"f%d" % number) for number in range(101)])
     for archive, words in ((huge, "more than the 1073741824 bytes"), (many, "more files")):
@@ -183,55 +187,6 @@ def test_many_members_and_frames(place: Place) -> None:
         place.graph.settle_layer(diff_id)
         assert place.graph.has_layer(chains.chain_id("", diff_id))
         place.graph.remove_layer(diff_id)
-
-
-def test_a_root_of_another_driver_is_refused(tmp_path: pathlib.Path) -> None:
-    opening.open_graph(tmp_path / "graph", "vfs")
-    with pytest.raises(errors.Conflict, match="made by the vfs driver"):
-        opening.open_graph(tmp_path / "graph", "overlay")
-    assert opening.open_graph(tmp_path / "graph")[1].name == "vfs"
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("aufs", "successor is 'overlay'"),
-        ("devicemapper", "successor is 'overlay'"),
-        ("btrfs", "not yet supported"),
-        ("nonsense", "expected one of overlay, vfs"),
-    ],
-)
-def test_drivers_that_there_are_not(tmp_path: pathlib.Path, name: str, words: str) -> None:
-    with pytest.raises(errors.Invalid, match=words):
-        opening.open_graph(tmp_path / "graph", name)
-    assert not (tmp_path / "graph").exists()
-
-
-def test_a_root_that_is_something_else_is_refused(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "format").write_text("something else")
-    with pytest.raises(errors.Permanent, match="damaged"):
-        opening.open_graph(tmp_path)
-    (tmp_path / "format").write_text("pydock graph 99 overlay\n")
-    with pytest.raises(errors.Permanent, match="another version"):
-        opening.open_graph(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["a,b", "a:b", "a b", "x" * 220])
-def test_roots_that_cannot_be_mount_options(tmp_path: pathlib.Path, name: str) -> None:
-    with pytest.raises(errors.Invalid, match="graph root"):
-        opening.open_graph(tmp_path / name)
-
-
-def test_vfs_where_overlay_does_not_work(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from reconciler.drivers.graph import overlayfs
-
-    def refuse(*_: object) -> None:
-        raise OSError(19, "No such device")
-
-    monkeypatch.setattr(overlayfs, "attach", refuse)
-    assert opening.open_graph(tmp_path / "graph")[1].name == "vfs"
-    with pytest.raises(errors.Permanent, match="overlay does not work"):
-        opening.open_graph(tmp_path / "other", "overlay")
 
 
 def _store(graph: object, blob: bytes) -> None:

@@ -1,0 +1,88 @@
+"""What a host's owner may say about the graph: a driver's name, and options as ``KEY=VALUE`` words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from reconciler import errors
+from reconciler.drivers.graph import extraction, overlayfs
+from reconciler.model import quantity
+
+DRIVERS = ("overlay", "vfs")
+#: names that docker and podman have for a driver of ours
+_ALIASES = {"overlay2": "overlay"}
+#: drivers that there once were, or elsewhere are, and what takes their place
+_RETIRED = {"aufs": "overlay", "devicemapper": "overlay", "fuse-overlayfs": "overlay"}
+_NOT_YET = ("btrfs", "zfs")
+_COUNT = re.compile(r"[0-9]{1,12}")
+
+
+class Options(NamedTuple):
+    """``limits``: the quota of one layer. ``overlay_mountopt``: flags of the overlay driver's mounts, from
+    ``overlayfs.FLAGS``."""
+
+    limits: extraction.Limits = extraction.Limits()
+    overlay_mountopt: tuple[str, ...] = ()
+
+
+def driver(name: str) -> str:
+    """Our name of a storage driver. Raises ``Invalid`` for one that there is not (any more), with what to choose
+    instead."""
+    found = _ALIASES.get(name, name)
+    if found in DRIVERS:
+        return found
+    known = f"expected one of {', '.join(DRIVERS)}"
+    if found in _RETIRED:
+        raise errors.Invalid(f"storage driver {name!r} is retired: its successor is {_RETIRED[found]!r}")
+    if found in _NOT_YET:
+        raise errors.Invalid(f"storage driver {name!r} is not yet supported: {known}")
+    raise errors.Invalid(f"unknown storage driver {name!r}: {known}")
+
+
+def parse(words: Sequence[str]) -> Options:
+    """Options from ``KEY=VALUE`` words; of two with one key the later counts. Raises ``Invalid``."""
+    options = Options()
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in _KEYS:
+            raise errors.Invalid(
+                f"storage option {word[:200]!r}: expected KEY=VALUE with a key out of {', '.join(_KEYS)}"
+            )
+        try:
+            options = _KEYS[key](options, value)
+        except errors.Invalid as error:
+            raise errors.Invalid(f"storage option {key}: {error.message}") from None
+    return options
+
+
+def check_driver(options: Options, name: str) -> None:
+    """Raises ``Invalid`` if an option is given that is another driver's: none is accepted and ignored."""
+    if options.overlay_mountopt and name != "overlay":
+        raise errors.Invalid(f"storage option overlay.mountopt is the overlay driver's, but this graph's is {name}")
+
+
+def _bytes(options: Options, value: str) -> Options:
+    return options._replace(limits=options.limits._replace(bytes=quantity.to_bytes(value)))
+
+
+def _entries(options: Options, value: str) -> Options:
+    if not _COUNT.fullmatch(value) or not int(value):
+        raise errors.Invalid(f"{value[:40]!r}: expected a number of files above 0")
+    return options._replace(limits=options.limits._replace(entries=int(value)))
+
+
+def _mountopt(options: Options, value: str) -> Options:
+    names = tuple(value.split(","))
+    for name in names:
+        if name not in overlayfs.FLAGS:
+            raise errors.Invalid(f"{name[:40]!r}: expected {', '.join(overlayfs.FLAGS)}, joined by commas")
+    return options._replace(overlay_mountopt=names)
+
+
+_KEYS: dict[str, Callable[[Options, str], Options]] = {
+    "max-layer-bytes": _bytes,
+    "max-layer-entries": _entries,
+    "overlay.mountopt": _mountopt,
+}
