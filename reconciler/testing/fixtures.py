@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.testing import btrfs as disks
 from reconciler.testing import images
 from reconciler.testing.daemon import Pydockd
 
@@ -25,6 +26,13 @@ def registry() -> Iterator[images.Server]:
 def image(registry: images.Server) -> str:
     """The reference of a busybox image whose command serves a page on port 80."""
     return images.push(registry.address, "busybox", "demo", images.busybox())
+
+
+@pytest.fixture(scope="session")
+def btrfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory on a btrfs that each test process has to itself."""
+    with disks.file_system(tmp_path_factory.mktemp("disk")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

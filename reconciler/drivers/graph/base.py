@@ -67,7 +67,7 @@ class Graph(Protocol):
 
 
 class GraphDriver(Protocol):
-    """Snapshots over chains: overlay, vfs, …"""
+    """Snapshots over chains: overlay, btrfs, vfs."""
 
     name: str
 

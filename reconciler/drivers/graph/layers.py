@@ -14,7 +14,7 @@ import threading
 from typing import Literal, NamedTuple
 
 from reconciler import errors, failpoints
-from reconciler.drivers.graph import chains, extraction, files, syscalls, trees
+from reconciler.drivers.graph import chains, extraction, files, syscalls, volumes
 from reconciler.model import references
 
 Form = Literal["overlay", "applied"]
@@ -33,10 +33,12 @@ class Layers:
     """The directory of layers. With form *overlay* a tree is the diff, with overlay's marks; with form *applied* it is
     the whole file system up to that layer."""
 
-    def __init__(self, root: str, temporaries: str, form: Form, limits: extraction.Limits) -> None:
+    def __init__(
+        self, root: str, temporaries: str, form: Form, limits: extraction.Limits, trees: volumes.Volumes
+    ) -> None:
         self.directory = os.path.join(root, "layers")
         self._records = os.path.join(root, "chains")
-        self._temporaries, self._form, self._limits = temporaries, form, limits
+        self._temporaries, self._form, self._limits, self._trees = temporaries, form, limits, trees
         self._settling = threading.Lock()
         #: filled and verified by this process, and not yet recorded
         self._filled: dict[str, Record] = {}
@@ -48,7 +50,7 @@ class Layers:
         known = {_NOTHING, *(chains.short_name(chain) for chain in self.all())}
         for name in os.listdir(self.directory):
             if name not in known:
-                trees.remove_path(os.path.join(self.directory, name))
+                self._trees.remove(os.path.join(self.directory, name))
 
     def has(self, chain: str) -> bool:
         return os.path.exists(self._record_path(chain))
@@ -90,18 +92,17 @@ class Layers:
             return self._known(chain).size
         lower = self._lower(parent)
         aside = files.temporary(self._temporaries, "layer")
-        os.mkdir(aside, 0o700)
         try:
             size = self._unpack(aside, lower, diff_id, blob)
             failpoints.hit("graph.layer.fill.after")
             path = self._tree(chain)
-            trees.remove_path(path)
+            self._trees.remove(path)
             os.rename(aside, path)
             failpoints.hit("graph.layer.name.after")
         except OSError as error:
             raise _failed(chain, error) from error
         finally:
-            trees.remove_path(aside)
+            self._trees.remove(aside)
         self._filled[chain] = Record(parent, diff_id, size)
         return size
 
@@ -118,7 +119,7 @@ class Layers:
                     self.record(record.parent)
                 self._commit(chain, record)
             except (errors.PydockError, OSError) as error:
-                trees.remove_path(self._tree(chain))
+                self._trees.remove(self._tree(chain))
                 if isinstance(error, OSError):
                     raise _failed(chain, error) from error
                 raise
@@ -148,7 +149,9 @@ class Layers:
 
     def _unpack(self, target: str, lower: list[str], diff_id: str, blob: str) -> int:
         if self._form == "applied" and lower:
-            copy(self._tree(lower[0]), target)
+            self._trees.copy(self._tree(lower[0]), target)
+        else:
+            self._trees.make(target)
         names = [chains.short_name(chain) for chain in lower] if self._form == "overlay" else []
         overlay = self._form == "overlay"
         layer = extraction.Layer(blob, target, self.directory, names, diff_id, overlay=overlay, lowest=not lower)
@@ -174,7 +177,7 @@ class Layers:
         except FileNotFoundError:
             return
         failpoints.hit("graph.layer.remove.name.after")
-        trees.remove_path(aside)
+        self._trees.remove(aside)
 
     def _tree(self, chain: str) -> str:
         return os.path.join(self.directory, chains.short_name(chain))
@@ -185,20 +188,6 @@ class Layers:
 
 def _failed(chain: str, error: OSError) -> errors.Temporary:
     return errors.Temporary(f"storing layer {chain}: {error.strerror}", delay=30)
-
-
-def copy(source: str, target: str) -> None:
-    """Copies a tree into an empty directory."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    above = os.open(source, flags)
-    try:
-        below = os.open(target, flags)
-        try:
-            trees.Copier(above, below).run()
-        finally:
-            os.close(below)
-    finally:
-        os.close(above)
 
 
 def mark_opaque(target: str, path: bytes) -> None:

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 from reconciler import errors
-from reconciler.drivers.graph import base, files, layers, options, overlay, store, vfs
+from reconciler.drivers.graph import base, btrfs, files, options, overlay, store, vfs, volumes
 
 _VERSION = 1
 #: tried in this order on a new root
-_PREFERRED = ("overlay", "vfs")
+_PREFERRED = ("overlay", "btrfs", "vfs")
 #: mount options are separated by commas and colons; a layer's path must fit into 255 bytes
 _PLAIN = re.compile(r"/[^,:\\\s\"']{0,200}")
 
@@ -55,15 +55,22 @@ def _choose(place: str, given: options.Options) -> tuple[base.Graph, base.GraphD
 
 def _open(place: str, name: str, given: options.Options, *, recorded: bool) -> tuple[base.Graph, base.GraphDriver]:
     options.check_driver(given, name)
-    form: layers.Form = "overlay" if name == "overlay" else "applied"
-    graph = store.GraphStore(place, form, given.limits)
-    driver: base.GraphDriver = (
-        overlay.OverlayDriver(graph, given.overlay_mountopt) if name == "overlay" else vfs.VfsDriver(graph)
-    )
+    driver = _make(place, name, given)
     driver.probe()
     if not recorded:
-        files.write(os.path.join(place, "format"), f"pydock graph {_VERSION} {name}\n".encode(), graph.temporaries)
-    return graph, driver
+        files.write(
+            os.path.join(place, "format"), f"pydock graph {_VERSION} {name}\n".encode(), driver.graph.temporaries
+        )
+    return driver.graph, driver
+
+
+def _make(place: str, name: str, given: options.Options) -> overlay.OverlayDriver | vfs.VfsDriver:
+    if name == "overlay":
+        graph = store.GraphStore(place, "overlay", given.limits, volumes.Directories())
+        return overlay.OverlayDriver(graph, given.overlay_mountopt)
+    if name == "btrfs":
+        return btrfs.BtrfsDriver(store.GraphStore(place, "applied", given.limits, btrfs.Subvolumes()))
+    return vfs.VfsDriver(store.GraphStore(place, "applied", given.limits, volumes.Directories()))
 
 
 def _made_by(place: str) -> str:

@@ -10,12 +10,12 @@ from reconciler import errors
 from reconciler.drivers.graph import extraction, overlayfs
 from reconciler.model import quantity
 
-DRIVERS = ("overlay", "vfs")
+DRIVERS = ("overlay", "btrfs", "vfs")
 #: names that docker and podman have for a driver of ours
 _ALIASES = {"overlay2": "overlay"}
 #: drivers that there once were, or elsewhere are, and what takes their place
 _RETIRED = {"aufs": "overlay", "devicemapper": "overlay", "fuse-overlayfs": "overlay"}
-_NOT_YET = ("btrfs", "zfs")
+_NOT_YET = ("zfs",)
 _COUNT = re.compile(r"[0-9]{1,12}")
 
 

@@ -25,8 +25,8 @@ class OverlayDriver:
     name = "overlay"
 
     def __init__(self, graph: store.GraphStore, flags: Sequence[str] = ()) -> None:
-        self._graph, self._flags = graph, flags
-        self._snapshots = snapshots.Snapshots(graph.root, graph.temporaries)
+        self.graph, self._flags = graph, flags
+        self._snapshots = snapshots.Snapshots(graph.root, graph.temporaries, graph.volumes)
         self._events: int | None = None
 
     def probe(self) -> str:
@@ -35,10 +35,10 @@ class OverlayDriver:
         try:
             _try_out(aside)
         except OSError as error:
-            raise errors.Permanent(f"overlay does not work in {self._graph.root}: {error.strerror}") from error
+            raise errors.Permanent(f"overlay does not work in {self.graph.root}: {error.strerror}") from error
         finally:
             trees.remove_path(aside)
-        return f"overlay on {file_system(self._graph.root)}"
+        return f"overlay on {file_system(self.graph.root)}"
 
     def prepare(self, id: str, chain: tuple[str, ...]) -> str:
         top = chain[-1] if chain else ""
@@ -52,7 +52,7 @@ class OverlayDriver:
             self._mount(id, chain)
         except OSError as error:
             for layer in chain:
-                self._graph.trees.path(layer)
+                self.graph.trees.path(layer)
             raise errors.Permanent(f"mounting the file system of {id}: {error.strerror}") from error
         failpoints.hit("graph.snapshot.mount.after")
         return self.rootfs(id)
@@ -64,7 +64,7 @@ class OverlayDriver:
             for name in ("upper", "work", "rootfs"):
                 os.mkdir(os.path.join(aside, name), 0o755 if name == "upper" else 0o700)
             if top:
-                _look_like(self._graph.trees.path(top), os.path.join(aside, "upper"))
+                _look_like(self.graph.trees.path(top), os.path.join(aside, "upper"))
             self._snapshots.finish(aside, id)
         except BaseException:
             trees.remove_path(aside)
@@ -73,8 +73,8 @@ class OverlayDriver:
     def _mount(self, id: str, chain: tuple[str, ...]) -> None:
         here = self._snapshots.path(id)
         upper, work = os.path.join(here, "upper"), os.path.join(here, "work")
-        names = [chains.short_name(layer) for layer in reversed(chain)] or [self._graph.trees.nothing()]
-        overlayfs.attach(_SOURCE, self.rootfs(id), self._graph.trees.directory, names, upper, work, self._flags)
+        names = [chains.short_name(layer) for layer in reversed(chain)] or [self.graph.trees.nothing()]
+        overlayfs.attach(_SOURCE, self.rootfs(id), self.graph.trees.directory, names, upper, work, self._flags)
 
     def rootfs(self, id: str) -> str:
         return os.path.join(self._snapshots.path(id), "rootfs")

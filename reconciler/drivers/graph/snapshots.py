@@ -10,16 +10,16 @@ import os
 import re
 
 from reconciler import errors, failpoints
-from reconciler.drivers.graph import files, trees
+from reconciler.drivers.graph import files, volumes
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _BASE = "base"
 
 
 class Snapshots:
-    def __init__(self, root: str, temporaries: str) -> None:
+    def __init__(self, root: str, temporaries: str, trees: volumes.Volumes) -> None:
         self.directory = os.path.join(root, "snapshots")
-        self._temporaries = temporaries
+        self._temporaries, self._trees = temporaries, trees
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
 
     def path(self, id: str) -> str:
@@ -62,7 +62,7 @@ class Snapshots:
         except FileNotFoundError:
             return
         failpoints.hit("graph.snapshot.remove.name.after")
-        trees.remove_path(aside)
+        self._trees.remove(aside)
         failpoints.hit("graph.snapshot.remove.data.after")
 
     def all(self) -> tuple[str, ...]:

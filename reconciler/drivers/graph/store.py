@@ -19,19 +19,20 @@ import os
 from typing import BinaryIO
 
 from reconciler import failpoints
-from reconciler.drivers.graph import base, blobs, extraction, layers, mountinfo, syscalls, trees
+from reconciler.drivers.graph import base, blobs, extraction, layers, mountinfo, syscalls, volumes
 
 
 class GraphStore:
-    """``base.Graph`` on a directory. ``form`` is the driver's: see ``layers.Layers``."""
+    """``base.Graph`` on a directory. ``form`` and ``volumes`` are the driver's: see ``layers.Layers``."""
 
-    def __init__(self, root: str, form: layers.Form, limits: extraction.Limits | None = None) -> None:
+    def __init__(self, root: str, form: layers.Form, limits: extraction.Limits, volumes: volumes.Volumes) -> None:
         self.root = root
         self.temporaries = os.path.join(root, "tmp")
         os.makedirs(self.temporaries, mode=0o700, exist_ok=True)
-        _empty(self.temporaries)
+        self.volumes = volumes
+        self._empty()
         self._blobs = blobs.Blobs(os.path.join(root, "blobs"), self.temporaries)
-        self.trees = layers.Layers(root, self.temporaries, form, limits or extraction.Limits())
+        self.trees = layers.Layers(root, self.temporaries, form, limits, volumes)
         self.trees.clean()
 
     def has_blob(self, digest: str) -> bool:
@@ -68,10 +69,9 @@ class GraphStore:
     def layers(self) -> tuple[str, ...]:
         return self.trees.all()
 
-
-def _empty(directory: str) -> None:
-    """Removes what a crash left half-made, a probe's mount too."""
-    for point in mountinfo.read().under(directory):
-        syscalls.umount(point, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
-    for name in os.listdir(directory):
-        trees.remove_path(os.path.join(directory, name))
+    def _empty(self) -> None:
+        """Removes what a crash left half-made, a probe's mount too."""
+        for point in mountinfo.read().under(self.temporaries):
+            syscalls.umount(point, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
+        for name in os.listdir(self.temporaries):
+            self.volumes.remove(os.path.join(self.temporaries, name))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from reconciler import errors
-from reconciler.drivers.graph import layers, overlay, snapshots, store, trees
+from reconciler.drivers.graph import overlay, snapshots, store
 
 
 class VfsDriver:
@@ -17,11 +17,11 @@ class VfsDriver:
     name = "vfs"
 
     def __init__(self, graph: store.GraphStore) -> None:
-        self._graph = graph
-        self._snapshots = snapshots.Snapshots(graph.root, graph.temporaries)
+        self.graph = graph
+        self._snapshots = snapshots.Snapshots(graph.root, graph.temporaries, graph.volumes)
 
     def probe(self) -> str:
-        return f"vfs on {overlay.file_system(self._graph.root)}"
+        return f"vfs on {overlay.file_system(self.graph.root)}"
 
     def prepare(self, id: str, chain: tuple[str, ...]) -> str:
         top = chain[-1] if chain else ""
@@ -36,12 +36,13 @@ class VfsDriver:
         aside = self._snapshots.begin(top)
         try:
             rootfs = os.path.join(aside, "rootfs")
-            os.mkdir(rootfs, 0o755)
             if top:
-                layers.copy(self._graph.trees.path(top), rootfs)
+                self.graph.volumes.copy(self.graph.trees.path(top), rootfs)
+            else:
+                self.graph.volumes.make(rootfs, 0o755)
             self._snapshots.finish(aside, id)
         except BaseException:
-            trees.remove_path(aside)
+            self.graph.volumes.remove(aside)
             raise
 
     def rootfs(self, id: str) -> str:

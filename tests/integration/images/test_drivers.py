@@ -1,4 +1,4 @@
-"""Both graph drivers pass the one suite."""
+"""All graph drivers pass the one suite."""
 
 from __future__ import annotations
 
@@ -22,5 +22,13 @@ class TestVfs(GraphSuite):
     @pytest.fixture
     def place(self, tmp_path: pathlib.Path) -> Iterator[Place]:
         found = Place(tmp_path / "graph", "vfs")
+        yield found
+        found.close()
+
+
+class TestBtrfs(GraphSuite):
+    @pytest.fixture
+    def place(self, btrfs: pathlib.Path, tmp_path: pathlib.Path) -> Iterator[Place]:
+        found = Place(btrfs / tmp_path.name / "graph", "btrfs")
         yield found
         found.close()

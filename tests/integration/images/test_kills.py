@@ -18,7 +18,7 @@ _WORK = """
 import pathlib, sys
 from reconciler.testing import graph_tars as tars
 from reconciler.testing.graph_suite import Place
-place = Place(pathlib.Path(sys.argv[1]), "overlay")
+place = Place(pathlib.Path(sys.argv[1]), sys.argv[2])
 chain = place.stack([tars.Member(b"a", b"1")], [tars.Member(b"b", b"2")])
 place.driver.prepare("one", chain)
 place.driver.remove("one")
@@ -27,10 +27,25 @@ place.driver.prepare("two", chain[:1])
 """
 
 
-def points(root: pathlib.Path) -> list[str]:
+@pytest.fixture(params=["overlay", "vfs", "btrfs"])
+def driver(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def root(driver: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> pathlib.Path:
+    """Where the driver works."""
+    if driver != "btrfs":
+        return tmp_path
+    found: pathlib.Path = request.getfixturevalue("btrfs") / tmp_path.name
+    found.mkdir()
+    return found
+
+
+def points(root: pathlib.Path, driver: str) -> list[str]:
     record = root / "points"
     subprocess.run(
-        [sys.executable, "-c", _WORK, str(root / "learn")],
+        [sys.executable, "-c", _WORK, str(root / "learn"), driver],
         env={**os.environ, "PYDOCK_FAILPOINT_RECORD": str(record)},
         check=True,
     )
@@ -38,20 +53,22 @@ def points(root: pathlib.Path) -> list[str]:
     return [f"{name}:{names[: index + 1].count(name)}" for index, name in enumerate(names) if name.startswith("graph.")]
 
 
-def test_kills_at_every_point(tmp_path: pathlib.Path) -> None:
-    found = points(tmp_path)
+def test_kills_at_every_point(root: pathlib.Path, driver: str) -> None:
+    found = points(root, driver)
     assert len(found) >= 20
     for index, point in enumerate(found):
-        root = tmp_path / str(index)
+        place = root / str(index)
         process = subprocess.run(
-            [sys.executable, "-c", _WORK, str(root)], env={**os.environ, "PYDOCK_FAILPOINT": point}, check=False
+            [sys.executable, "-c", _WORK, str(place), driver],
+            env={**os.environ, "PYDOCK_FAILPOINT": point},
+            check=False,
         )
         assert process.returncode == -signal.SIGKILL, point
-        _check(root, point)
+        _check(place, driver, point)
 
 
-def _check(root: pathlib.Path, point: str) -> None:
-    place = Place(root, "overlay")
+def _check(root: pathlib.Path, driver: str, point: str) -> None:
+    place = Place(root, driver)
     try:
         assert place.leftovers() == [], point
         assert len(os.listdir(root / "layers")) == len(place.graph.layers()), point
@@ -67,15 +84,15 @@ def _check(root: pathlib.Path, point: str) -> None:
 
 
 @pytest.mark.parametrize("after", [0.02, 0.05, 0.1])
-def test_kills_in_the_middle_of_an_extraction(tmp_path: pathlib.Path, after: float) -> None:
+def test_kills_in_the_middle_of_an_extraction(root: pathlib.Path, driver: str, after: float) -> None:
     work = _WORK.replace('[tars.Member(b"a", b"1")]', '[tars.Member(b"f%d" % n, b"x" * 5000) for n in range(20_000)]')
-    process = subprocess.Popen([sys.executable, "-c", work, str(tmp_path / "graph")])
+    process = subprocess.Popen([sys.executable, "-c", work, str(root / "graph"), driver])
     try:
-        _await_extraction(tmp_path / "graph" / "tmp", process, int(after * 1000))
+        _await_extraction(root / "graph" / "tmp", process, int(after * 1000))
     finally:
         process.kill()
         process.wait()
-    place = Place(tmp_path / "graph", "overlay")
+    place = Place(root / "graph", driver)
     assert place.leftovers() == []
     assert place.graph.layers() == ()
 

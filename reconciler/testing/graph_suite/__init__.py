@@ -1,0 +1,18 @@
+"""What every graph and its driver must do. A driver's test subclasses ``GraphSuite`` and gives it the fixture
+``place``."""
+
+from __future__ import annotations
+
+from reconciler.testing.graph_suite.blobs import Blobs
+from reconciler.testing.graph_suite.fidelity import Fidelity
+from reconciler.testing.graph_suite.hostile import Hostile
+from reconciler.testing.graph_suite.layers import Layers
+from reconciler.testing.graph_suite.merging import Merging
+from reconciler.testing.graph_suite.place import GZIP, Place
+from reconciler.testing.graph_suite.snapshots import Snapshots
+
+__all__ = ["GZIP", "GraphSuite", "Place"]
+
+
+class GraphSuite(Blobs, Layers, Fidelity, Merging, Hostile, Snapshots):
+    """All of it, theme by theme."""

@@ -1,0 +1,72 @@
+"""What every graph does with blobs."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler import errors
+from reconciler.testing import images
+from reconciler.testing.graph_suite.place import GZIP, Place
+
+
+class Blobs:
+    def test_a_blob_is_there_when_it_is_committed_and_not_before(self, place: Place) -> None:
+        digest = images.digest(b"content")
+        writer = place.graph.write_blob(digest, 7)
+        writer.write(b"cont")
+        assert writer.offset == 4
+        assert not place.graph.has_blob(digest)
+        writer.write(memoryview(b"ent"))
+        writer.commit()
+        assert place.graph.has_blob(digest)
+        assert place.graph.read_blob(digest, 7) == b"content"
+        assert place.graph.blobs() == (digest,)
+        place.graph.remove_blob(digest)
+        place.graph.remove_blob(digest)
+        assert place.graph.blobs() == ()
+
+    @pytest.mark.parametrize("data", [b"contenu", b"conten"])
+    def test_a_blob_that_is_not_what_it_should_be_leaves_nothing(self, place: Place, data: bytes) -> None:
+        digest = images.digest(b"content")
+        writer = place.graph.write_blob(digest, 7)
+        writer.write(data)
+        with pytest.raises(errors.Permanent):
+            writer.commit()
+        assert place.graph.blobs() == ()
+        assert place.leftovers() == []
+
+    def test_a_blob_that_grows_too_long_is_stopped_at_once(self, place: Place) -> None:
+        writer = place.graph.write_blob(images.digest(b"content"), 7)
+        with pytest.raises(errors.Permanent, match="longer than the 7 bytes"):
+            writer.write(b"content and more")
+        assert place.leftovers() == []
+
+    def test_an_aborted_blob_leaves_nothing(self, place: Place) -> None:
+        writer = place.graph.write_blob(images.digest(b"content"), -1)
+        writer.write(b"con")
+        writer.abort()
+        writer.abort()
+        assert place.leftovers() == []
+
+    @pytest.mark.parametrize(
+        "digest", ["sha256:../x", "sha256:" + "0" * 63, "sha256:" + "G" * 64, "md5:" + "0" * 32, "../../etc", ""]
+    )
+    def test_a_malformed_digest_makes_no_path(self, place: Place, digest: str) -> None:
+        for action in (
+            lambda: place.graph.write_blob(digest, 1),
+            lambda: place.graph.has_blob(digest),
+            lambda: place.graph.read_blob(digest, 1),
+            lambda: place.graph.remove_blob(digest),
+            lambda: place.graph.has_layer(digest),
+            lambda: place.graph.remove_layer(digest),
+            lambda: place.graph.unpack_layer(digest, "", digest, digest, GZIP),
+        ):
+            with pytest.raises(errors.Invalid):
+                action()
+
+    def test_reading_has_a_limit(self, place: Place) -> None:
+        digest = place.put(b"0123456789")
+        with pytest.raises(errors.Permanent):
+            place.graph.read_blob(digest, 9)
+        with pytest.raises(errors.NotFound):
+            place.graph.read_blob(images.digest(b"another"), 9)

@@ -1,0 +1,122 @@
+"""What layers do to one another."""
+
+from __future__ import annotations
+
+from reconciler.testing import graph_tars as tars
+from reconciler.testing import images
+from reconciler.testing.graph_suite.place import Place
+
+
+class Merging:
+    def test_an_upper_layer_replaces(self, place: Place) -> None:
+        found = place.show(
+            [tars.Member(b"a", b"1"), tars.directory(b"d", 0o700), tars.Member(b"d/x"), tars.Member(b"f")],
+            [tars.Member(b"a", b"22"), tars.Member(b"d/y"), tars.directory(b"f"), tars.Member(b"f/z")],
+        )
+        assert set(found) == {".", "a", "d", "d/x", "d/y", "f", "f/z"}
+        assert found["a"].content == images.digest(b"22")[7:]
+        assert found["d"].mode == 0o700
+
+    def test_a_directory_known_from_below_keeps_what_it_had(self, place: Place) -> None:
+        given = tars.directory(b"d", 0o1750, uid=5, gid=6, mtime=1_300_000_000_000_000_007, xattrs={"user.k": b"v"})
+        found = place.show([given], [tars.Member(b"d/new")])["d"]
+        assert (found.mode, found.uid, found.gid, found.mtime) == (0o1750, 5, 6, 1_300_000_000_000_000_007)
+        assert found.xattrs == {"user.k": b"v"}
+
+    def test_a_directory_named_again_has_only_what_is_said_then(self, place: Place) -> None:
+        given = tars.directory(b"d", 0o1750, uid=5, gid=6, xattrs={"user.k": b"v"})
+        found = place.show([given, tars.Member(b"d/a")], [tars.directory(b"d", 0o711)])
+        assert (found["d"].mode, found["d"].uid, found["d"].xattrs) == (0o711, 0, {})
+        assert "d/a" in found
+
+    def test_the_root_is_as_the_image_says(self, place: Place) -> None:
+        root = tars.directory(b".", 0o751, uid=3, gid=4)
+        found = place.show([root], [tars.Member(b"a")])["."]
+        assert (found.mode, found.uid, found.gid) == (0o751, 3, 4)
+
+    def test_a_whiteout_takes_away(self, place: Place) -> None:
+        lower = [
+            tars.Member(b"f"),
+            tars.directory(b"d"),
+            tars.Member(b"d/x"),
+            tars.symlink(b"l", b"d"),
+            tars.Member(b"k"),
+        ]
+        assert place.names(lower, [tars.whiteout(b"f"), tars.whiteout(b"d"), tars.whiteout(b"l")]) == {"k"}
+
+    def test_a_whiteout_spares_what_its_own_layer_brings(self, place: Place) -> None:
+        lower = [tars.Member(b"f", b"old"), tars.directory(b"d"), tars.Member(b"d/x"), tars.Member(b"g", b"old")]
+        for upper in (
+            [
+                tars.Member(b"f", b"new"),
+                tars.whiteout(b"f"),
+                tars.directory(b"d"),
+                tars.Member(b"d/y"),
+                tars.whiteout(b"d"),
+            ],
+            [
+                tars.whiteout(b"f"),
+                tars.Member(b"f", b"new"),
+                tars.whiteout(b"d"),
+                tars.directory(b"d"),
+                tars.Member(b"d/y"),
+            ],
+            [tars.whiteout(b"f"), tars.Member(b"f", b"new"), tars.whiteout(b"d"), tars.Member(b"d/y")],
+        ):
+            found = place.show(lower, upper)
+            assert set(found) == {".", "f", "d", "d/y", "g"}
+            assert found["f"].content == images.digest(b"new")[7:]
+
+    def test_an_opaque_directory_hides_what_was_there(self, place: Place) -> None:
+        lower = [
+            tars.directory(b"d"),
+            tars.Member(b"d/x"),
+            tars.directory(b"d/s"),
+            tars.Member(b"d/s/y"),
+            tars.Member(b"e"),
+        ]
+        for upper in (
+            [tars.directory(b"d"), tars.opaque(b"d"), tars.Member(b"d/new"), tars.Member(b"d/s/new")],
+            [tars.Member(b"d/new"), tars.Member(b"d/s/new"), tars.opaque(b"d")],
+            [tars.opaque(b"d"), tars.Member(b"d/new"), tars.Member(b"d/s/new")],
+        ):
+            assert place.names(lower, upper) == {"d", "d/new", "d/s", "d/s/new", "e"}
+
+    def test_an_opaque_root(self, place: Place) -> None:
+        lower = [tars.Member(b"a"), tars.directory(b"d"), tars.Member(b"d/x")]
+        assert place.names(lower, [tars.Member(b".wh..wh..opq"), tars.Member(b"b")]) == {"b"}
+
+    def test_whiteouts_of_nothing_make_nothing(self, place: Place) -> None:
+        upper = [tars.whiteout(b"no"), tars.whiteout(b"not/here"), tars.opaque(b"nor/there"), tars.opaque(b"d")]
+        assert place.names([tars.directory(b"d")], upper) == {"d"}
+        assert place.names(upper) == set()
+
+    def test_whiteouts_of_the_layer_below_do_not_come_back(self, place: Place) -> None:
+        lower = [tars.directory(b"d"), tars.Member(b"d/x"), tars.Member(b"f")]
+        middle = [tars.opaque(b"d"), tars.whiteout(b"f")]
+        assert place.names(lower, middle, [tars.Member(b"d/y"), tars.Member(b"g")]) == {"d", "d/y", "g"}
+        assert place.names(lower, [tars.whiteout(b"d"), tars.whiteout(b"f")], [tars.Member(b"d/y")]) == {"d", "d/y"}
+
+    def test_a_file_instead_of_a_directory_and_back(self, place: Place) -> None:
+        lower = [tars.directory(b"d"), tars.Member(b"d/x")]
+        assert place.names(lower, [tars.Member(b"d", b"file")]) == {"d"}
+        assert place.names(lower, [tars.Member(b"d", b"file"), tars.directory(b"d"), tars.Member(b"d/y")]) == {
+            "d",
+            "d/y",
+        }
+        assert place.names(lower, [tars.symlink(b"d", b"/tmp")]) == {"d"}
+
+    def test_marks_that_other_tools_leave(self, place: Place) -> None:
+        device = tars.Member(b"f", kind=b"3", device=(0, 0))
+        assert place.names([tars.Member(b"f"), tars.Member(b"g")], [device, tars.Member(b".wh..wh.plnk")]) == {"g"}
+
+    def test_a_link_of_a_layer_below_leads(self, place: Place) -> None:
+        lower = [tars.directory(b"usr/lib"), tars.symlink(b"lib", b"/usr/lib"), tars.symlink(b"up", b"../../usr/./lib")]
+        found = place.show(lower, [tars.Member(b"lib/one"), tars.Member(b"up/two"), tars.whiteout(b"lib/none")])
+        assert set(found) == {".", "usr", "usr/lib", "usr/lib/one", "usr/lib/two", "lib", "up"}
+        assert found["lib"].type == "l"
+
+    def test_a_hard_link_to_a_file_below(self, place: Place) -> None:
+        found = place.show([tars.Member(b"a", b"1", mode=0o711)], [tars.hard_link(b"b", b"a")])
+        assert found["a"].links == ("a", "b")
+        assert found["b"].mode == 0o711
