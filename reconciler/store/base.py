@@ -9,7 +9,7 @@ takes no revision and writes no row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
@@ -164,6 +164,33 @@ class Images(Protocol):
         """Blobs and chain ids of all images."""
 
 
+class Relations(Protocol):
+    """Who uses which image and what its parts take on disk. Images go by their manifest's digest here."""
+
+    def named(self) -> dict[str, list[Key]]:
+        """Reference, as the spec has it → the live objects that name it."""
+
+    def made(self) -> dict[str, list[Key]]:
+        """Image id → the containers that were made from it, those being removed too."""
+
+    def chains(self) -> dict[str, list[str]]:
+        """Digest → chain ids, bottom first; an image without layers is not in it."""
+
+    def blobs(self) -> dict[str, list[str]]:
+        """Digest → manifest, configuration and compressed layers."""
+
+    def used_at(self) -> dict[str, float]:
+        """Digest → when the image was last known to be used or pulled (Unix seconds), 0 for not known."""
+
+    def note_use(self, digests: Iterable[str], now: float) -> None: ...
+
+    def sizes(self, part: Literal["layer", "blob"]) -> dict[str, int]:
+        """Name → bytes on disk, of those that were measured."""
+
+    def measured(self, part: Literal["layer", "blob"], sizes: Mapping[str, int]) -> None:
+        """Keeps sizes; those of parts that no image has are forgotten."""
+
+
 class SourceFile(Protocol):
     """A row of ``files``: the last good version is what is in force; ``problems`` say why the present one is not."""
 
@@ -204,6 +231,7 @@ class Session(Protocol):
     events: Events
     leases: Leases
     images: Images
+    relations: Relations
     sources: SourceStates
     facts: Facts
 

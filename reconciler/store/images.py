@@ -16,7 +16,7 @@ from reconciler.store.sql import Link, Query, decode, encode
 _i, _r, _b, _l = tables.images.c, tables.image_references.c, tables.image_blobs.c, tables.image_layers.c
 _FACTS = msgspec.json.Decoder(ImageFacts)
 
-_NEW_IMAGE = upsert(tables.images)
+_NEW_IMAGE = upsert(tables.images).values({name: bindparam(name) for name in ("digest", "image_id", "body")})
 _PUT_IMAGE = Query(
     _NEW_IMAGE.on_conflict_do_update(
         index_elements=["digest"], set_={"image_id": _NEW_IMAGE.excluded.image_id, "body": _NEW_IMAGE.excluded.body}

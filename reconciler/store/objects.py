@@ -31,8 +31,10 @@ _LIVE = Query(
     )
 )
 _SOME = Query(select(_o.uid).where(_o.kind == bindparam("kind")).limit(literal_column("1")))
-_INSERT = Query(insert(tables.objects))
 _CHANGED = ("live", "source", "item", "generation", "revision", "body", "sum")
+_INSERT = Query(
+    insert(tables.objects).values({name: bindparam(name) for name in ("uid", "kind", "namespace", "name", *_CHANGED)})
+)
 _UPDATE = Query(
     update(tables.objects).where(_o.uid == bindparam("row")).values({name: bindparam(name) for name in _CHANGED})
 )

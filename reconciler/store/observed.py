@@ -16,7 +16,7 @@ from reconciler.store.sql import Link, Query, encode
 
 _b, _o = tables.observed.c, tables.objects.c
 _GET = Query(select(_b.kind, _b.body).where(_b.uid == bindparam("uid")))
-_NEW = upsert(tables.observed)
+_NEW = upsert(tables.observed).values({name: bindparam(name) for name in ("uid", "kind", "body", "sum")})
 _PUT = Query(
     _NEW.on_conflict_do_update(
         index_elements=["uid"], set_={"kind": _NEW.excluded.kind, "body": _NEW.excluded.body, "sum": _NEW.excluded.sum}

@@ -19,6 +19,7 @@ from reconciler.store.leases import SqlLeases
 from reconciler.store.memory import SqlFacts, SqlSources
 from reconciler.store.objects import SqlObjects
 from reconciler.store.observed import SqlObserved
+from reconciler.store.relations import SqlRelations
 from reconciler.store.sql import Link
 
 
@@ -32,6 +33,7 @@ class SqlSession:
     events: base.Events
     leases: base.Leases
     images: base.Images
+    relations: base.Relations
     sources: base.SourceStates
     facts: base.Facts
 
@@ -46,6 +48,7 @@ class SqlSession:
         self.journal = SqlJournal(self._link)
         self.events = SqlEvents(self._link)
         self.images = SqlImages(self._link)
+        self.relations = SqlRelations(self._link)
         self.sources = SqlSources(self._link)
         self.facts = SqlFacts(self._link)
 

@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import Column, Computed, ForeignKey, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.types import REAL
 
 metadata = MetaData()
+
+#: what SQLite computes of a body, and keeps in indexes: who uses which image is asked without reading the bodies
+IMAGE_OF_SPEC = "coalesce(json_extract(body, '$.spec.image'), json_extract(body, '$.spec.reference'))"
+IMAGE_OF_INCARNATION = "json_extract(body, '$.incarnation.image_id')"
 
 
 def _uid() -> Column[str]:
@@ -31,10 +35,13 @@ objects = Table(
     Column("revision", Integer, nullable=False),
     Column("body", Text, nullable=False),
     Column("sum", Integer, nullable=False),
+    # the image that its spec names, as it is written there
+    Column("image", Text, Computed(IMAGE_OF_SPEC, persisted=False)),
 )
 Index("objects_live", objects.c.kind, objects.c.namespace, objects.c.name, unique=True, sqlite_where=text("live = 1"))
 Index("objects_key", objects.c.kind, objects.c.namespace, objects.c.name, objects.c.uid)
 Index("objects_owner", objects.c.source, objects.c.item)
+Index("objects_image", objects.c.live, objects.c.image, objects.c.kind, objects.c.namespace, objects.c.name)
 
 overrides = Table(
     "overrides", metadata, _uid(), Column("body", Text, nullable=False), Column("sum", Integer, nullable=False)
@@ -56,7 +63,10 @@ observed = Table(
     Column("kind", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("sum", Integer, nullable=False),
+    # the id of the image that the container was made from
+    Column("image_id", Text, Computed(IMAGE_OF_INCARNATION, persisted=False)),
 )
+Index("observed_image", observed.c.image_id, observed.c.uid, sqlite_where=text("image_id IS NOT NULL"))
 
 changes = Table(
     "changes",
@@ -115,13 +125,14 @@ subnets = Table(
     Column("subnet", Text, nullable=False, unique=True),
 )
 
-#: ``body`` is the image's facts without a reference
+#: ``body`` is the image's facts without a reference; ``used_at`` Unix seconds of the last known use, 0 for none
 images = Table(
     "images",
     metadata,
     Column("digest", Text, primary_key=True, nullable=False),
     Column("image_id", Text, nullable=False),
     Column("body", Text, nullable=False),
+    Column("used_at", REAL, nullable=False, server_default=text("0")),
 )
 Index("images_id", images.c.image_id)
 
@@ -150,6 +161,15 @@ image_layers = Table(
     Column("chain_id", Text, nullable=False),
 )
 Index("image_layers_chain", image_layers.c.chain_id)
+
+#: bytes on disk of what the graph holds: ``what`` is ``layer`` (``name`` is a chain id, unpacked) or ``blob``
+graph_sizes = Table(
+    "graph_sizes",
+    metadata,
+    Column("what", Text, primary_key=True, nullable=False),
+    Column("name", Text, primary_key=True, nullable=False),
+    Column("bytes", Integer, nullable=False),
+)
 
 source_files = Table(
     "source_files",
