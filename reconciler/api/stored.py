@@ -67,17 +67,19 @@ class History:
 
 
 class Remove:
-    """``POST …/graph/images/remove`` with ``{"references": […], "exact"}``: all of them, or none."""
+    """``POST …/graph/images/remove`` with ``{"references": […], "exact", "dryRun"}``: all of them, or none."""
 
     def __init__(self, engine: EngineClient) -> None:
         self._engine = engine
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         Query(req, ())
-        given = records.members(body.read_json(req), {"references": list}, {"exact": False})
+        given = records.members(body.read_json(req), {"references": list}, {"exact": False, "dryRun": False})
         if not 0 < len(given["references"]) <= _MOST:
             raise Refused(400, f"references must name 1 to {_MOST} images")
-        args = requests.ImageRemove(references=[reference(each) for each in given["references"]], exact=given["exact"])
+        args = requests.ImageRemove(
+            references=[reference(each) for each in given["references"]], exact=given["exact"], dry_run=given["dryRun"]
+        )
         replies.send(resp, self._engine.call_raw("image_remove", args))
 
 

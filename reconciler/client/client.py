@@ -192,14 +192,13 @@ class Client:
 
     def images(self) -> Objects:
         """The images in the graph, one item a reference: ``reference`` (empty: it has none), ``digest``, ``imageId``,
-        ``size``, ``usedBy`` (containers), ``keptBy`` (Image objects)."""
+        ``size``, of that ``shared`` and ``own``, ``usedBy`` (containers), ``keptBy`` (Image objects)."""
         return self._items("graph/images", "", None)
 
-    def images_unused(self, *, everything: bool = False) -> Objects:
-        """Those that have no reference and are not used; with ``everything`` all that are not used."""
-        query = _query({"all": "true" if everything else ""})
-        items: Objects = self._json("GET", f"{BASE}/graph/images/unused{query}")["items"]
-        return items
+    def images_unused(self, *, everything: bool = False) -> Object:
+        """Those that have no reference and are not used; with ``everything`` all that are not used: ``items``, and
+        ``freed`` (bytes that go with all of them)."""
+        return self._json("GET", f"{BASE}/graph/images/unused{_query({'all': 'true' if everything else ''})}")
 
     def image(self, reference: str) -> Object:
         """One image with its configuration and layers."""
@@ -210,12 +209,11 @@ class Client:
         items: Objects = self._json("GET", f"{BASE}/graph/images/history{_query({'reference': reference})}")["items"]
         return items
 
-    def image_remove(self, references: Sequence[str], *, exact: bool = False) -> Objects:
-        """Forgets references, all or none; what was forgotten, as ``images`` lists it. ``exact``: they are as listed,
-        the digest where there is no reference; no ids."""
-        body = {"references": [*references], "exact": exact}
-        items: Objects = self._json("POST", f"{BASE}/graph/images/remove", body)["items"]
-        return items
+    def image_remove(self, references: Sequence[str], *, exact: bool = False, dry_run: bool = False) -> Object:
+        """Forgets references, all or none; what was forgotten (with ``dry_run`` would be), as ``images_unused`` tells.
+        ``exact``: they are as listed, the digest where there is no reference; no ids."""
+        body = {"references": [*references], "exact": exact, "dryRun": dry_run}
+        return self._json("POST", f"{BASE}/graph/images/remove", body)
 
     def image_tag(self, source: str, target: str) -> Object:
         """Gives an image one more reference; the image under that, as ``images`` lists it."""

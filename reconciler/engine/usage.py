@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler import errors
+from reconciler.engine.sizes import Shares
 from reconciler.model import kinds, references
 from reconciler.model.keys import Key
-from reconciler.model.observed import ContainerObserved
-from reconciler.model.view import Entry, ImageFacts
+from reconciler.model.view import ImageFacts
 from reconciler.store.base import Session
 
 #: a digest or an image id, or how one begins
@@ -21,27 +21,23 @@ class Users:
     """Who uses images: ``named`` by reference (live containers and Image objects that name it), ``made`` by image id
     (containers that were made from it, those being removed too: their root file system stands on its layers)."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, named: Mapping[str, Iterable[Key]], made: Mapping[str, Iterable[Key]]) -> None:
         self.named: dict[str, set[Key]] = {}
-        self.made: dict[str, set[Key]] = {}
-        for entry in entries:
-            self._count(entry)
+        self.made = {image_id: set(keys) for image_id, keys in made.items()}
+        for written, keys in named.items():
+            self.named.setdefault(str(references.parse(written)), set()).update(keys)
 
     def of(self, facts: ImageFacts) -> list[Key]:
         """Everybody who uses an image under this name, or was made from it."""
         return sorted(self.named.get(facts.reference, set()) | self.made.get(facts.image_id, set()))
 
-    def _count(self, entry: Entry) -> None:
-        desired, observed = entry.desired, entry.observed
-        named = desired.spec.get("reference" if desired.key.kind == kinds.IMAGE.name else "image")
-        if named and desired.deleting_at is None:
-            self.named.setdefault(str(references.parse(str(named))), set()).add(desired.key)
-        if isinstance(observed, ContainerObserved) and observed.incarnation is not None:
-            self.made.setdefault(observed.incarnation.image_id, set()).add(desired.key)
+
+#: for what is not there any more
+NOBODY = Users({}, {})
 
 
 def users(session: Session) -> Users:
-    return Users(session.entries())
+    return Users(session.relations.named(), session.relations.made())
 
 
 def tagged(facts: ImageFacts) -> bool:
@@ -49,7 +45,7 @@ def tagged(facts: ImageFacts) -> bool:
     return facts.reference != facts.digest
 
 
-def shown(facts: ImageFacts, using: Users) -> dict[str, Any]:
+def shown(facts: ImageFacts, using: Users, layers: Shares) -> dict[str, Any]:
     """An image as the jobs tell of it; see ``requests.Images``."""
     keys = using.of(facts)
     return {
@@ -57,6 +53,8 @@ def shown(facts: ImageFacts, using: Users) -> dict[str, Any]:
         "digest": facts.digest,
         "imageId": facts.image_id,
         "size": facts.size,
+        "shared": layers.shared(facts.digest),
+        "own": layers.own(facts.digest),
         "usedBy": [str(key) for key in keys if key.kind == kinds.CONTAINER.name],
         "keptBy": [str(key) for key in keys if key.kind == kinds.IMAGE.name],
     }

@@ -172,13 +172,15 @@ class Auth(Request, frozen=True):
 
 
 class Images(Request, frozen=True):
-    """The images in the graph → ``{"items": [{"reference", "digest", "imageId", "size": int, "usedBy": [key, …],
-    "keptBy": [key, …]}, …]}``, one item a reference, sorted by it; ``reference`` is empty for an image that has lost
-    its last. ``usedBy`` are containers, ``keptBy`` Image objects; ``size`` is in bytes, of all layers unpacked."""
+    """The images in the graph → ``{"items": [{"reference", "digest", "imageId", "size": int, "shared": int, "own":
+    int, "usedBy": [key, …], "keptBy": [key, …]}, …]}``, one item a reference, sorted by it; ``reference`` is empty for
+    an image that has lost its last. ``usedBy`` are containers, ``keptBy`` Image objects; ``size`` is in bytes, of all
+    layers unpacked, ``shared`` what of it other images have too, ``own`` what none has."""
 
 
 class ImagesUnused(Request, frozen=True):
-    """What nobody uses → as ``Images``. Without ``all`` only images that have no reference."""
+    """What nobody uses → as ``Images``, with ``"freed": int``: the bytes of layers and blobs that go with all of them.
+    Without ``all`` only images that have no reference."""
 
     all: bool = False
 
@@ -199,10 +201,12 @@ class ImageHistory(Request, frozen=True):
 
 class ImageRemove(Request, frozen=True):
     """Forgets references, all or none; ``Conflict`` names who uses one, or says that it is being pulled. ``exact``:
-    they are as ``Images`` lists them (the digest where there is none), no ids. → as ``Images``: what was forgotten."""
+    they are as ``Images`` lists them (the digest where there is none), no ids. → as ``ImagesUnused``: what was
+    forgotten, or with ``dry_run`` would be."""
 
     references: list[str]
     exact: bool = False
+    dry_run: bool = False
 
 
 class ImageTag(Request, frozen=True):

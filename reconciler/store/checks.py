@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import zlib
 from typing import Any
 
@@ -43,7 +44,14 @@ def whole(link: Link, promised: int) -> None:
 
 
 def _structure(link: Link) -> None:
-    problems = [str(row[0]) for row in link.control("PRAGMA integrity_check(3)")]
+    try:
+        # a row may have several lines
+        problems = [" ".join(str(row[0]).split()) for row in link.control("PRAGMA integrity_check(3)")]
+    except errors.Permanent as error:
+        # a body that is no JSON any more, from which no column can be computed
+        if isinstance(error.__cause__, sqlite3.OperationalError):
+            raise errors.Permanent(faults.damaged(link.path, str(error.__cause__))) from error
+        raise
     if problems != ["ok"]:
         raise errors.Permanent(faults.damaged(link.path, "; ".join(problems)))
     if link.control("PRAGMA foreign_key_check"):

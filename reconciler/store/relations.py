@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Text, bindparam, delete, exists, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Text, bindparam, delete, exists, func, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from reconciler.model.keys import Key
 from reconciler.store import tables
-from reconciler.store.entries import ORDER
 from reconciler.store.sql import Link, Query, encode, packed
 
 Part = Literal["layer", "blob"]
@@ -28,10 +27,10 @@ def _line(*columns: Any) -> Any:
 
 
 _key = (_o.kind, _o.namespace, _o.name)
-_one = literal_column("1")
+_one: ColumnElement[Any] = literal_column("1")
 _NAMED = packed(select(_line(_o.image, *_key)).where(_o.live == _one, _o.image.is_not(None)).order_by(_o.image, *_key))
 _made = tables.observed.join(tables.objects, _o.uid == _s.uid)
-_MADE = packed(select(_line(_s.image_id, *_key)).select_from(_made).where(_s.image_id.is_not(None)).order_by(*ORDER))
+_MADE = packed(select(_line(_s.image_id, *_key)).select_from(_made).where(_s.image_id > literal_column("''", Text)))
 _CHAINS = packed(select(_line(_l.digest, _l.chain_id)).order_by(_l.digest, _l.position))
 _BLOBS = packed(select(_line(_b.digest, _b.blob)).order_by(_b.digest, _b.blob))
 _USED = packed(select(_line(_i.digest, _i.used_at)).order_by(_i.digest))
@@ -40,7 +39,7 @@ _NEW_SIZE = upsert(tables.graph_sizes)
 _PUT_SIZE = Query(
     _NEW_SIZE.on_conflict_do_update(index_elements=["what", "name"], set_={"bytes": _NEW_SIZE.excluded.bytes})
 )
-_given = func.json_each(bindparam("digests", type_=Text)).table_valued("value", name="given")
+_given = func.json_each(bindparam("digests", type_=Text)).table_valued("value", name="wanted")
 _NOTE = Query(
     update(tables.images)
     .where(_i.digest.in_(select(_given.c.value)))

@@ -19,7 +19,7 @@ Handler = Callable[[Call, Any], None]
 Object = dict[str, Any]
 _IMAGE: Object = {
     "reference": "registry.example/web:1", "digest": "sha256:" + "0" * 64, "imageId": "sha256:" + "1" * 64, "size": 7,
-    "usedBy": [], "keptBy": [],
+    "shared": 3, "own": 4, "usedBy": [], "keptBy": [],
 }  # fmt: skip
 
 
@@ -165,7 +165,10 @@ class FakeEngine:
     def _images(self, call: Call, args: requests.Images) -> None:
         call.result({"items": [_IMAGE]})
 
-    _images_unused = _image_remove = _images
+    def _images_unused(self, call: Call, args: requests.ImagesUnused) -> None:
+        call.result({"items": [_IMAGE], "freed": 9})
+
+    _image_remove = _images_unused
 
     def _image_inspect(self, call: Call, args: requests.ImageInspect) -> None:
         call.result(_IMAGE)

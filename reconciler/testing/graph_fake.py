@@ -8,7 +8,7 @@ import pathlib
 from typing import BinaryIO
 
 from reconciler import errors
-from reconciler.drivers.graph import chains
+from reconciler.drivers.graph import chains, measure
 from reconciler.model import references
 
 
@@ -46,6 +46,7 @@ class FakeGraph:
         self.contents: dict[str, bytes] = {}
         self.unpacked: dict[str, int] = {}
         self.settled: set[str] = set()
+        self.disk = 1 << 30
 
     def has_blob(self, digest: str) -> bool:
         return references.check_digest(digest) in self.contents
@@ -95,6 +96,18 @@ class FakeGraph:
 
     def layers(self) -> tuple[str, ...]:
         return tuple(sorted(self.settled))
+
+    def blob_size(self, digest: str) -> int:
+        return len(self.read_blob(digest, 1 << 30))
+
+    def layer_size(self, chain_id: str) -> int:
+        if chain_id not in self.unpacked:
+            raise errors.NotFound(f"layer {chain_id} is not in the store")
+        return self.unpacked[chain_id]
+
+    def space(self) -> measure.Space:
+        """A disk of ``disk`` bytes that holds nothing else."""
+        return measure.Space(self.disk, self.disk - sum(map(len, self.contents.values())) - sum(self.unpacked.values()))
 
 
 class FakeGraphDriver:
@@ -146,6 +159,9 @@ class FakeGraphDriver:
 
     def snapshots(self) -> tuple[str, ...]:
         return tuple(sorted(self.bases))
+
+    def usage(self, id: str) -> int:
+        return 100 if id in self.bases else 0
 
     def mount_event_fd(self) -> int | None:
         return None

@@ -473,6 +473,60 @@ class GraphSuite:
             assert session.images.get("tag") == msgspec.structs.replace(new[0], reference="tag")
             assert [facts.reference for facts in session.images.all()] == sorted([old[0].digest, "other", "tag"])
 
+    def test_who_uses_an_image(self, store: Store) -> None:
+        made_of = running("").incarnation
+        assert made_of is not None
+        with store.transaction() as session:
+            web = create(session, "web")
+            plain = create(session, "plain")
+            session.observed.put(web.uid, running(web.uid))
+            kept = session.objects.create(Key("Image", "", "kept"), {}, {}, {"reference": "nginx:1"}, API, 1.0)
+            session.objects.create(Key("Network", "default", "lan"), {}, {}, {}, API, 1.0)
+        with store.snapshot() as session:
+            assert session.relations.named() == {SPEC["image"]: [plain.key, web.key], "nginx:1": [kept.key]}
+            assert session.relations.made() == {made_of.image_id: [web.key]}
+        with store.transaction() as session:
+            for gone in (web, kept):
+                session.objects.mark_deleting(gone.uid, 2.0)
+        with store.snapshot() as session:
+            assert session.relations.named() == {SPEC["image"]: [plain.key]}
+            assert session.relations.made() == {made_of.image_id: [web.key]}
+        with store.transaction() as session:
+            session.objects.replace(plain.uid, {}, {}, {"image": "other"}, API)
+            session.observed.put(web.uid, msgspec.structs.replace(running(web.uid), incarnation=None))
+        with store.snapshot() as session:
+            assert session.relations.named() == {"other": [plain.key]}
+            assert session.relations.made() == {}
+
+    def test_parts_of_images_and_their_sizes(self, store: Store) -> None:
+        first, second = image("one", 1, layers=3), image("two", 2)
+        with store.transaction() as session:
+            session.images.put(*first)
+            session.images.put(*second)
+            session.relations.measured("layer", dict.fromkeys((*first[2], *second[2]), 10))
+            session.relations.measured("blob", {second[1][0]: 7})
+            assert session.relations.chains() == {first[0].digest: first[2], second[0].digest: second[2]}
+            found = session.relations.blobs()
+            assert {digest: sorted(names) for digest, names in found.items()} == {
+                first[0].digest: sorted(first[1]),
+                second[0].digest: sorted(second[1]),
+            }
+            session.images.remove("one")
+            session.relations.measured("layer", {second[2][0]: 11})
+            assert session.relations.sizes("layer") == {second[2][0]: 11, second[2][1]: 10}
+            assert session.relations.sizes("blob") == {second[1][0]: 7}
+
+    def test_the_last_use_of_an_image(self, store: Store) -> None:
+        first, second = image("one", 1), image("two", 2)
+        with store.transaction() as session:
+            session.images.put(*first)
+            session.images.put(*second)
+            assert session.relations.used_at() == {first[0].digest: 0.0, second[0].digest: 0.0}
+            session.relations.note_use([first[0].digest, "unknown"], 17.5)
+            session.images.put(*first)
+            session.images.put(msgspec.structs.replace(first[0], reference="again"), *first[1:])
+            assert session.relations.used_at() == {first[0].digest: 17.5, second[0].digest: 0.0}
+
 
 def _lease(session: Session, owner: str, subnet: str = "10.1.0.0/24") -> str:
     return session.leases.address("net", owner, subnet, "10.1.0.1")

@@ -30,20 +30,21 @@ def _sub(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Comm
     return decorate
 
 
-def _listing(name: str, *examples: str) -> click.Command:
+def _listing(called: str, *examples: str) -> click.Command:
     """``image ls``, which ``images`` is short for."""
 
-    @group.verb(name, *examples)
+    @group.verb(called, *examples)
     @click.option("-o", "--output", "form", type=params.OBJECTS, default=params.TABLE, help="Another form.")
     @click.pass_obj
     def command(run: session.Session, form: params.Format) -> None:
         """List the images on the host.
 
-        USED BY counts the containers that were made from an image, or name it.
+        USED BY counts the containers that were made from an image, or name it. SIZE is that of all layers, unpacked; of
+        it, OWN is what no other image has.
         """
         found = run.client.images()
         if form.name == "name":
-            sys.stdout.write("".join(f"{table.clean(_name(each))}\n" for each in found))
+            sys.stdout.write("".join(f"{table.clean(name(each))}\n" for each in found))
         elif form.name in ("", "wide"):
             _table(found, wide=form.name == "wide")
         else:
@@ -56,15 +57,18 @@ def _table(found: list[dict[str, Any]], *, wide: bool) -> None:
     if not found:
         print("No images found.", file=sys.stderr)
         return
-    headers = ["REFERENCE", "IMAGE ID", "SIZE", "USED BY", *(["KEPT BY", "DIGEST"] if wide else [])]
+    headers = ["REFERENCE", "IMAGE ID", "SIZE", "USED BY", *(["KEPT BY", "SHARED", "OWN", "DIGEST"] if wide else [])]
     sys.stdout.write(table.render(headers, [_row(each, wide) for each in found]))
 
 
 def _row(each: dict[str, Any], wide: bool) -> list[str]:
     used = each.get("usedBy") or []
-    row = [each.get("reference") or columns.NONE, _short(each["imageId"]), columns.size(each.get("size"))]
+    row = [each.get("reference") or columns.NONE, short(each["imageId"]), columns.size(each.get("size"))]
     row.append((", ".join(used) or columns.NONE) if wide else str(len(used)))
-    return [*row, ", ".join(each.get("keptBy") or []) or columns.NONE, str(each["digest"])] if wide else row
+    if not wide:
+        return row
+    parts = [columns.size(each.get(part)) for part in ("shared", "own")]
+    return [*row, ", ".join(each.get("keptBy") or []) or columns.NONE, *parts, str(each["digest"])]
 
 
 image.add_command(_listing("ls", "pydock image ls", "pydock image ls -o wide"))
@@ -103,10 +107,11 @@ def _step(each: dict[str, Any]) -> tuple[str, str, str, str]:
     return times.since(each.get("created")), layer, str(each.get("createdBy") or ""), str(each.get("comment") or "")
 
 
-@_sub("rm", "pydock image rm nginx:1.26", "pydock image rm 3f2a91c0d4e5")
+@_sub("rm", "pydock image rm nginx:1.26", "pydock image rm 3f2a91c0d4e5", "pydock image rm --dry-run nginx:1.26")
 @click.argument("references", nargs=-1, required=True, metavar="REF...", shell_complete=completing.images)
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed, and how much that frees.")
 @click.pass_context
-def rm(context: click.Context, references: tuple[str, ...]) -> None:
+def rm(context: click.Context, references: tuple[str, ...], dry_run: bool) -> None:
     """Forget images, and remove what no other image needs.
 
     What a container or an Image object uses is refused.
@@ -114,20 +119,22 @@ def rm(context: click.Context, references: tuple[str, ...]) -> None:
     run: session.Session = context.obj
     failed = False
     for reference in references:
-        failed = not _remove(run, [reference], exact=False) or failed
+        failed = not remove(run, [reference], exact=False, dry_run=dry_run) or failed
     if failed:
         context.exit(exits.FAILED)
 
 
-def _remove(run: session.Session, references: list[str], *, exact: bool) -> bool:
+def remove(run: session.Session, references: list[str], *, exact: bool, dry_run: bool = False) -> bool:
     """Whether they could be removed; otherwise it has been told why."""
     try:
-        gone = run.client.image_remove(references, exact=exact)
+        gone = run.client.image_remove(references, exact=exact, dry_run=dry_run)
     except (errors.Conflict, errors.NotFound, errors.Invalid) as error:
         report.error(error)
         return False
-    for each in gone:
-        print(f"{table.clean(_name(each))} removed", flush=True)
+    for each in gone["items"]:
+        print(f"{table.clean(name(each))} {'would be removed' if dry_run else 'removed'}", flush=True)
+    if dry_run:
+        print(f"{freed(gone['freed'])} would be free")
     return True
 
 
@@ -144,54 +151,59 @@ def prune(context: click.Context, everything: bool, dry_run: bool, yes: bool) ->
     """
     run: session.Session = context.obj
     found = run.client.images_unused(everything=everything)
-    if not found:
+    if not found["items"]:
         print("Nothing to remove.")
         return
-    sys.stdout.write(_plan(found))
+    sys.stdout.write(plan(found))
     sys.stdout.flush()
     if dry_run:
         return
     if not yes:
-        _ask()
+        ask()
     failed = False
-    for names in _by_image(found).values():
-        failed = not _remove(run, names, exact=True) or failed
+    for names in by_image(found["items"]).values():
+        failed = not remove(run, names, exact=True) or failed
     if failed:
         context.exit(exits.FAILED)
 
 
-def _plan(found: list[dict[str, Any]]) -> str:
-    """What goes. Images may share layers, and those that others need stay: the total is the most it can be."""
+def plan(found: dict[str, Any]) -> str:
+    """What goes. Layers that images share are counted once, and those that others need not at all."""
     rows = [
-        (each.get("reference") or columns.NONE, _short(each["imageId"]), columns.size(each["size"])) for each in found
+        (each.get("reference") or columns.NONE, short(each["imageId"]), columns.size(each["size"]), freed(each["own"]))
+        for each in found["items"]
     ]
-    sizes = {each["digest"]: each["size"] for each in found}
-    count = f"{len(sizes)} image{'' if len(sizes) == 1 else 's'}"
-    total = f"Total: {count}, at most {columns.size(sum(sizes.values()))}\n"
-    return table.render(("REFERENCE", "IMAGE ID", "SIZE"), rows) + total
+    count = len({each["digest"] for each in found["items"]})
+    total = f"Total: {count} image{'' if count == 1 else 's'}, {freed(found['freed'])} will be free\n"
+    return table.render(("REFERENCE", "IMAGE ID", "SIZE", "OWN"), rows) + total
 
 
-def _by_image(found: list[dict[str, Any]]) -> dict[str, list[str]]:
+def freed(size: int) -> str:
+    """Bytes, also none."""
+    return columns.size(size) if size else "0B"
+
+
+def by_image(found: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Digest → its names."""
     names: dict[str, list[str]] = {}
     for each in found:
-        names.setdefault(each["digest"], []).append(_name(each))
+        names.setdefault(each["digest"], []).append(name(each))
     return names
 
 
-def _ask() -> None:
+def ask() -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("There is no terminal to ask at: --yes removes what is shown.")
     if not click.confirm("Remove these?"):
         raise errors.Forbidden("nothing was removed")
 
 
-def _name(each: dict[str, Any]) -> str:
+def name(each: dict[str, Any]) -> str:
     """The reference, or the digest of what has none."""
     return str(each.get("reference") or each["digest"])
 
 
-def _short(digest: str) -> str:
+def short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
 
 
@@ -205,4 +217,4 @@ def tag(run: session.Session, source: str, target: str) -> None:
     If another image had that reference, it loses it, and stays under its digest until it is removed.
     """
     found = run.client.image_tag(source, target)
-    print(f"{table.clean(_name(found))}: {found['digest']}")
+    print(f"{table.clean(name(found))}: {found['digest']}")

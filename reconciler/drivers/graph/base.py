@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import BinaryIO, Protocol
 
+from reconciler.drivers.graph import measure
+
 
 class BlobWriter(Protocol):
     """Takes a blob's bytes as they come; the digest is computed on the way."""
@@ -65,6 +67,16 @@ class Graph(Protocol):
 
     def layers(self) -> tuple[str, ...]: ...
 
+    def blob_size(self, digest: str) -> int:
+        """Bytes of a blob. Raises ``NotFound``."""
+
+    def layer_size(self, chain_id: str) -> int:
+        """Bytes of a layer's own files, as they were unpacked. Raises ``NotFound``, or ``Permanent`` for a damaged
+        record."""
+
+    def space(self) -> measure.Space:
+        """Of the file system that the graph is on."""
+
 
 class GraphDriver(Protocol):
     """Snapshots over chains: overlay, btrfs, vfs."""
@@ -97,6 +109,9 @@ class GraphDriver(Protocol):
         """Unmounts and removes the snapshot with its data."""
 
     def snapshots(self) -> tuple[str, ...]: ...
+
+    def usage(self, id: str) -> int:
+        """Bytes on disk of a snapshot's own data (with vfs that is all of it); 0 if there is none."""
 
     def mount_event_fd(self) -> int | None:
         """A descriptor whose POLLPRI tells that mounts changed; None if the driver mounts nothing."""

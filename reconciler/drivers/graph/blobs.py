@@ -102,6 +102,12 @@ class Blobs:
             raise errors.Permanent(f"blob {digest} is larger than the {limit} bytes allowed here")
         return data
 
+    def size(self, digest: str) -> int:
+        try:
+            return os.stat(self.path(digest)).st_size
+        except FileNotFoundError:
+            raise errors.NotFound(f"blob {digest} is not in the store") from None
+
     def write(self, digest: str, size: int) -> FileWriter:
         path = self.path(digest)
         return FileWriter(digest, size, files.temporary(self._temporaries, "blob"), path)

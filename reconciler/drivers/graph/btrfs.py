@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator
 
 from reconciler import errors
-from reconciler.drivers.graph import overlay, trees, vfs
+from reconciler.drivers.graph import measure, overlay, trees, vfs
 
 #: _IOW(0x94, number, 4096 bytes), as all architectures but alpha, mips, powerpc and sparc have it
 _SUBVOL_CREATE = 0x5000940E
@@ -76,6 +76,10 @@ class BtrfsDriver(vfs.VfsDriver):
         finally:
             self.graph.volumes.remove(aside)
         return f"btrfs on {kind}"
+
+    def usage(self, id: str) -> int:
+        """A subvolume is a file system of its own to whoever walks; what it shares with its layers counts too."""
+        return measure.tree(self.rootfs(id))
 
 
 @contextlib.contextmanager

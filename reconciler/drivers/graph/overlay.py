@@ -13,7 +13,7 @@ import stat
 from collections.abc import Sequence
 
 from reconciler import errors, failpoints
-from reconciler.drivers.graph import chains, mountinfo, overlayfs, snapshots, store, syscalls, trees
+from reconciler.drivers.graph import chains, measure, mountinfo, overlayfs, snapshots, store, syscalls, trees
 
 _SOURCE = "pydock"
 
@@ -157,6 +157,9 @@ class OverlayDriver:
 
     def snapshots(self) -> tuple[str, ...]:
         return self._snapshots.all()
+
+    def usage(self, id: str) -> int:
+        return measure.tree(self._snapshots.path(id))
 
     def mount_event_fd(self) -> int | None:
         """An open mount table: POLLPRI (with POLLERR) after each change; nothing needs to be read from it."""

@@ -19,7 +19,7 @@ import os
 from typing import BinaryIO
 
 from reconciler import failpoints
-from reconciler.drivers.graph import base, blobs, extraction, layers, mountinfo, syscalls, volumes
+from reconciler.drivers.graph import base, blobs, extraction, layers, measure, mountinfo, syscalls, volumes
 
 
 class GraphStore:
@@ -68,6 +68,15 @@ class GraphStore:
 
     def layers(self) -> tuple[str, ...]:
         return self.trees.all()
+
+    def blob_size(self, digest: str) -> int:
+        return self._blobs.size(digest)
+
+    def layer_size(self, chain_id: str) -> int:
+        return self.trees.record(chain_id).size
+
+    def space(self) -> measure.Space:
+        return measure.space(self.root)
 
     def _empty(self) -> None:
         """Removes what a crash left half-made, a probe's mount too."""

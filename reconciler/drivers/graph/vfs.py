@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from reconciler import errors
-from reconciler.drivers.graph import overlay, snapshots, store
+from reconciler.drivers.graph import measure, overlay, snapshots, store
 
 
 class VfsDriver:
@@ -67,6 +67,9 @@ class VfsDriver:
 
     def snapshots(self) -> tuple[str, ...]:
         return self._snapshots.all()
+
+    def usage(self, id: str) -> int:
+        return measure.tree(self._snapshots.path(id))
 
     def mount_event_fd(self) -> int | None:
         return None

@@ -49,6 +49,7 @@ def create(parts: Parts, job: Job) -> None:
         chain = session.images.chain(image.image_id)
         observed = _incarnate(parts, session, desired, observed, image)
         session.observed.put(job.uid, observed)
+        session.relations.note_use([image.digest], parts.clock.now().wall)
         endpoint = network_config.endpoint(session, job.uid, observed)
     assert observed.incarnation is not None
     failpoints.hit("create.snapshot.before")

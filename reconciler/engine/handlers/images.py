@@ -36,8 +36,11 @@ def _fetch(
     with parts.leftovers.kept(parts.store, parts.graph):
         facts, blobs, chain = images.pull(reference, registry, parts.graph, progress=progress, stopping=job.stopping)
         failpoints.hit("pull.after")
+        # a layer that was here already, of another packing, needed no blob
+        held = [blob for blob in blobs if parts.graph.has_blob(blob)]
         with parts.store.transaction() as session:
-            session.images.put(facts, blobs, chain)
+            session.images.put(facts, held, chain)
+            session.relations.note_use([facts.digest], parts.clock.now().wall)
     failpoints.hit("pull.record.after")
     return facts
 

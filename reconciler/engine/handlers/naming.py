@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from reconciler import errors, failpoints
-from reconciler.engine import usage
+from reconciler.engine import sizes, usage
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model import references, requests
@@ -18,6 +18,7 @@ def tag(parts: Parts, job: Job) -> dict[str, Any]:
     """`pydock image tag`: an image gets one more reference."""
     request = msgspec.convert(job.args, requests.ImageTag)
     target = str(new_name(request.target))
+    layers = sizes.layers(parts)
     with parts.pulls.try_hold(target) as free:
         if not free:
             raise errors.Conflict(f"image {target} is being pulled or removed: try again when that has ended")
@@ -25,7 +26,7 @@ def tag(parts: Parts, job: Job) -> dict[str, Any]:
         with parts.store.transaction() as session:
             found = usage.find(session, request.source)[0]
             session.images.tag(target, found.digest)
-            told = usage.shown(msgspec.structs.replace(found, reference=target), usage.users(session))
+            told = usage.shown(msgspec.structs.replace(found, reference=target), usage.users(session), layers)
         failpoints.hit("tag.after")
         return told
 

@@ -10,7 +10,7 @@ import msgspec
 from reconciler import errors, failpoints
 from reconciler.drivers.graph import chains
 from reconciler.drivers.registry import manifests
-from reconciler.engine import image_config, usage
+from reconciler.engine import image_config, sizes, usage
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model import requests
@@ -20,9 +20,10 @@ from reconciler.store.base import Session
 
 def images(parts: Parts, job: Job) -> dict[str, Any]:
     """`pydock image ls`"""
+    layers = sizes.layers(parts)
     with parts.store.snapshot() as session:
         using = usage.users(session)
-        return {"items": [usage.shown(facts, using) for facts in session.images.all()]}
+        return {"items": [usage.shown(facts, using, layers) for facts in session.images.all()]}
 
 
 def unused(parts: Parts, job: Job) -> dict[str, Any]:
@@ -30,23 +31,37 @@ def unused(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.ImagesUnused)
     with parts.store.snapshot() as session:
         found = usage.unused(session, request.all)
-        return {"items": [usage.shown(facts, usage.Users(())) for facts in found]}
+    return _going(parts, found)
+
+
+def _going(parts: Parts, found: list[ImageFacts]) -> dict[str, Any]:
+    """Images that go, with what is free afterwards if each of them goes under all its names."""
+    layers = sizes.layers(parts)
+    items = [usage.shown(facts, usage.NOBODY, layers) for facts in found]
+    with parts.store.snapshot() as session:
+        left = {facts.digest for facts in session.images.all() if facts not in found}
+    gone = {facts.digest for facts in found} - left
+    return {"items": items, "freed": layers.freed(gone) + sizes.blobs(parts).freed(gone)}
 
 
 def inspect(parts: Parts, job: Job) -> dict[str, Any]:
     """`pydock image inspect`: what is recorded, with the layers as manifest and configuration name them."""
     request = msgspec.convert(job.args, requests.ImageInspect)
+    layers = sizes.layers(parts)
     with parts.store.snapshot() as session:
-        found = usage.find(session, request.reference)
-        facts = found[0]
-        told = usage.shown(facts, usage.users(session))
+        facts = usage.find(session, request.reference)[0]
+        told = usage.shown(facts, usage.users(session), layers)
         every = [each.reference for each in session.images.all() if each.digest == facts.digest and usage.tagged(each)]
+    raw = _blob(parts, facts, facts.image_id, image_config.MAX_BYTES)
+    origin = image_config.origin(raw)
     return {
         **told,
         "references": every,
-        **_platform(parts, facts),
+        "created": origin.created or "",
+        "os": origin.os,
+        "architecture": origin.architecture,
         "config": _config(facts),
-        "layers": _layers(parts, facts),
+        "layers": _layers(parts, facts, raw),
     }
 
 
@@ -62,15 +77,9 @@ def _config(facts: ImageFacts) -> dict[str, Any]:
     }
 
 
-def _platform(parts: Parts, facts: ImageFacts) -> dict[str, str]:
-    origin = image_config.origin(_blob(parts, facts, facts.image_id, image_config.MAX_BYTES))
-    return {"created": origin.created or "", "os": origin.os, "architecture": origin.architecture}
-
-
-def _layers(parts: Parts, facts: ImageFacts) -> list[dict[str, Any]]:
-    """Bottom first; ``size`` is that of the compressed blob."""
+def _layers(parts: Parts, facts: ImageFacts, raw: bytes) -> list[dict[str, Any]]:
+    """Bottom first; ``raw`` is the configuration, ``size`` that of the compressed blob."""
     layers = manifests.parse(_blob(parts, facts, facts.digest, manifests.MAX_MANIFEST), "").layers
-    raw = _blob(parts, facts, facts.image_id, image_config.MAX_BYTES)
     diff_ids = image_config.parse(raw, len(layers)).diff_ids
     return [
         {"digest": layer.digest, "mediaType": layer.media_type, "size": layer.size, "diffId": diff, "chainId": chain}
@@ -111,14 +120,22 @@ def remove(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.ImageRemove)
     with parts.store.snapshot() as session:
         names = sorted({_named(session, text, request.exact) for text in request.references})
+        going = [_present(session, name) for name in names]
+        usage.check_free(session, going)
+    told = _going(parts, going)
+    if request.dry_run:
+        return told
     with ExitStack() as held:
         for name in names:
             if not held.enter_context(parts.pulls.try_hold(name)):
                 raise errors.Conflict(f"image {name} is being pulled: try again when that has ended")
-        return {"items": _forget(parts, names)}
+        forget(parts, names)
+    return told
 
 
-def _forget(parts: Parts, names: list[str]) -> list[dict[str, Any]]:
+def forget(parts: Parts, names: list[str]) -> None:
+    """Forgets references that are as the store has them, all or none; whoever asks holds their pulls. Raises
+    ``Conflict``, naming the users, or ``NotFound``."""
     blobs: list[str] = []
     layers: list[str] = []
     failpoints.hit("forget.before")
@@ -132,7 +149,6 @@ def _forget(parts: Parts, names: list[str]) -> list[dict[str, Any]]:
     failpoints.hit("forget.record.after")
     parts.leftovers.discard(parts.store, parts.graph, (blobs, layers))
     failpoints.hit("forget.after")
-    return [usage.shown(facts, usage.Users(())) for facts in going]
 
 
 def _named(session: Session, text: str, exact: bool) -> str:

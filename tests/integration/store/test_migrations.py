@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -15,6 +16,7 @@ from alembic.script import ScriptDirectory
 
 from reconciler.store import open_store, schema, tables, upgrade
 from reconciler.store.sql import Link
+from reconciler.testing import store_old, store_samples
 
 
 def _link(path: Path) -> Link:
@@ -36,7 +38,7 @@ def _shape(link: Link) -> dict[str, Any]:
 
 
 def _shape_of_table(link: Link, name: str, sql: str) -> Any:
-    columns = sorted(row[1:] for row in link.control(f"PRAGMA table_info('{name}')"))
+    columns = sorted(row[1:] for row in link.control(f"PRAGMA table_xinfo('{name}')"))
     return columns, link.control(f"PRAGMA foreign_key_list('{name}')"), "AUTOINCREMENT" in sql
 
 
@@ -92,3 +94,54 @@ def test_a_failing_migration_leaves_the_database_as_it_was(tmp_path: Path, monke
     assert schema.version(link) == ""
     assert link.control("PRAGMA foreign_keys") == [(1,)]
     link.driver.close()
+
+
+def test_a_database_of_the_first_version_is_told_truly(tmp_path: Path) -> None:
+    """What the test below upgrades is what the first migration makes."""
+    first = _link(tmp_path / "first.db")
+    engine = sqlalchemy.create_engine(
+        "sqlite://", creator=lambda: first.driver, poolclass=sqlalchemy.StaticPool, pool_reset_on_return=None
+    )
+    with engine.connect() as connection:
+        config = Config()
+        config.set_main_option("script_location", "reconciler.store:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.commit()
+    open_store(tmp_path / "state.db").close()
+    store_old.first_version(tmp_path / "state.db")
+    old = _link(tmp_path / "state.db")
+    assert _shape(old) == _shape(first)
+    assert schema.version(old) == "0001"
+    for link in (old, first):
+        link.driver.close()
+
+
+def test_upgrading_the_first_version_keeps_everything_and_knows_who_uses_what(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    store = open_store(path)
+    facts, blobs, chain = store_samples.image("docker.io/library/nginx:1.25", 1)
+    with store.transaction() as session:
+        session.images.put(facts, blobs, chain)
+        made = store_samples.create(session)
+        session.observed.put(made.uid, store_samples.running(made.uid))
+    with store.snapshot() as session:
+        before = session.entries()
+    store.close()
+    store_old.first_version(path)
+    store = open_store(path)
+    with store.snapshot() as session:
+        assert session.entries() == before
+        assert session.images.all() == [facts]
+        assert session.relations.named() == {store_samples.SPEC["image"]: [made.key]}
+        assert session.relations.made() == {"sha256:" + "b" * 64: [made.key]}
+        assert session.relations.chains() == {facts.digest: chain}
+        assert session.relations.used_at() == {facts.digest: 0.0}
+        assert session.relations.sizes("layer") == {}
+    store.close()
+    fresh = _link(tmp_path / "fresh.db")
+    schema.create(fresh)
+    upgraded = _link(path)
+    assert _shape(upgraded) == _shape(fresh)
+    for link in (upgraded, fresh):
+        link.driver.close()

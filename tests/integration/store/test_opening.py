@@ -221,8 +221,18 @@ def test_a_changed_value_is_noticed_that_sqlite_does_not_see(path: Path) -> None
     store.close()
     content = path.read_bytes()
     at = content.index(b'"GREETING"')
-    path.write_bytes(content[:at] + b'"GREETINGS' + content[at + 10 :])
+    path.write_bytes(content[:at] + b'"GREETINg"' + content[at + 10 :])
     _refused(path, "is damaged.*is not what was written")
+
+
+def test_a_value_that_is_no_text_of_ours_any_more_is_told_as_damage(path: Path) -> None:
+    store = open_store(path)
+    _fill(store)
+    store.close()
+    content = path.read_bytes()
+    at = content.index(b'"GREETING"')
+    path.write_bytes(content[:at] + b'"GREETINGS' + content[at + 10 :])
+    _refused(path, r"is damaged \(malformed JSON\)")
 
 
 def test_a_flipped_bit_is_refused_or_changes_nothing(path: Path) -> None:

@@ -121,6 +121,8 @@ def test_images_of_the_graph(client: testing.TestClient, engine: FakeEngine) -> 
     assert engine.last("image_history") == requests.ImageHistory(reference="a")
     client.simulate_post(f"{here}/remove", json={"references": ["a", "b"], "exact": True})
     assert engine.last("image_remove") == requests.ImageRemove(references=["a", "b"], exact=True)
+    client.simulate_post(f"{here}/remove", json={"references": ["a"], "dryRun": True})
+    assert engine.last("image_remove") == requests.ImageRemove(references=["a"], dry_run=True)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +136,7 @@ def test_images_of_the_graph(client: testing.TestClient, engine: FakeEngine) -> 
         {"references": ["x" * 513]},
         {"references": ["a"] * 1001},
         {"references": ["a"], "exact": 1},
+        {"references": ["a"], "dryRun": "All"},
         {"references": ["a"], "force": True},
     ],
 )

@@ -14,9 +14,11 @@ from reconciler.testing.cli import Run
 
 HERE = f"{BASE}/graph/images"
 WEB = {"reference": "registry.example/web:1", "digest": "sha256:" + "a" * 64, "imageId": "sha256:" + "1" * 64,
-       "size": 5 << 20, "usedBy": ["container/default/a", "container/default/b"], "keptBy": ["image/web"]}  # fmt: skip
+       "size": 5 << 20,
+       "shared": 4 << 20, "own": 1 << 20,
+       "usedBy": ["container/default/a", "container/default/b"], "keptBy": ["image/web"]}  # fmt: skip
 OLD = {"reference": "", "digest": "sha256:" + "b" * 64, "imageId": "sha256:" + "2" * 64, "size": 512,
-       "usedBy": [], "keptBy": []}  # fmt: skip
+       "shared": 512, "own": 0, "usedBy": [], "keptBy": []}  # fmt: skip
 TWO = [OLD | {"reference": f"registry.example/old:{tag}", "digest": "sha256:" + "c" * 64} for tag in (1, 2)]
 
 
@@ -42,7 +44,7 @@ registry.example/web:1   111111111111   5.0MiB   2
     assert wide[0].split("   ")[-1].strip() == "DIGEST"
     assert wide[1].split() == [
         "registry.example/web:1", "111111111111", "5.0MiB", "container/default/a,", "container/default/b", "image/web",
-        WEB["digest"],
+        "4.0MiB", "1.0MiB", WEB["digest"],
     ]  # fmt: skip
 
 
@@ -85,7 +87,7 @@ def test_rm_goes_on_after_what_cannot_go(server: Server, pydock: Run) -> None:
         (reference,) = request.json["references"]
         if reference == "web":
             return status(409, "image web is used by container/default/a: delete or change that first")
-        return Answer({"items": [OLD | {"reference": reference}]})
+        return Answer({"items": [OLD | {"reference": reference}], "freed": 600})
 
     server.answers[f"POST {HERE}/remove"] = remove
     assert pydock("image", "rm", "web", "old") == (
@@ -94,25 +96,28 @@ def test_rm_goes_on_after_what_cannot_go(server: Server, pydock: Run) -> None:
         "pydock: image web is used by container/default/a: delete or change that first\n",
     )
     assert pydock("image", "rm", "old").status == 0
+    assert server.last("POST").json["dryRun"] is False
+    assert pydock("image", "rm", "--dry-run", "old") == (0, "old would be removed\n600B would be free\n", "")
+    assert server.last("POST").json["dryRun"] is True
     assert pydock("image", "rm").status == 2
 
 
 PLAN = """\
-REFERENCE                IMAGE ID       SIZE
-registry.example/old:1   222222222222   512B
-registry.example/old:2   222222222222   512B
-<none>                   222222222222   512B
-Total: 2 images, at most 1.0KiB
+REFERENCE                IMAGE ID       SIZE   OWN
+registry.example/old:1   222222222222   512B   0B
+registry.example/old:2   222222222222   512B   0B
+<none>                   222222222222   512B   0B
+Total: 2 images, 700B will be free
 """
 
 
 @pytest.fixture
 def unused(server: Server) -> Server:
-    server.answers[f"GET {HERE}/unused"] = items(*TWO, OLD)
+    server.answers[f"GET {HERE}/unused"] = lambda request: Answer({"items": [*TWO, OLD], "freed": 700})
 
     def remove(request: Request) -> Answer:
         assert request.json["exact"] is True
-        return Answer({"items": [OLD | {"reference": name} for name in request.json["references"]]})
+        return Answer({"items": [OLD | {"reference": name} for name in request.json["references"]], "freed": 1})
 
     server.answers[f"POST {HERE}/remove"] = remove
     return server

@@ -143,3 +143,35 @@ def test_a_lock_that_somebody_holds_is_not_waited_for() -> None:
 def _pass(locks: KeyedLocks) -> None:
     with locks.hold("a"):
         pass
+
+
+def test_what_is_being_deleted_no_longer_keeps_an_image_by_its_name(loop: Loop) -> None:
+    loop.ask("pull_image", reference=ONE)
+    loop.ask("apply", document=container("web", image=ONE), manager="test")
+    assert loop.ask("images")["items"][0]["usedBy"] == ["container/default/web"]
+    loop.ask("delete", kind="Container", namespace="default", name="web")
+    # it has not been made from the image, and will not be any more: the loop has yet to take the object away
+    assert loop.exists(container_key("web"))
+    assert loop.ask("images")["items"][0]["usedBy"] == []
+    loop.ask("image_remove", references=[ONE])
+    assert names(loop) == []
+
+
+def test_what_is_being_deleted_keeps_the_image_that_it_was_made_from(loop: Loop) -> None:
+    loop.apply(container("web", image=ONE))
+    loop.ask("delete", kind="Container", namespace="default", name="web")
+    assert loop.ask("images")["items"][0]["usedBy"] == ["container/default/web"]
+    with pytest.raises(errors.Conflict, match="is used by container/default/web"):
+        loop.ask("image_remove", references=[ONE])
+    loop.settle()
+    loop.ask("image_remove", references=[ONE])
+
+
+def test_the_configuration_is_read_once(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop.ask("pull_image", reference=ONE)
+    read: list[str] = []
+    plain = loop.graph.read_blob
+    monkeypatch.setattr(loop.graph, "read_blob", lambda digest, limit: (read.append(digest), plain(digest, limit))[1])
+    assert loop.ask("image_inspect", reference=ONE)["layers"]
+    image = loop.registry.images[ONE]
+    assert sorted(read) == sorted([image.digest, image.image_id])

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from reconciler.store import entries, events, images, journal, leases, memory, objects, observed
+from reconciler.store import entries, events, images, journal, leases, memory, objects, observed, relations
 from reconciler.store.sql import Query
 from reconciler.testing.store import MemoryConnections
 
@@ -20,6 +20,10 @@ _WHOLE = {
     "images._ALL_LAYERS",
     "journal._ALL",
     "journal._TRIM",
+    "relations._BLOBS",
+    "relations._CHAINS",
+    "relations._MADE",
+    "relations._USED",
     "leases._ALL",
     "leases._SUBNETS",
     "leases._CLOCK",
@@ -35,7 +39,7 @@ def _queries(module: ModuleType) -> dict[str, Query]:
 
 def _all_queries() -> dict[str, Query]:
     found: dict[str, Query] = {}
-    for module in (entries, events, images, journal, leases, memory, objects, observed):
+    for module in (entries, events, images, journal, leases, memory, objects, observed, relations):
         found |= _queries(module)
     found["objects.find"] = objects._find(frozenset({"source", "item"}))
     return {name: query for name, query in found.items() if name not in _WHOLE}

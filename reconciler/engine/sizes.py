@@ -1,0 +1,94 @@
+"""What images take on disk: of their own, together with others, and what would be free without some of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Literal
+
+from reconciler import errors
+from reconciler.engine.parts import Parts
+
+log = logging.getLogger("pydock.images")
+
+
+class Shares:
+    """Which image has which parts. ``parts`` maps an image's digest to layers (chain ids) or to blobs; ``sizes`` are
+    the parts' bytes, and what is not in it is not on disk."""
+
+    def __init__(self, parts: Mapping[str, Iterable[str]], sizes: Mapping[str, int]) -> None:
+        self._parts = {digest: frozenset(names) for digest, names in parts.items()}
+        self._sizes = sizes
+        self._images: dict[str, set[str]] = {}
+        for digest, names in self._parts.items():
+            for name in names:
+                self._images.setdefault(name, set()).add(digest)
+
+    def own(self, digest: str) -> int:
+        """Bytes of what no other image has."""
+        return self.freed((digest,))
+
+    def shared(self, digest: str) -> int:
+        """Bytes of what another image has too."""
+        return sum(self._sizes.get(name, 0) for name in self._parts.get(digest, ())) - self.own(digest)
+
+    def freed(self, digests: Collection[str]) -> int:
+        """Bytes that go when all these images go: a part that two of them share is counted once, and one that any
+        other image has not at all."""
+        going = set(digests)
+        names = {name for digest in going for name in self._parts.get(digest, ())}
+        return sum(self._sizes.get(name, 0) for name in names if self._images[name] <= going)
+
+    def total(self) -> int:
+        """Bytes of all."""
+        return sum(self._sizes.get(name, 0) for name in self._images)
+
+
+def layers(parts: Parts) -> Shares:
+    """The unpacked layers. What was not measured yet is read from the graph once, and kept."""
+    with parts.store.snapshot() as session:
+        chains, known = session.relations.chains(), session.relations.sizes("layer")
+    fresh = _measure(chains, known, parts.graph.layers, parts.graph.layer_size)
+    _keep(parts, "layer", fresh)
+    return Shares(chains, known | fresh)
+
+
+def blobs(parts: Parts) -> Shares:
+    """The compressed layers, configurations and manifests."""
+    with parts.store.snapshot() as session:
+        found, known = session.relations.blobs(), session.relations.sizes("blob")
+    fresh = _measure(found, known, parts.graph.blobs, parts.graph.blob_size)
+    _keep(parts, "blob", fresh)
+    return Shares(found, known | fresh)
+
+
+def freed(parts: Parts, digests: Collection[str]) -> int:
+    """Bytes of layers and blobs that would be free without those images."""
+    return layers(parts).freed(digests) + blobs(parts).freed(digests)
+
+
+def _measure(
+    wanted: Mapping[str, Iterable[str]],
+    known: Mapping[str, int],
+    present: Callable[[], tuple[str, ...]],
+    size: Callable[[str], int],
+) -> dict[str, int]:
+    missing = {name for names in wanted.values() for name in names} - known.keys()
+    found: dict[str, int] = {}
+    for name in missing.intersection(present()) if missing else ():
+        try:
+            found[name] = size(name)
+        except (errors.PydockError, OSError) as error:
+            log.debug("%s cannot be measured: %s", name, error)
+    return found
+
+
+def _keep(parts: Parts, part: Literal["layer", "blob"], fresh: Mapping[str, int]) -> None:
+    """What cannot be kept now, on a full disk for instance, is measured again next time."""
+    if not fresh:
+        return
+    try:
+        with parts.store.transaction(durable=False) as session:
+            session.relations.measured(part, fresh)
+    except errors.PydockError as error:
+        log.warning("sizes of the graph cannot be kept: %s", error.message)
