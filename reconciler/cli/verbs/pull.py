@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from reconciler import errors
-from reconciler.cli import columns, group, logins, report, session, table
+from reconciler.cli import group, logins, progress, report, session, table
 from reconciler.model import references
 
 
@@ -37,47 +37,13 @@ def pull(run: session.Session, reference: str) -> None:
         follow("pull", reference, run.client.pull(reference, login))
 
 
-def follow(what: str, reference: str, progress: Iterable[dict[str, Any]]) -> None:
+def follow(what: str, reference: str, items: Iterable[dict[str, Any]]) -> None:
     """Shows the progress of a pull or push, and last the digest."""
-    show = _bars if sys.stdout.isatty() else _lines
     digest = ""
-    for item in show(progress):
-        digest = str(item.get("digest") or digest)
+    with progress.display(sys.stdout) as shown:
+        for item in items:
+            shown.show(item)
+            digest = str(item.get("digest") or digest)
     if not digest:
         raise errors.Temporary(f"the server ended the {what} without naming a digest: try again")
     print(f"{table.clean(reference)}: {digest}")
-
-
-def _lines(progress: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """One line for each new state of each layer."""
-    seen: set[tuple[str, str]] = set()
-    for item in progress:
-        layer, status = str(item.get("layer") or ""), str(item.get("status") or "")
-        if status and (layer, status) not in seen:
-            seen.add((layer, status))
-            total = item.get("total")
-            print(table.clean(f"{_short(layer)}{status}" + (f" ({columns.size(total)})" if total else "")), flush=True)
-        yield item
-
-
-def _bars(progress: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """One bar a layer."""
-    from rich import markup
-    from rich import progress as rich
-
-    tasks: dict[str, rich.TaskID] = {}
-    shown = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.DownloadColumn(), rich.TransferSpeedColumn())
-    with rich.Progress(*shown) as bars:
-        for item in progress:
-            layer = str(item.get("layer") or "")
-            if layer and layer not in tasks:
-                tasks[layer] = bars.add_task("")
-            if layer:
-                text = markup.escape(table.clean(f"{_short(layer)}{item.get('status') or ''}"))
-                total = item.get("total") or None
-                bars.update(tasks[layer], description=text, completed=item.get("current") or 0, total=total)
-            yield item
-
-
-def _short(layer: str) -> str:
-    return f"{layer.removeprefix('sha256:')[:12]}: " if layer else ""
