@@ -22,9 +22,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.model import names
-from reconciler.testing import images, wait
+from reconciler.testing import graph_tars, images, wait
 
 BIN = Path(sys.executable).parent
+_BALLAST = 192 << 20
 _BOLD, _DIM, _OFF = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 
 
@@ -70,6 +71,14 @@ class Demo:
         for line in (done.stdout + done.stderr).splitlines():
             print(f"      {line}")
         return done.stdout
+
+    def watch(self, *words: str) -> None:
+        """The same for what is worth being watched: a terminal shows it while it happens."""
+        if not sys.stdout.isatty():
+            self.show(*words)
+            return
+        print(f"{_DIM}    $ pydock {' '.join(words)}{_OFF}", flush=True)
+        subprocess.run([str(BIN / "pydock"), "-H", f"unix://{self.socket}", *words], check=False, timeout=60)
 
     def drop(self, name: str, text: str) -> None:
         (self.manifests / name).write_text(text)
@@ -147,6 +156,12 @@ spec:
         return done.stdout if done.returncode == 0 else ""
 
 
+def image() -> images.Image:
+    """A busybox that serves pages, below it something large enough for its pull to be watched."""
+    ballast = graph_tars.archive([graph_tars.Member(b"ballast", os.urandom(_BALLAST))])
+    return images.build([ballast, images.busybox_layer()], {"Env": ["PATH=/bin"], "WorkingDir": "/"}, packing="plain")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -175,13 +190,18 @@ def run(demo: Demo) -> None:
     seen(f"pydockd runs as instance {demo.instance!r} and answers", began)
     demo.show("version")
 
-    step(2, "A file dropped into its directory becomes a running container")
+    step(2, "An image is pulled from the loopback registry")
+    began = time.monotonic()
+    demo.watch("pull", demo.image)
+    seen("it is verified, unpacked and on disk", began)
+
+    step(3, "A file dropped into its directory becomes a running container")
     demo.drop("web.yaml", demo.web("hello from pydock"))
     began = expect(lambda: demo.page() == "hello from pydock", "the page")
-    seen(f"http://127.0.0.1:{demo.port}/ answers {demo.fetch()!r}, image pulled from the loopback registry", began)
+    seen(f"http://127.0.0.1:{demo.port}/ answers {demo.fetch()!r}", began)
     demo.show("get", "containers", "-o", "wide")
 
-    step(3, "Its process is killed; it comes back")
+    step(4, "Its process is killed; it comes back")
     pid = wait.until(demo.pid, 10.0, "a pid")
     print(f"{_DIM}    $ kill -9 {pid}{_OFF}")
     os.kill(pid, signal.SIGKILL)
@@ -190,7 +210,7 @@ def run(demo: Demo) -> None:
     )
     seen(f"pid {pid} is now pid {demo.pid()}, and the page is served again", began)
 
-    step(4, "Our firewall rules are flushed; they come back, and the container does not notice")
+    step(5, "Our firewall rules are flushed; they come back, and the container does not notice")
     pid = demo.pid()
     print(f"{_DIM}    $ nft flush table ip {names.nft_table(demo.instance)}{_OFF}")
     subprocess.run(["nft", "flush", "table", "ip", names.nft_table(demo.instance)], check=True)
@@ -199,7 +219,7 @@ def run(demo: Demo) -> None:
         raise SystemExit("the container was restarted, which a lost rule must not cause")
     seen(f"rules are back, pid is still {pid}", began)
 
-    step(5, "An edited manifest: first the plan, then the deed")
+    step(6, "An edited manifest: first the plan, then the deed")
     edited = demo.work / "web-edited.yaml"
     edited.write_text(demo.web("hello again"))
     demo.show("diff", "-f", str(edited))
@@ -209,7 +229,7 @@ def run(demo: Demo) -> None:
     seen(f"http://127.0.0.1:{demo.port}/ now answers {demo.fetch()!r}", began)
     demo.show("events", "--for", "container/web")
 
-    step(6, "The file is deleted")
+    step(7, "The file is deleted")
     (demo.manifests / "web.yaml").unlink()
     print(f"{_DIM}    $ rm {demo.manifests / 'web.yaml'}{_OFF}")
     began = expect(lambda: not demo.cli("get", "containers", "-o", "name").stdout.strip(), "the container to go")
@@ -228,7 +248,7 @@ def main() -> int:
     step(0, "A loopback registry with a small image, built from busybox-static and pushed")
     began = time.monotonic()
     server = images.start_registry(work)
-    reference = images.push(server.address, "demo/busybox", "1", images.busybox())
+    reference = images.push(server.address, "demo/busybox", "1", image())
     seen(f"pushed {reference}", began)
     demo = Demo(work, reference)
     try:

@@ -26,6 +26,7 @@ _LIST = frozenset(
         "limit",
         "continue",
         "allowWatchBookmarks",
+        "progress",
         "pretty",
     }
 )
@@ -79,6 +80,7 @@ class Reading:
             field_selector=asked.text("fieldSelector"),
             revision=asked.number("resourceVersion", 0),
             timeout=float(asked.number("timeoutSeconds", 0)),
+            progress=asked.flag("progress"),
         )
         resp.content_type = falcon.MEDIA_JSON
         resp.stream = streams.Lines(

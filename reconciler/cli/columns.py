@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from reconciler.cli import times
-from reconciler.model import kinds
+from reconciler.model import kinds, sizes
 
 NONE = "<none>"
 
@@ -31,11 +31,13 @@ def ready(obj: dict[str, Any]) -> str:
 
 
 def status(obj: dict[str, Any]) -> str:
-    """One word for the state: the phase, or why the object is not ready."""
+    """One word for the state: the phase, or why the object is not ready; with how far its image has come."""
     if obj["metadata"].get("deletionTimestamp"):
         return "Terminating"
-    phase = str((obj.get("status") or {}).get("phase") or "Pending")
-    return phase if ready(obj) == "True" else str(condition(obj, "Ready").get("reason") or phase)
+    shown = obj.get("status") or {}
+    phase = str(shown.get("phase") or "Pending")
+    word = phase if ready(obj) == "True" else str(condition(obj, "Ready").get("reason") or phase)
+    return f"{word} {shown['progress'].get('percent', 0)}%" if shown.get("progress") and word == "Pulling" else word
 
 
 def _status_field(name: str) -> Callable[[dict[str, Any]], str]:
@@ -71,14 +73,7 @@ def _addresses(obj: dict[str, Any]) -> str:
 
 def size(value: object) -> str:
     """Bytes in the largest unit that fits: ``4.3MiB``."""
-    if not isinstance(value, int | float) or not value:
-        return NONE
-    number = float(value)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:.0f}{unit}" if unit == "B" else f"{number:.1f}{unit}"
-        number /= 1024
-    return f"{number:.1f}TiB"
+    return sizes.text(float(value)) if isinstance(value, int | float) and value else NONE
 
 
 def _size(obj: dict[str, Any]) -> str:

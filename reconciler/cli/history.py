@@ -36,11 +36,19 @@ def jobs(found: Sequence[dict[str, Any]], now: float | None = None) -> str:
             str(job.get("attempt") or 1),
             times.since(job.get("startedAt"), now),
             _took(job),
-            str(job.get("error") or job.get("cause") or ""),
+            str(job.get("error") or _progress(job) or job.get("cause") or ""),
         ]
         for job in found
     ]
     return table.render(("ID", "JOB", "OBJECT", "STATUS", "ATTEMPT", "STARTED", "TOOK", "WHY"), rows)
+
+
+def _progress(job: dict[str, Any]) -> str:
+    """How far a transfer has come that is under way."""
+    found = job.get("progress")
+    if not found:
+        return ""
+    return f"{found['reference']}: {found['percent']}% of {columns.size(found['total'])}"
 
 
 def _took(job: dict[str, Any]) -> str:

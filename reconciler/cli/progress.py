@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich import progress as rich
 
 #: seconds between two lines about the same layer in the same state
-_EVERY = 5.0
+EVERY = 5.0
 
 
 class Display(Protocol):
@@ -22,6 +22,9 @@ class Display(Protocol):
     def show(self, item: dict[str, Any]) -> None:
         """What is known of one layer by now: ``layer`` (a digest; empty: the whole image), ``status``, ``current`` and
         ``total`` in bytes, as in the items of a pull."""
+
+    def of(self, obj: dict[str, Any]) -> None:
+        """What an object's ``status.progress`` says; without one its image has come, or is not being pulled."""
 
     def end(self) -> None:
         """No transfer is under way any more."""
@@ -37,8 +40,9 @@ def display(stream: TextIO, *, keep: bool = True) -> Iterator[Display]:
         shown.end()
 
 
-def each(progress: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The items in an object's ``status.progress``."""
+def _items(obj: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """An object's ``status.progress`` as the items of a pull."""
+    progress = (obj.get("status") or {}).get("progress") or {}
     for layer in progress.get("layers") or ():
         yield {**layer, "layer": layer.get("digest")}
 
@@ -63,10 +67,14 @@ class Lines:
             return
         since, before = self._told[layer]
         passed = self._clock() - since
-        if total and current > before and passed >= _EVERY:
+        if total and current > before and passed >= EVERY:
             self._told[layer] = (since + passed, current)
             speed = columns.size((current - before) / passed)
             self._print(f"{_short(layer)}{status} {current * 100 // total}% of {columns.size(total)}, {speed}/s")
+
+    def of(self, obj: dict[str, Any]) -> None:
+        for item in _items(obj):
+            self.show(item)
 
     def end(self) -> None:
         self._stream.flush()
@@ -82,6 +90,7 @@ class Bars:
         self._stream, self._keep = stream, keep
         self._bars: rich.Progress | None = None
         self._tasks: dict[str, rich.TaskID] = {}
+        self._of: dict[str, set[str]] = {}
 
     def show(self, item: dict[str, Any]) -> None:
         layer = str(item.get("layer") or "")
@@ -94,6 +103,15 @@ class Bars:
         bars.update(
             self._tasks[layer], description=text, completed=item.get("current") or 0, total=item.get("total") or None
         )
+
+    def of(self, obj: dict[str, Any]) -> None:
+        uid, layers = str(obj["metadata"].get("uid")), set()
+        for item in _items(obj):
+            self.show(item)
+            layers.add(str(item["layer"]))
+        self._of[uid] = layers
+        if not any(self._of.values()):
+            self.end()
 
     def end(self) -> None:
         if self._bars is not None:

@@ -85,15 +85,25 @@ def restarted(before: dict[str, Any]) -> Goal:
     return Goal("it to be ready again", lambda obj: ready.met(obj) and (not old[0] or _process(obj) != old))
 
 
-def until(client: api.Client, target: targets.Target, namespace: str, goal: Goal, end: float | None) -> None:
-    """Returns when ``goal`` is met; ``end`` is monotonic, None never comes.
+def until(
+    client: api.Client,
+    target: targets.Target,
+    namespace: str,
+    goal: Goal,
+    end: float | None,
+    seen: Callable[[dict[str, Any]], None] | None = None,
+) -> None:
+    """Returns when ``goal`` is met; ``end`` is monotonic, None never comes. ``seen`` is told of every state before
+    that, and of how far the object's image has come.
 
     Raises ``TimedOut`` saying what is in the way, ``errors.Permanent`` when the goal can never be met, and
     ``errors.NotFound`` for an object that is not there (unless its end is waited for).
     """
     last: dict[str, Any] = {}
     fields = f"metadata.name={target.name}"
-    for event in watching.follow(client, target.kind, _scope(target.kind, namespace), fields=fields, deadline=end):
+    scope = _scope(target.kind, namespace)
+    followed = watching.follow(client, target.kind, scope, fields=fields, deadline=end, progress=seen is not None)
+    for event in followed:
         if event.type == "BOOKMARK" or event.type == "DELETED":
             present = last if event.type == "BOOKMARK" else {}
             if not present and goal.gone:
@@ -107,6 +117,8 @@ def until(client: api.Client, target: targets.Target, namespace: str, goal: Goal
                 return
             if hopeless := goal.hopeless(last):
                 raise errors.Permanent(hopeless)
+            if seen is not None:
+                seen(last)
     raise TimedOut(f"timed out waiting for {goal.what}" + (f": {obstacle(last)}" if last else ""))
 
 

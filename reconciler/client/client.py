@@ -87,8 +87,11 @@ class Client:
         fields: str = "",
         revision: str = "",
         timeout: float | None = None,
+        *,
+        progress: bool = False,
     ) -> Iterator[Event]:
         """The changes after ``revision`` as they happen, until the server ends the stream or ``timeout`` seconds pass.
+        ``progress`` shows objects whose images are being pulled again and again meanwhile, with the revision they have.
 
         Raises ``errors.Expired`` when the server no longer has the changes since ``revision``.
         """
@@ -99,6 +102,7 @@ class Client:
             "labelSelector": labels,
             "fieldSelector": fields,
             "timeoutSeconds": seconds,
+            "progress": "true" if progress else "",
         }
         connection = http.Connection(self._path)
         try:

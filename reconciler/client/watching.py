@@ -22,11 +22,13 @@ def follow(
     labels: str = "",
     fields: str = "",
     deadline: float | None = None,
+    *,
+    progress: bool = False,
 ) -> Iterator[api.Event]:
     """The present objects as ADDED, then a BOOKMARK without object, then every change, until ``deadline`` (monotonic).
 
     What a watch missed (the server compacted its changes, or was restarted) is made good by listing again:
-    the caller sees MODIFIED and DELETED as if it had been there.
+    the caller sees MODIFIED and DELETED as if it had been there. ``progress`` as for ``Client.watch``.
     """
     known: dict[str, api.Object] = {}
     while True:
@@ -38,7 +40,9 @@ def follow(
             while deadline is None or time.monotonic() < deadline:
                 begun = time.monotonic()
                 left = None if deadline is None else deadline - begun
-                for event in _until_cut(client.watch(kind, namespace, labels, fields, revision, left)):
+                for event in _until_cut(
+                    client.watch(kind, namespace, labels, fields, revision, left, progress=progress)
+                ):
                     revision = event.object["metadata"]["resourceVersion"]
                     if event.type != "BOOKMARK":
                         _remember(known, event)

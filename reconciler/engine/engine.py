@@ -104,7 +104,7 @@ class Engine:
     def _run(self, handler: Handler, job: Job) -> Any:
         began = time.monotonic()
         log.debug("+job %s", job)
-        row = self._begin(handler, job) if handler.journal else 0
+        row = job.number = self._begin(handler, job) if handler.journal else 0
         job.status = "running"
         try:
             self._check(job)

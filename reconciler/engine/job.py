@@ -31,8 +31,9 @@ class Job:
     ``fds`` are descriptors the handler may read or write (it does not close them). ``emit`` takes the items of a
     streaming job, which calls ``started`` when nothing can go wrong any more that the caller should hear as an error.
     ``gone()`` tells that whoever asked has left; ``gone_fd`` is a descriptor that becomes readable then (-1: there is
-    none). ``key``, ``uid``, ``cause`` and ``attempt`` go to the journal. ``step`` is the plan's, whose precondition is
-    checked first. ``args`` may hold a login: no text of a job shows what is inside of them.
+    none). ``key``, ``uid``, ``cause`` and ``attempt`` go to the journal, where ``number`` is the job's (0: it is not in
+    it). ``step`` is the plan's, whose precondition is checked first. ``args`` may hold a login: no text of a job shows
+    what is inside of them.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Job:
     cause: str = ""
     attempt: int = 1
     step: Step | None = None
+    number: int = 0
     fds: tuple[int, ...] = ()
     emit: Callable[[Any], None] = _discard
     started: Callable[[], None] = _nothing

@@ -14,6 +14,7 @@ from reconciler.drivers.network.base import NetworkDriver
 from reconciler.drivers.registry.base import Registry
 from reconciler.engine.leftovers import Leftovers
 from reconciler.engine.locks import KeyedLocks
+from reconciler.engine.transfers import Transfers
 from reconciler.model.keys import Key
 from reconciler.model.view import Moment
 from reconciler.store.base import Store
@@ -47,7 +48,8 @@ class Parts:
     """``log_dir`` holds one directory an object's uid; ``look`` asks the loop to look at objects again (set by the
     loop); ``ready`` turns true after the first plan. ``fresh`` names incarnations whose snapshot and endpoint were made
     by this process just now, so that the start that follows need not make sure of them again.
-    ``pulls`` are locks by image reference; ``leftovers`` is where what no image needs goes."""
+    ``pulls`` are locks by image reference; ``transfers`` tells how far pulls have come; ``leftovers`` is where what no
+    image needs goes."""
 
     instance: str
     log_dir: str
@@ -65,4 +67,5 @@ class Parts:
     ready: threading.Event = field(default_factory=threading.Event)
     fresh: set[str] = field(default_factory=set)
     pulls: KeyedLocks = field(default_factory=KeyedLocks)
+    transfers: Transfers = field(default_factory=Transfers)
     leftovers: Leftovers = field(default_factory=Leftovers)

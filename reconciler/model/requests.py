@@ -40,7 +40,8 @@ class List(Request, frozen=True):
 class Watch(Request, frozen=True):
     """streams ``{"type": "ADDED"|"MODIFIED"|"DELETED"|"BOOKMARK", "object": object}``. ``revision`` 0 sends the present
     objects as ADDED first. Raises ``Expired`` when ``revision`` was compacted. ``timeout`` seconds (0: until the caller
-    leaves)."""
+    leaves). With ``progress`` an object whose image is being pulled comes again and again as MODIFIED, of the same
+    resourceVersion, with another ``status.progress``."""
 
     kind: str
     namespace: str = ""
@@ -48,6 +49,7 @@ class Watch(Request, frozen=True):
     field_selector: str = ""
     revision: int = 0
     timeout: float = 0.0
+    progress: bool = False
 
 
 class Write(Request, frozen=True):

@@ -128,3 +128,23 @@ def hostile() -> Iterator[HostileServer]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class Dripping:
+    """A handler that sends ``data`` a piece at a time, with a pause (seconds) after each, until ``gate`` is opened:
+    then the rest at once."""
+
+    def __init__(self, data: bytes, piece: int = 64 << 10, pause: float = 0.05) -> None:
+        self.data, self.gate = data, threading.Event()
+        self._piece, self._pause = piece, pause
+
+    def __call__(self, request: Request) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(self.data)))
+        request.end_headers()
+        sent = 0
+        while sent < len(self.data):
+            end = len(self.data) if self.gate.is_set() else sent + self._piece
+            request.wfile.write(self.data[sent:end])
+            sent = end
+            self.gate.wait(self._pause)

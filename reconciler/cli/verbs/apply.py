@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import click
 
 from reconciler import errors
-from reconciler.cli import exits, files, group, params, peek, report, session, targets, waiting
+from reconciler.cli import exits, files, group, params, peek, progress, report, session, targets, waiting
 from reconciler.client import client as api
 from reconciler.client import http
 from reconciler.model import kinds
@@ -102,12 +103,13 @@ class _Applying:
             self._sent.append(item)
 
     def wait(self, timeout: float) -> None:
-        """Waits for all that was applied."""
+        """Waits for all that was applied; how far their images have come is shown beside the results, on stderr."""
         end = waiting.deadline(timeout)
         for item in self._sent:
             target = targets.Target(item.kind, item.name)
             try:
-                waiting.until(self._client, target, item.namespace, waiting.settled(), end)
+                with progress.display(sys.stderr) as shown:
+                    waiting.until(self._client, target, item.namespace, waiting.settled(), end, shown.of)
                 print(f"{target} ready", flush=True)
             except (waiting.TimedOut, errors.Permanent, errors.NotFound) as error:
                 self._fail(error, str(target))

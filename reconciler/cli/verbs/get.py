@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 import click
 
 from reconciler import errors
-from reconciler.cli import columns, completing, exits, group, output, params, report, session, targets
+from reconciler.cli import columns, completing, exits, group, output, params, progress, report, session, targets
 from reconciler.client import watching
 from reconciler.model import kinds
 
@@ -122,17 +123,48 @@ def _watch(query: _Query, wanted: list[targets.Target], form: params.Format, bar
     rows = output.Rows(shown, headed=not bare)
     present: list[dict[str, Any]] = []
     synced = False
-    for event in watching.follow(query.run.client, kind, query.namespace(kind), query.labels, fields):
-        if event.type != "BOOKMARK":
-            present.append(event.object)
-        elif name and not present and not synced:
-            raise errors.NotFound(f"{kind.plural} {name!r} not found")
-        synced = synced or event.type == "BOOKMARK"
-        if synced and present:
-            table = form.name in ("", "wide")
-            sys.stdout.write(rows.render(present) if table else _each(present, form))
-            sys.stdout.flush()
-            present = []
+    table = form.name in ("", "wide")
+    with _Pulls(table) as pulls:
+        scope = query.namespace(kind)
+        for event in watching.follow(query.run.client, kind, scope, query.labels, fields, progress=True):
+            if event.type != "BOOKMARK":
+                present += [event.object] if pulls.news(event.object) else []
+            elif name and not present and not synced:
+                raise errors.NotFound(f"{kind.plural} {name!r} not found")
+            synced = synced or event.type == "BOOKMARK"
+            if synced and present:
+                sys.stdout.write(rows.render(present) if table else _each(present, form))
+                sys.stdout.flush()
+                present = []
+
+
+class _Pulls:
+    """How far images have come, while objects are watched: bars below the table at a terminal, else an object again
+    every few seconds."""
+
+    def __init__(self, table: bool) -> None:
+        self._bars = table and sys.stdout.isatty()
+        self._showing = progress.display(sys.stdout, keep=False)
+        self._told: dict[str, tuple[str, float]] = {}
+
+    def __enter__(self) -> _Pulls:
+        self._display = self._showing.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._showing.__exit__(*error)
+
+    def news(self, obj: dict[str, Any]) -> bool:
+        """Whether the object is to be shown: it has changed, or its image has gone on coming for a while."""
+        if self._bars:
+            self._display.of(obj)
+        metadata, now = obj["metadata"], time.monotonic()
+        uid, revision = str(metadata.get("uid")), str(metadata.get("resourceVersion"))
+        before, then = self._told.get(uid, ("", 0.0))
+        if revision == before and (self._bars or now - then < progress.EVERY):
+            return False
+        self._told[uid] = (revision, now)
+        return True
 
 
 def _each(found: list[dict[str, Any]], form: params.Format) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
 from typing import Any
 
 import msgspec
 
 from reconciler import failpoints
 from reconciler.drivers.registry.base import Registry
-from reconciler.engine import images
+from reconciler.engine import following, images
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model import references, requests
 from reconciler.model.observed import ImageObserved
 from reconciler.model.view import ImageFacts
-
-Progress = Callable[[str, str, int, int], None]
 
 
 def pull(parts: Parts, job: Job) -> str:
@@ -25,16 +23,18 @@ def pull(parts: Parts, job: Job) -> str:
     with parts.pulls.hold(str(parsed)):
         with parts.store.snapshot() as session:
             known = session.images.get(str(parsed))
-        return (known or _fetch(parts, job, parts.registry, parsed, None)).digest
+        return (known or _fetch(parts, job.number, parts.registry, parsed, job.stopping)).digest
 
 
 def _fetch(
-    parts: Parts, job: Job, registry: Registry, reference: references.Reference, progress: Progress | None
+    parts: Parts, job: int, registry: Registry, reference: references.Reference, stopping: threading.Event
 ) -> ImageFacts:
-    """Asks the registry what the reference means now, and fetches what is missing of it."""
+    """Asks the registry what the reference means now, and fetches what is missing of it. ``job`` is the number of the
+    one that does so."""
     failpoints.hit("pull.before")
-    with parts.leftovers.kept(parts.store, parts.graph):
-        facts, blobs, chain = images.pull(reference, registry, parts.graph, progress=progress, stopping=job.stopping)
+    transfers, name = parts.transfers, str(reference)
+    with parts.leftovers.kept(parts.store, parts.graph), transfers.begun(name, job) as transfer:
+        facts, blobs, chain = images.pull(reference, registry, parts.graph, progress=transfer.report, stopping=stopping)
         failpoints.hit("pull.after")
         # a layer that was here already, of another packing, needed no blob
         held = [blob for blob in blobs if parts.graph.has_blob(blob)]
@@ -95,12 +95,7 @@ def pull_image(parts: Parts, job: Job) -> dict[str, Any]:
     if request.credentials is not None:
         registry = registry.acting(reference.registry, request.credentials)
     job.started()
-
-    def progress(status: str, layer: str, current: int, total: int) -> None:
-        job.emit({"status": status, "layer": layer, "current": current, "total": total})
-
-    with parts.pulls.hold(str(reference)):
-        facts = _fetch(parts, job, registry, reference, progress)
+    facts = following.run(parts, job, str(reference), lambda stop: _fetch(parts, job.number, registry, reference, stop))
     job.emit({"status": f"Present: {facts.reference}", "layer": "", "current": 0, "total": 0, "digest": facts.digest})
     return {"digest": facts.digest}
 

@@ -48,9 +48,12 @@ def test_what_stands_still_is_not_repeated() -> None:
 
 
 def test_the_layers_of_a_status() -> None:
-    layer = {"digest": LAYER, "status": "downloading", "current": 1, "total": 2}
-    assert list(progress.each({"layers": [layer]})) == [{**layer, "layer": LAYER}]
-    assert list(progress.each({})) == []
+    stream = io.StringIO()
+    lines = progress.Lines(stream)
+    layer = {"digest": LAYER, "status": "downloading", "current": 1, "total": 2048}
+    lines.of({"status": {"progress": {"layers": [layer]}}})
+    lines.of({"status": {}})
+    assert stream.getvalue() == "aaaaaaaaaaaa: downloading (2.0KiB)\n"
 
 
 def test_elsewhere_than_at_a_terminal_no_bars() -> None:

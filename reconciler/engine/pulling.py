@@ -1,0 +1,43 @@
+"""What a watch shows between two changes: how far the images of the objects it is about have come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from reconciler.engine.parts import Parts
+from reconciler.model import kinds, render
+
+#: seconds between two looks; more where they take long, so that they are no more than a tenth of the time
+EVERY, _REST = 0.5, 9
+
+
+class Pulling:
+    """The objects of one kind whose images are under way, as one watch shows them. Nothing is stored for it, and none
+    takes a revision: an object is told again with the one it has.
+
+    ``matches`` says whether the watch is about an object.
+    """
+
+    def __init__(self, parts: Parts, kind: str, matches: Callable[[dict[str, Any]], bool]) -> None:
+        self._parts, self._kind, self._matches = parts, kinds.find(kind).name, matches
+        self._next = 0.0
+
+    def due(self) -> list[dict[str, Any]]:
+        """Those that are being pulled now; none before it is time again."""
+        now = time.monotonic()
+        if not self._parts.transfers or now < self._next:
+            return []
+        found = [obj for obj in self._concerned() if "progress" in obj["status"] and self._matches(obj)]
+        ended = time.monotonic()
+        self._next = ended + max(EVERY, _REST * (ended - now))
+        return found
+
+    def _concerned(self) -> list[dict[str, Any]]:
+        transfers = self._parts.transfers
+        with self._parts.store.snapshot() as session:
+            wanted = session.objects.find(kind=self._kind)
+            pulled = [each for each in wanted if transfers.concerning(self._kind, each.spec) is not None]
+            found = [render.api_object(each, session.observed.get(each.uid)) for each in pulled]
+        return [transfers.put_into(obj) for obj in found]

@@ -1,0 +1,191 @@
+"""The pulls that are under way and how far each has come: in memory, so that it costs the store nothing.
+
+What is stored of an object says that its image is being pulled; how much of it is here is put in when somebody reads.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from reconciler import errors
+from reconciler.model import kinds, references, sizes
+
+#: the rate is that of the last so many seconds, from a count taken this often
+_WINDOW, _SAMPLE = 3.0, 0.25
+#: why a container that waits for its image is not ready
+_LACKING = frozenset({"Pulling", "ImagePullBackOff"})
+
+
+class _Layer(NamedTuple):
+    status: str
+    current: int
+    total: int
+
+
+class Mark:
+    """How much of a transfer somebody has been told."""
+
+    def __init__(self) -> None:
+        self.told = 0
+        self.counts: dict[str, int] = {}
+
+
+class Transfer:
+    """One pull. Safe for threads. ``job`` is its number in the journal."""
+
+    def __init__(self, reference: str, job: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.reference, self.job = reference, job
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._layers: dict[str, _Layer] = {}
+        self._states: list[dict[str, Any]] = []
+        self._fetched = 0
+        self._samples: deque[tuple[float, int]] = deque([(clock(), 0)])
+
+    def report(self, status: str, layer: str, current: int, total: int) -> None:
+        """``layer`` is a digest, or empty for what is about the whole image; the rest in bytes."""
+        with self._guard:
+            before = self._layers.get(layer)
+            self._layers[layer] = _Layer(status, current, total)
+            if before is None or before.status != status:
+                self._states.append({"status": status, "layer": layer, "current": current, "total": total})
+            if status == "downloading":
+                self._count(current - (before.current if before is not None else 0))
+
+    def _count(self, fetched: int) -> None:
+        self._fetched += max(fetched, 0)
+        now = self._clock()
+        if now - self._samples[-1][0] >= _SAMPLE:
+            self._samples.append((now, self._fetched))
+        while len(self._samples) > 2 and now - self._samples[1][0] > _WINDOW:
+            self._samples.popleft()
+
+    def since(self, mark: Mark) -> list[dict[str, Any]]:
+        """Every change of state after ``mark``, and how far downloads have come if that has changed; moves it on."""
+        with self._guard:
+            items = self._states[mark.told :]
+            mark.told = len(self._states)
+            for digest, layer in self._layers.items():
+                if layer.status == "downloading" and mark.counts.get(digest, 0) != layer.current:
+                    mark.counts[digest] = layer.current
+                    items.append({"status": layer.status, "layer": digest, **_sizes(layer)})
+        return items
+
+    def summary(self) -> dict[str, Any]:
+        """All of it as ``status.progress`` shows it: sums over the layers that have to be fetched, and each layer."""
+        with self._guard:
+            layers = {digest: layer for digest, layer in self._layers.items() if digest}
+            now, (then, before), fetched = self._clock(), self._samples[0], self._fetched
+        missing = [layer for layer in layers.values() if layer.status != "exists"]
+        current, total = sum(layer.current for layer in missing), sum(layer.total for layer in missing)
+        return {
+            "reference": self.reference,
+            "current": current,
+            "total": total,
+            "percent": current * 100 // total if total else 0,
+            "bytesPerSecond": int((fetched - before) / max(now - then, _SAMPLE)),
+            "layers": [{"digest": digest, "status": layer.status, **_sizes(layer)} for digest, layer in layers.items()],
+        }
+
+
+def _sizes(layer: _Layer) -> dict[str, int]:
+    return {"current": layer.current, "total": layer.total}
+
+
+@lru_cache(maxsize=1024)
+def _normalised(text: str) -> str:
+    try:
+        return str(references.parse(text))
+    except errors.Invalid:
+        return text
+
+
+def told(summary: dict[str, Any]) -> str:
+    """A summary in words."""
+    reference, total = summary["reference"], summary["total"]
+    if not summary["layers"]:
+        return f"pulling {reference}: asking its registry"
+    if summary["current"] < total:
+        rate = f"{sizes.text(summary['bytesPerSecond'])}/s"
+        return f"pulling {reference}: {summary['percent']}% of {sizes.text(total)}, {rate}"
+    left = sum(layer["status"] not in ("exists", "unpacked") for layer in summary["layers"])
+    return f"pulling {reference}: all {sizes.text(total)} are here, {left} of its layers to unpack"
+
+
+class Transfers:
+    """What is under way, by normalised reference. ``serial`` counts the begun ones."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._running: dict[str, Transfer] = {}
+        self.serial = 0
+
+    @contextmanager
+    def begun(self, reference: str, job: int) -> Iterator[Transfer]:
+        """The one transfer of that reference, while the block runs."""
+        transfer = Transfer(reference, job)
+        with self._guard:
+            self._running[reference] = transfer
+            self.serial += 1
+        try:
+            yield transfer
+        finally:
+            with self._guard:
+                del self._running[reference]
+
+    def of(self, reference: str) -> Transfer | None:
+        return self._running.get(reference)
+
+    def of_job(self, number: int) -> Transfer | None:
+        with self._guard:
+            return next((each for each in self._running.values() if each.job == number), None)
+
+    def __bool__(self) -> bool:
+        """Whether any is under way."""
+        return bool(self._running)
+
+    def concerning(self, kind: str, spec: dict[str, Any]) -> Transfer | None:
+        """The transfer of the image that an object keeps or is made from."""
+        if not self._running or kind not in (kinds.IMAGE.name, kinds.CONTAINER.name):
+            return None
+        return self.of(_normalised(str(spec["reference" if kind == kinds.IMAGE.name else "image"])))
+
+    def put_into(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """The object as the API shows it, with how far its image has come if that is being pulled."""
+        transfer = self.concerning(obj["kind"], obj["spec"])
+        if transfer is None:
+            return obj
+        status = obj["status"]
+        found: list[dict[str, Any]] = status.get("conditions") or []
+        if obj["kind"] == kinds.CONTAINER.name and not any(each["reason"] in _LACKING for each in found):
+            return obj
+        summary = transfer.summary()
+        pulling = {"reason": "Pulling", "message": told(summary)}
+        conditions = [
+            {**each, **pulling} if each["type"] == "Ready" and each["status"] != "True" else each for each in found
+        ]
+        return {**obj, "status": {**status, "conditions": conditions, "progress": summary}}
+
+
+class Follower:
+    """Tells one caller of a reference's transfers, one after another."""
+
+    def __init__(self, transfers: Transfers, reference: str) -> None:
+        self._transfers, self._reference = transfers, reference
+        self._followed: Transfer | None = None
+        self._mark = Mark()
+
+    def news(self) -> list[dict[str, Any]]:
+        """What there is to tell since it was last asked for: the items of a `pydock pull`."""
+        items = self._followed.since(self._mark) if self._followed is not None else []
+        present = self._transfers.of(self._reference)
+        if present is not None and present is not self._followed:
+            self._followed, self._mark = present, Mark()
+            items += present.since(self._mark)
+        return items
