@@ -33,7 +33,9 @@ _IDLE_WORKER = 10.0
 #: looks at once for each processor, and how long one counts among them (seconds): measured with 30 to start on two
 _AT_ONCE, _PATIENCE = 2, 0.2
 #: steps that may take long
-_SLOW = frozenset({"pull", "stop"})
+_SLOW = frozenset({"check", "pull", "stop"})
+#: steps that bring knowledge which the plan was made without
+_LEARNING = frozenset({"check", "pull"})
 #: seconds until the next look at a key whose steps failed and which has others to do
 _AFTER_FAILURE = 1.0
 #: remembered changes before those that nobody can have missed are dropped
@@ -159,7 +161,7 @@ class Reconciler:
                 return True, True
             ran = True
             pending.discard(step.id)
-            if step.action == "pull":
+            if step.action in _LEARNING:
                 # what follows was planned without knowing the image
                 break
         return ran, False

@@ -24,16 +24,16 @@ _TICK = 0.1
 def run(parts: Parts, job: Job, reference: str, work: Callable[[threading.Event], T]) -> T:
     """Does ``work`` once nobody else pulls ``reference``, and emits the progress of whoever does. ``work`` is given an
     event that is set when it is to give up: the caller has left, or the daemon ends."""
-    follower = Follower(parts.transfers, reference)
-    while True:
-        with parts.pulls.try_hold(reference) as mine:
-            if mine:
-                return _watched(job, follower, work)
-        _tell(job, follower)
-        if job.gone():
-            raise ipc.CallerLeft
-        if job.stopping.wait(_TICK):
-            raise errors.Temporary(f"image {reference}: not pulled: pydockd is shutting down")
+    with parts.transfers.followed(reference) as follower:
+        while True:
+            with parts.pulls.try_hold(reference) as mine:
+                if mine:
+                    return _watched(job, follower, work)
+            _tell(job, follower)
+            if job.gone():
+                raise ipc.CallerLeft
+            if job.stopping.wait(_TICK):
+                raise errors.Temporary(f"image {reference}: not pulled: pydockd is shutting down")
 
 
 def _watched(job: Job, follower: Follower, work: Callable[[threading.Event], T]) -> T:

@@ -35,6 +35,7 @@ class Config(NamedTuple):
     user: str
     stop_signal: str
     labels: dict[str, str]
+    platform: str
 
 
 class _Execution(msgspec.Struct, rename="pascal"):
@@ -56,6 +57,7 @@ class _Document(msgspec.Struct):
     rootfs: _Rootfs
     os: str = "linux"
     architecture: str = ""
+    variant: str = ""
     config: _Execution | None = None
 
 
@@ -85,9 +87,9 @@ def origin(raw: bytes) -> Origin:
         raise errors.Permanent(f"the image's configuration is malformed: {error}") from None
 
 
-def parse(raw: bytes, layers: int, machine: str = "") -> Config:
-    """Checks a configuration for an image of so many ``layers`` on a host whose ``uname -m`` is ``machine`` (empty:
-    this one).
+def parse(raw: bytes, layers: int, machine: str = "", platform: str = "") -> Config:
+    """Checks a configuration for an image of so many ``layers`` for ``platform`` (empty: that of a host whose
+    ``uname -m`` is ``machine``, or of this one).
 
     Raises ``Permanent`` saying what is wrong.
     """
@@ -95,7 +97,8 @@ def parse(raw: bytes, layers: int, machine: str = "") -> Config:
         document = msgspec.json.decode(raw, type=_Document)
     except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as error:
         raise errors.Permanent(f"its configuration is malformed: {error}") from None
-    _check_platform(document, manifests.host_platform(machine or os.uname().machine))
+    host = manifests.host_platform(machine or os.uname().machine)
+    found = _platform(document, manifests.parse_platform(platform) if platform else host)
     execution = document.config or _Execution()
     return Config(
         diff_ids=_diff_ids(document.rootfs, layers),
@@ -106,13 +109,16 @@ def parse(raw: bytes, layers: int, machine: str = "") -> Config:
         user=_short("User", execution.user),
         stop_signal=_signal(execution.stop_signal or ""),
         labels=_labels(execution.labels or {}),
+        platform=found,
     )
 
 
-def _check_platform(document: _Document, host: manifests.Platform) -> None:
-    found = manifests.Platform(document.os or "linux", document.architecture or host.architecture)
-    if (found.os, found.architecture) != (host.os, host.architecture):
-        raise errors.Permanent(f"it is made for {found}, and this host is {host}")
+def _platform(document: _Document, wanted: manifests.Platform) -> str:
+    """What the image is made for. Raises ``Permanent`` when something else is wanted."""
+    found = manifests.Platform(document.os or "linux", document.architecture or wanted.architecture, document.variant)
+    if (found.os, found.architecture) != (wanted.os, wanted.architecture):
+        raise errors.Permanent(f"it is made for {found}, and wanted is {wanted}")
+    return str(found)
 
 
 def _diff_ids(rootfs: _Rootfs, layers: int) -> tuple[str, ...]:

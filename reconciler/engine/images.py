@@ -7,6 +7,7 @@ not fetched: neither blobs, nor those of layers that are unpacked. A download th
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -16,8 +17,10 @@ from reconciler import errors
 from reconciler.drivers.graph import base as graphs
 from reconciler.drivers.graph import chains
 from reconciler.drivers.registry import base as registries
+from reconciler.drivers.registry import manifests
 from reconciler.engine import image_config
 from reconciler.engine.stops import Stop, Stopped
+from reconciler.model import platforms
 from reconciler.model.references import Reference
 from reconciler.model.view import ImageFacts
 
@@ -43,32 +46,30 @@ def pull(
     registry: registries.Registry,
     graph: graphs.Graph,
     *,
-    known: ImageFacts | None = None,
+    platform: str = "",
     progress: Progress | None = None,
     parallel: int = 3,
     stopping: threading.Event | None = None,
 ) -> Pulled:
     """Brings the image into the graph, complete when it returns: verified, unpacked, durable.
 
-    ``known`` is what is recorded under this reference; if the registry means the same image still, nothing but the
-    manifest is fetched, and the facts are the same. Raises what the drivers raise, naming the reference; ``Temporary``
-    soon after ``stopping`` is set.
+    ``platform`` is ``linux/arm64`` or the like, empty for this host's. Raises what the drivers raise, naming the
+    reference; ``Temporary`` soon after ``stopping`` is set.
     """
     report = progress or (lambda status, digest, current, total: None)
     with _only(graph, str(reference)):
         report("resolving", "", 0, 0)
-        manifest = registry.resolve(reference)
+        manifest = registry.resolve(reference, platform)
         job = _Job(reference, registry, graph, manifest, report, stopping or threading.Event())
         try:
-            config = job.config()
+            config = job.config(platform)
             chain = chains.chain(config.diff_ids)
             size = job.layers(config.diff_ids, chain, parallel)
         except Stopped:
             raise errors.Temporary(f"image {reference}: the pull was given up: pydockd is shutting down") from None
         report("complete", "", size, size)
-    facts = known if known is not None and _same(known, reference, manifest) else None
     blobs = (manifest.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers))
-    return Pulled(facts or _facts(reference, manifest, config, chain, size), blobs, chain)
+    return Pulled(_facts(reference, manifest, config, chain, size), blobs, chain)
 
 
 def fetch(
@@ -83,8 +84,33 @@ def fetch(
     _Fetching(reference, registry, graph, lambda *_: None, stopping).fetch(blob, report=False)
 
 
-def _same(known: ImageFacts, reference: Reference, manifest: registries.Manifest) -> bool:
-    return (known.reference, known.digest, known.image_id) == (str(reference), manifest.digest, manifest.config.digest)
+def unchanged(
+    reference: Reference,
+    registry: registries.Registry,
+    graph: graphs.Graph,
+    known: ImageFacts,
+    chain: tuple[str, ...],
+    platform: str = "",
+) -> bool:
+    """Whether ``known``, recorded under the reference with its ``chain`` of layers, is what a pull would bring, and is
+    all here: one request tells. What the registry refuses or cannot tell is left to the pull."""
+    small = (known.digest, known.image_id)
+    if not (known.index_digest and known.platform and _is_for(known.platform, platform)):
+        return False
+    if not (all(graph.has_layer(each) for each in chain) and all(graph.has_blob(each) for each in small)):
+        return False
+    try:
+        return registry.head(reference) == known.index_digest
+    except errors.Temporary:
+        raise
+    except errors.PydockError:
+        return False
+
+
+def _is_for(found: str, wanted: str) -> bool:
+    """Whether an image for ``found`` need not be looked for again: where a variant is wanted, exactly that."""
+    host = str(manifests.host_platform(os.uname().machine))
+    return found == wanted if wanted.count("/") > 1 else platforms.same_machine(found, wanted or host)
 
 
 def _facts(
@@ -108,6 +134,8 @@ def _facts(
         user=config.user,
         stop_signal=config.stop_signal,
         labels=config.labels,
+        index_digest=manifest.index_digest,
+        platform=config.platform,
     )
 
 
@@ -185,13 +213,13 @@ class _Job(_Fetching):
         super().__init__(reference, registry, graph, report, stopping)
         self._manifest = manifest
 
-    def config(self) -> image_config.Config:
+    def config(self, platform: str) -> image_config.Config:
         """Stores manifest and configuration; returns the checked configuration."""
         self.keep(self._manifest.digest, self._manifest.raw)
         self.fetch(self._manifest.config, report=False)
         raw = self._graph.read_blob(self._manifest.config.digest, image_config.MAX_BYTES)
         try:
-            return image_config.parse(raw, len(self._manifest.layers))
+            return image_config.parse(raw, len(self._manifest.layers), platform=platform)
         except errors.Permanent as error:
             raise errors.Permanent(f"image {self._reference}: {error.message}") from None
 

@@ -18,6 +18,7 @@ def _step(run: Callable[[Parts, Job], Any], did: str = "", doing: str = "") -> H
 
 TABLE: dict[str, Handler] = {
     # steps of the reconciler
+    "check": _step(images.check),
     "pull": Handler(images.pull, journal=True, doing="Pulling", did="Pulled"),
     "untag": _step(images.untag, "Removed"),
     "create": _step(containers.create, "Created"),

@@ -10,10 +10,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-from reconciler import errors
 from reconciler.model import kinds, references, sizes
 
 #: the rate is that of the last so many seconds, from a count taken this often
@@ -98,14 +96,6 @@ def _sizes(layer: _Layer) -> dict[str, int]:
     return {"current": layer.current, "total": layer.total}
 
 
-@lru_cache(maxsize=1024)
-def _normalised(text: str) -> str:
-    try:
-        return str(references.parse(text))
-    except errors.Invalid:
-        return text
-
-
 def told(summary: dict[str, Any]) -> str:
     """A summary in words."""
     reference, total = summary["reference"], summary["total"]
@@ -119,12 +109,12 @@ def told(summary: dict[str, Any]) -> str:
 
 
 class Transfers:
-    """What is under way, by normalised reference. ``serial`` counts the begun ones."""
+    """What is under way, by normalised reference."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._running: dict[str, Transfer] = {}
-        self.serial = 0
+        self._followers: dict[str, list[Follower]] = {}
 
     @contextmanager
     def begun(self, reference: str, job: int) -> Iterator[Transfer]:
@@ -132,12 +122,27 @@ class Transfers:
         transfer = Transfer(reference, job)
         with self._guard:
             self._running[reference] = transfer
-            self.serial += 1
+            for follower in self._followers.get(reference, ()):
+                follower.begun(transfer)
         try:
             yield transfer
         finally:
             with self._guard:
                 del self._running[reference]
+
+    @contextmanager
+    def followed(self, reference: str) -> Iterator[Follower]:
+        """Hears of each transfer of that reference, while the block runs."""
+        with self._guard:
+            follower = Follower(self._running.get(reference))
+            self._followers.setdefault(reference, []).append(follower)
+        try:
+            yield follower
+        finally:
+            with self._guard:
+                self._followers[reference].remove(follower)
+                if not self._followers[reference]:
+                    del self._followers[reference]
 
     def of(self, reference: str) -> Transfer | None:
         return self._running.get(reference)
@@ -154,7 +159,7 @@ class Transfers:
         """The transfer of the image that an object keeps or is made from."""
         if not self._running or kind not in (kinds.IMAGE.name, kinds.CONTAINER.name):
             return None
-        return self.of(_normalised(str(spec["reference" if kind == kinds.IMAGE.name else "image"])))
+        return self.of(references.normalised(str(spec["reference" if kind == kinds.IMAGE.name else "image"])))
 
     def put_into(self, obj: dict[str, Any]) -> dict[str, Any]:
         """The object as the API shows it, with how far its image has come if that is being pulled."""
@@ -174,18 +179,15 @@ class Transfers:
 
 
 class Follower:
-    """Tells one caller of a reference's transfers, one after another."""
+    """Tells one caller of a reference's transfers, one after another, however short they are."""
 
-    def __init__(self, transfers: Transfers, reference: str) -> None:
-        self._transfers, self._reference = transfers, reference
-        self._followed: Transfer | None = None
-        self._mark = Mark()
+    def __init__(self, present: Transfer | None) -> None:
+        self._followed = [] if present is None else [(present, Mark())]
+
+    def begun(self, transfer: Transfer) -> None:
+        self._followed.append((transfer, Mark()))
 
     def news(self) -> list[dict[str, Any]]:
         """What there is to tell since it was last asked for: the items of a `pydock pull`."""
-        items = self._followed.since(self._mark) if self._followed is not None else []
-        present = self._transfers.of(self._reference)
-        if present is not None and present is not self._followed:
-            self._followed, self._mark = present, Mark()
-            items += present.since(self._mark)
-        return items
+        followed = list(self._followed)
+        return [item for transfer, mark in followed for item in transfer.since(mark)]

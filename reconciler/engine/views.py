@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from reconciler import errors, planner
+from reconciler.drivers.registry import manifests
 from reconciler.engine.parts import Parts
 from reconciler.model import kinds, references
 from reconciler.model.keys import Key
 from reconciler.model.objects import BUILTIN, Desired, Owner
 from reconciler.model.view import DEFAULT_NETWORK, Entry, ImageFacts, View
 from reconciler.store.base import Session
+
+#: what this host runs
+_PLATFORM = str(manifests.host_platform(os.uname().machine))
 
 
 def closure(session: Session, keys: Iterable[Key]) -> View:
@@ -32,19 +37,19 @@ def closure(session: Session, keys: Iterable[Key]) -> View:
                 return whole(session)
             _place(entry, live, terminating)
             todo.extend(planner.dependencies(entry.desired))
-            todo.extend(_keepers(session, entry.desired, images))
-    return View(live=_with_default(live), terminating=terminating, images=images)
+            todo.extend(_keepers(session, entry.desired))
+    return View(live=_with_default(live), terminating=terminating, images=images, platform=_PLATFORM)
 
 
-def _keepers(session: Session, desired: Desired, images: Mapping[str, ImageFacts]) -> list[Key]:
-    """The Image objects that keep the image a container still lacks: they pull it."""
-    if desired.key.kind != kinds.CONTAINER.name:
+def _keepers(session: Session, desired: Desired) -> list[Key]:
+    """The Image objects that keep the image which an object is made from, or is: they say when it is pulled, and for
+    which platform."""
+    field = {kinds.CONTAINER.name: "image", kinds.IMAGE.name: "reference"}.get(desired.key.kind)
+    if field is None:
         return []
-    reference = str(references.parse(str(desired.spec["image"])))
-    if reference in images:
-        return []
-    found = session.objects.find(kind=kinds.IMAGE.name)
-    return [image.key for image in found if str(references.parse(str(image.spec["reference"]))) == reference]
+    reference = references.normalised(str(desired.spec[field]))
+    found = session.objects.naming(kinds.IMAGE.name)
+    return [key for key, text in found if references.normalised(text) == reference]
 
 
 def whole(session: Session) -> View:
@@ -53,7 +58,7 @@ def whole(session: Session) -> View:
     terminating: dict[Key, tuple[Entry, ...]] = {}
     for entry in session.entries():
         _place(entry, live, terminating)
-    return View(live=_with_default(live), terminating=terminating, images=_images(session))
+    return View(live=_with_default(live), terminating=terminating, images=_images(session), platform=_PLATFORM)
 
 
 def hypothetical(
@@ -72,7 +77,7 @@ def hypothetical(
             gone = msgspec.structs.replace(entry.desired, deleting_at=parts.clock.now().wall)
             terminating[key] = (*terminating.get(key, ()), Entry(desired=gone, observed=entry.observed))
     keys = [*wanted, *sorted(deleting)]
-    return View(live=_with_default(live), terminating=terminating, images=view.images), keys
+    return msgspec.structs.replace(view, live=_with_default(live), terminating=terminating), keys
 
 
 def check_cycles(session: Session, wanted: Mapping[Key, Any]) -> None:

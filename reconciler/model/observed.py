@@ -62,7 +62,8 @@ class Incarnation(msgspec.Struct, frozen=True, gc=False):
 
 class ContainerObserved(msgspec.Struct, frozen=True, gc=False):
     """``starts`` counts every start of the incarnation's process; ``restart_count`` those that followed an exit;
-    ``failures`` the exits in a row without ten good minutes between (it sets the back-off)."""
+    ``failures`` the exits in a row without ten good minutes between (it sets the back-off). ``asked`` is the generation
+    for whose next incarnation the registry was asked, ``latest`` its answer: that incarnation uses both up."""
 
     incarnation: Incarnation | None = None
     attachments: tuple[Attachment, ...] = ()
@@ -83,6 +84,8 @@ class ContainerObserved(msgspec.Struct, frozen=True, gc=False):
     boot_id: str = ""
     restart: int = 0
     drift: tuple[Facet, ...] = ()
+    asked: int = 0
+    latest: str = ""
     observed_generation: int = 0
     error: str = ""
     error_count: int = 0
@@ -93,12 +96,21 @@ class ContainerObserved(msgspec.Struct, frozen=True, gc=False):
 
 
 class ImageObserved(msgspec.Struct, frozen=True, gc=False):
-    """``reference`` is normalised; ``digest`` is the manifest's; ``image_id`` the config's."""
+    """``reference`` is normalised; ``digest`` is the manifest's; ``index_digest`` that of what the reference named;
+    ``image_id`` the config's. ``latest`` is the registry's last answer to what the reference means, ``asked_*`` when it
+    came and for which generation."""
 
     reference: str = ""
     digest: str = ""
+    index_digest: str = ""
     image_id: str = ""
+    platform: str = ""
     size: int = 0
+    latest: str = ""
+    asked_generation: int = 0
+    asked_at: float = 0.0
+    asked_mono: float = 0.0
+    asked_boot: str = ""
     observed_generation: int = 0
     error: str = ""
     error_count: int = 0

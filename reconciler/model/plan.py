@@ -10,6 +10,7 @@ from reconciler.model.keys import Key
 
 #: each action is the name of the Engine's handler that carries it out
 Action = Literal[
+    "check",
     "pull",
     "untag",
     "create",
@@ -58,7 +59,8 @@ class Step(msgspec.Struct, frozen=True):
 
 class Wait(msgspec.Struct, frozen=True):
     """Why an object has nothing to do yet: ``reason`` is a CamelCase word for a condition, ``until_mono`` a
-    CLOCK_BOOTTIME deadline (0: until ``on`` changes). ``uid`` tells a terminating object from its successor."""
+    CLOCK_BOOTTIME deadline (0: until ``on`` changes). ``uid`` tells a terminating object from its successor. A
+    ``quiet`` wait keeps the object from nothing that it needs: it is ready all the same."""
 
     key: Key
     reason: str
@@ -66,6 +68,7 @@ class Wait(msgspec.Struct, frozen=True):
     on: tuple[Key, ...] = ()
     until_mono: float = 0.0
     uid: str = ""
+    quiet: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True):

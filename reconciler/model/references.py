@@ -8,6 +8,7 @@ is ``latest``. The grammar is the one of the distribution project (https://githu
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -87,6 +88,15 @@ def parse(text: str) -> Reference:
             text, f"registry and name are {len(registry) + 1 + len(path)} characters: at most {MAX_NAME} are allowed"
         )
     return Reference(registry, path, tag or ("" if at else DEFAULT_TAG), digest)
+
+
+@lru_cache(maxsize=4096)
+def normalised(text: str) -> str:
+    """The normalised form; ``text`` itself when it is no reference (older data may hold such)."""
+    try:
+        return str(parse(text))
+    except errors.Invalid:
+        return text
 
 
 def parse_registry(text: str) -> str:

@@ -156,8 +156,11 @@ def _image(observed: ImageObserved) -> dict[str, Any]:
         "phase": observed.phase,
         "reference": observed.reference or None,
         "digest": observed.digest or None,
+        "indexDigest": observed.index_digest or None,
         "imageID": observed.image_id or None,
+        "platform": observed.platform or None,
         "size": observed.size or None,
+        "resolvedAt": _time_or_none(observed.asked_at),
     }
     return _finish(shown, observed)
 

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 Protocol = Literal["TCP", "UDP"]
+PullPolicy = Literal["Always", "IfNotPresent", "Never", "Newer"]
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
 
 
@@ -19,8 +20,20 @@ class Spec(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
     """Encoded with its defaults: an incarnation's record must keep those of the version that made it."""
 
 
+class UpdatePolicy(Spec, frozen=True):
+    """``interval``: a duration such as ``30m`` between two questions to the registry."""
+
+    type: Literal["None", "Digest"]
+    interval: str = "1h"
+
+
 class ImageSpec(Spec, frozen=True):
+    """``platform`` None means this host's, ``update_policy`` None that the tag is not asked for again."""
+
     reference: str
+    pull_policy: PullPolicy = "IfNotPresent"
+    platform: str | None = None
+    update_policy: UpdatePolicy | None = None
 
 
 class NetworkSpec(Spec, frozen=True):
@@ -105,6 +118,7 @@ class ContainerSpec(Spec, frozen=True):
     ``user`` is ``name|uid[:group|gid]``; None keeps the image's. ``networks`` () means the default one."""
 
     image: str
+    image_pull_policy: PullPolicy = "IfNotPresent"
     command: tuple[str, ...] | None = None
     args: tuple[str, ...] | None = None
     env: tuple[EnvVar, ...] = ()

@@ -19,7 +19,9 @@ class Moment(msgspec.Struct, frozen=True):
 
 class ImageFacts(msgspec.Struct, frozen=True):
     """An image that is complete in the graph. Digests are ``sha256:…``; ``entrypoint``, ``cmd``, ``env``
-    (``NAME=value``), ``working_dir``, ``user``, ``stop_signal`` are its configuration's."""
+    (``NAME=value``), ``working_dir``, ``user``, ``stop_signal`` are its configuration's. ``index_digest`` is that of
+    what the registry had under the reference (the manifest's own, or an index's); it and ``platform`` are empty in old
+    records."""
 
     reference: str
     digest: str
@@ -34,6 +36,8 @@ class ImageFacts(msgspec.Struct, frozen=True):
     user: str = ""
     stop_signal: str = ""
     labels: dict[str, str] = {}
+    index_digest: str = ""
+    platform: str = ""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -46,11 +50,13 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 class View(msgspec.Struct, frozen=True):
     """One snapshot. ``live`` has at most one object a key; ``terminating`` those being removed (several may share
     a key). ``images`` maps normalised references to complete images. ``default_network`` is the instance's own
-    network, always in ``live`` under ``DEFAULT_NETWORK`` unless a manifest defines it."""
+    network, always in ``live`` under ``DEFAULT_NETWORK`` unless a manifest defines it. ``platform`` is this host's:
+    what it runs."""
 
     live: dict[Key, Entry]
     terminating: dict[Key, tuple[Entry, ...]]
     images: dict[str, ImageFacts]
+    platform: str = ""
 
 
 DEFAULT_NETWORK = Key("Network", "default", "default")

@@ -20,8 +20,18 @@ from reconciler.model.spec import ContainerSpec, Dependency, EnvVar, Mount, Netw
 
 #: fields of a container that take effect without a new incarnation; labels do too
 CONTAINER_IN_PLACE = frozenset(
-    {"resources", "restartPolicy", "ports", "dependsOn", "stopSignal", "terminationGracePeriodSeconds"}
+    {
+        "imagePullPolicy",
+        "resources",
+        "restartPolicy",
+        "ports",
+        "dependsOn",
+        "stopSignal",
+        "terminationGracePeriodSeconds",
+    }
 )
+#: fields of an Image that change nothing of the image that is here
+IMAGE_IN_PLACE = frozenset({"pullPolicy", "updatePolicy"})
 #: fields of a network that take effect while its containers run
 NETWORK_IN_PLACE = frozenset({"mtu", "internal", "masquerade"})
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from reconciler.model import references
 from reconciler.model.objects import Desired
 from reconciler.model.observed import (
     Condition,
@@ -17,8 +18,7 @@ from reconciler.model.observed import (
 )  # fmt: skip
 from reconciler.model.plan import Plan, Step, Wait
 from reconciler.model.view import Entry, Moment
-from reconciler.planner import restarts, retry
-from reconciler.planner.context import normalised
+from reconciler.planner import refresh, restarts, retry
 
 #: waits that mean: it was tried, and will be tried again by itself
 _BACK_OFF = frozenset({"Error", "CrashLoopBackOff", "ImagePullBackOff"})
@@ -48,6 +48,7 @@ def status(entry: Entry, plan: Plan, now: Moment) -> Observed:
     observed = retry.this_boot(retry.observed_of(entry), now)
     if not steps and not any(wait.reason == "Error" for wait in waits):
         observed = retry.after_success(observed)
+    waits = [wait for wait in waits if not wait.quiet]
     verdict = _verdict(desired, observed, steps, waits, {step.id for step in plan.steps})
     conditions = [_ready(verdict)]
     if isinstance(observed, ContainerObserved) and observed.process == "running" and not observed.supervised:
@@ -65,7 +66,9 @@ def _verdict(desired: Desired, observed: Observed, steps: list[Step], waits: lis
         return _container(desired, observed, steps, waits)
     if isinstance(observed, NetworkObserved):
         return _network(observed, waits)
-    return _image(f"pull {normalised(str(desired.spec['reference']))}" in planned, waits)
+    if any(step.action == "check" for step in steps) and refresh.policy(desired) == "Always":
+        return _Verdict("Pending", False, "Checking", steps[0].cause)
+    return _image(f"pull {references.normalised(str(desired.spec['reference']))}" in planned, waits)
 
 
 def _container(desired: Desired, observed: ContainerObserved, steps: list[Step], waits: list[Wait]) -> _Verdict:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconciler.model import platforms
 from reconciler.model.observed import ContainerObserved, Incarnation
 from reconciler.model.plan import FieldChange
-from reconciler.model.view import Entry
-from reconciler.planner import changes, gates, restarts, retry
+from reconciler.model.view import Entry, ImageFacts
+from reconciler.planner import changes, gates, refresh, restarts, retry
 from reconciler.planner.context import Context, Outcome, container_observed
 from reconciler.planner.steps import Sequence
 
@@ -41,6 +42,7 @@ def agrees(context: Context, entry: Entry) -> bool:
         and not override.stopped
         and override.restart <= observed.restart
         and not context.rewired(desired, observed)
+        and context.follower(made) is None
     )
 
 
@@ -81,6 +83,8 @@ class _Case:
             self._make_anew(made, "its spec has changed", diff)
         elif self._context.rewired(self._desired, self._observed):
             self._make_anew(made, "its networks have changed", diff)
+        elif (keeper := self._context.follower(made)) is not None:
+            self._make_anew(made, f"{keeper.desired.key} follows its tag, which has moved", (*diff, self._moved(made)))
         else:
             self._update(made, diff)
             self._process(made)
@@ -123,19 +127,70 @@ class _Case:
         if not held.waits:
             self.sequence.add("start", cause, args={"counts": False}, after=held.after, relies={"process": _STARTABLE})
 
+    def _moved(self, made: Incarnation) -> FieldChange:
+        facts = self._context.image(made.effective.image)
+        digest = facts.digest if facts is not None else ""
+        return FieldChange(path="status.imageDigest", old=made.image_digest, new=digest, in_place=False)
+
     def _image(self) -> bool:
         """Whether the image is here or comes with the plan."""
         context = self._context
         reference = context.reference(str(self._desired.spec["image"]))
-        if reference in context.view.images:
+        facts, keeper = context.view.images.get(reference), context.image_object(reference)
+        if self._foreign(reference, facts, keeper):
+            return False
+        if facts is not None:
+            self._ask_anew(reference, facts)
             return True
-        keeper = context.image_object(reference)
+        if refresh.policy(self._desired) == "Never":
+            self._never(reference, keeper)
+            return False
         if keeper is not None and retry.held_back(keeper, "pull", context.now):
             observed = retry.observed_of(keeper)
             self.sequence.wait("ImagePullBackOff", observed.error, (keeper.desired.key,), observed.retry_mono)
             return False
         self.sequence.pull(reference)
         return True
+
+    def _foreign(self, reference: str, facts: ImageFacts | None, keeper: Entry | None) -> bool:
+        """Whether the image is made for other machines, and will be: nothing here could run it."""
+        host = self._context.view.platform
+        wanted = str(keeper.desired.spec.get("platform") or "") if keeper is not None else ""
+        if keeper is not None and not platforms.same_machine(wanted, host):
+            message = f"{keeper.desired.key} keeps {reference} for {wanted}, and this host runs {host}"
+            self.sequence.wait("ForeignPlatform", message, (keeper.desired.key,))
+            return True
+        if facts is None or platforms.same_machine(facts.platform, host):
+            return False
+        if keeper is not None:
+            self.sequence.wait("Pulling", f"{reference} is still the one for {facts.platform}", (keeper.desired.key,))
+        elif refresh.policy(self._desired) == "Never":
+            self.sequence.wait("ForeignPlatform", f"{reference} is for {facts.platform}, and this host runs {host}")
+        else:
+            cause = f"the image {reference} that is here is for {facts.platform}, and this host runs {host}"
+            self.sequence.pull(reference, cause, facts.digest)
+            return False
+        return True
+
+    def _ask_anew(self, reference: str, facts: ImageFacts) -> None:
+        """For each new incarnation, if the policy says so: what the registry has under the reference is pulled."""
+        policy, observed = refresh.policy(self._desired), self._observed
+        if not refresh.asks_anew(self._desired, reference):
+            return
+        soft = policy == "Newer"
+        if observed.asked != self._desired.generation:
+            if not (soft and self.sequence.again_after_failure("check")):
+                self.sequence.check(reference, f"its imagePullPolicy is {policy}, and it is about to be created")
+        elif refresh.moved(facts, observed.latest) and not (soft and self.sequence.again_after_failure("pull")):
+            then = facts.index_digest or facts.digest
+            self.sequence.pull(reference, f"its tag has moved from {then} to {observed.latest}", facts.digest, own=True)
+
+    def _never(self, reference: str, keeper: Entry | None) -> None:
+        if keeper is not None and refresh.policy(keeper.desired) != "Never":
+            self.sequence.wait("ImageNotReady", f"{reference} comes with {keeper.desired.key}", (keeper.desired.key,))
+        else:
+            message = f"the image {reference} is not here, and imagePullPolicy is Never: pydock pull brings it"
+            self.sequence.wait("ErrImageNeverPull", message)
 
     def _update(self, made: Incarnation, diff: tuple[FieldChange, ...]) -> None:
         if diff:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from reconciler import errors
 from reconciler.model import kinds, references
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
-from reconciler.model.observed import ContainerObserved, NetworkObserved
+from reconciler.model.observed import ContainerObserved, Incarnation, NetworkObserved
 from reconciler.model.plan import Action, Plan, Step, Wait
 from reconciler.model.view import DEFAULT_NETWORK, Entry, ImageFacts, Moment, View
-from reconciler.planner import changes
+from reconciler.planner import changes, refresh
 
 
 class Outcome(NamedTuple):
@@ -65,7 +64,7 @@ class Context:
         """The normalised form, looked up once."""
         found = self._references.get(text)
         if found is None:
-            found = self._references[text] = normalised(text)
+            found = self._references[text] = references.normalised(text)
         return found
 
     def same_image(self, one: str, other: str) -> bool:
@@ -80,6 +79,15 @@ class Context:
             found = sorted((item for item in self.view.live.items() if item[0].kind == kinds.IMAGE.name), reverse=True)
             self._image_objects = {self.reference(str(entry.desired.spec["reference"])): entry for _, entry in found}
         return self._image_objects.get(reference)
+
+    def follower(self, made: Incarnation) -> Entry | None:
+        """The Image object that went after its tag, so that the incarnation's reference means another image now."""
+        reference = self.reference(made.effective.image)
+        facts = self.view.images.get(reference)
+        if facts is None or facts.image_id == made.image_id:
+            return None
+        keeper = self.image_object(reference)
+        return keeper if keeper is not None and refresh.follows(keeper.desired) else None
 
     def network(self, desired: Desired, name: str) -> Key:
         """The network that a container means by ``name``."""
@@ -133,14 +141,6 @@ class Context:
 
     def _terminating(self) -> Iterator[Entry]:
         return (entry for entries in self.view.terminating.values() for entry in entries)
-
-
-def normalised(text: str) -> str:
-    """The normalised form of an image reference; the text itself when it is none (older data may hold such)."""
-    try:
-        return str(references.parse(text))
-    except errors.Invalid:
-        return text
 
 
 def container_observed(entry: Entry) -> ContainerObserved:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from reconciler.model import platforms, references
 from reconciler.model.observed import ImageObserved
 from reconciler.model.view import Entry
-from reconciler.planner.context import Context, Outcome, normalised
+from reconciler.planner import refresh
+from reconciler.planner.context import Context, Outcome
 from reconciler.planner.steps import Sequence
 
 
@@ -13,26 +15,91 @@ def plan(context: Context, entry: Entry) -> Outcome:
 
 
 def agrees(context: Context, entry: Entry) -> bool:
-    """Whether nothing is to be done for a live Image object."""
-    reference = context.reference(str(entry.desired.spec["reference"]))
-    return reference in context.view.images and _recorded(entry) in ("", reference)
+    """Whether nothing is to be done for a live Image object; may say no where planning finds nothing either."""
+    desired = entry.desired
+    reference = context.reference(str(desired.spec["reference"]))
+    facts = context.view.images.get(reference)
+    if facts is None or not refresh.FIELDS.isdisjoint(desired.spec):
+        return False
+    return _recorded(entry) in ("", reference) and platforms.same_machine(facts.platform, context.view.platform)
 
 
 def has_moved(entry: Entry) -> bool:
     """Whether a live Image object now names another reference than the one that was noted for it."""
     former = _recorded(entry)
-    return bool(former) and former != normalised(str(entry.desired.spec["reference"]))
+    return bool(former) and former != references.normalised(str(entry.desired.spec["reference"]))
 
 
 def _upkeep(context: Context, entry: Entry) -> Outcome:
     sequence = Sequence(context, entry)
     reference = context.reference(str(entry.desired.spec["reference"]))
-    if reference not in context.view.images:
-        sequence.pull(reference)
+    rival = _rival(context, entry, reference)
+    if rival is None:
+        _bring(context, entry, reference, sequence)
+    else:
+        platform = rival.desired.spec.get("platform") or context.view.platform
+        message = f"{rival.desired.key} keeps {reference} for {platform}: name one of the two by its digest"
+        sequence.wait("PlatformConflict", message, (rival.desired.key,))
     former = _recorded(entry)
     if former and former != reference:
         _untag(context, entry, former, f"its reference has changed to {reference}", sequence)
     return sequence.outcome()
+
+
+def _rival(context: Context, entry: Entry, reference: str) -> Entry | None:
+    """The Image object that keeps the same reference for another platform, if it comes before this one."""
+    keeper = context.image_object(reference)
+    if keeper is None or keeper.desired.uid == entry.desired.uid:
+        return None
+    theirs, ours = (str(each.desired.spec.get("platform") or context.view.platform) for each in (keeper, entry))
+    return keeper if theirs != ours else None
+
+
+def _bring(context: Context, entry: Entry, reference: str, sequence: Sequence) -> None:
+    """The image as the object wants it: by platform, by pull policy, by update policy."""
+    desired, observed = entry.desired, refresh.image_observed(entry)
+    facts = context.view.images.get(reference)
+    platform = str(desired.spec.get("platform") or context.view.platform)
+    fits = facts is not None and platforms.same_machine(facts.platform, platform) and not _other_variant(entry)
+    if facts is None or not fits:
+        lack = f"the image {reference} is not here"
+        if facts is not None:
+            lack = f"the image {reference} that is here is for {facts.platform}, wanted is {platform}"
+        if refresh.policy(desired) == "Never":
+            sequence.wait("ErrImageNeverPull", f"{lack}, and pullPolicy is Never")
+        else:
+            sequence.pull(reference, lack, facts.digest if facts is not None else "")
+        return
+    soft = refresh.policy(desired) != "Always"
+    if refresh.moved(facts, observed.latest) and (refresh.follows(desired) or refresh.asks_anew(desired, reference)):
+        if not (soft and sequence.again_after_failure("pull")):
+            then = facts.index_digest or facts.digest
+            sequence.pull(reference, f"its tag has moved from {then} to {observed.latest}", facts.digest)
+        return
+    left = refresh.due(entry, reference, context.now)
+    if left is None or (left == 0 and soft and sequence.again_after_failure("check")):
+        return
+    if left:
+        sequence.again("NextCheck", "its tag is asked for again", context.now.mono + left)
+    else:
+        sequence.check(reference, _why(entry))
+
+
+def _other_variant(entry: Entry) -> bool:
+    """Whether a platform with a variant was written since the registry was asked: only the pull tells what it gives."""
+    written = str(entry.desired.spec.get("platform") or "")
+    return written.count("/") > 1 and refresh.image_observed(entry).asked_generation != entry.desired.generation
+
+
+def _why(entry: Entry) -> str:
+    """Why the registry is asked."""
+    desired = entry.desired
+    if (
+        refresh.image_observed(entry).asked_generation != desired.generation
+        and refresh.policy(desired) != "IfNotPresent"
+    ):
+        return f"its pullPolicy is {refresh.policy(desired)}, and it is new or has changed"
+    return f"its updatePolicy asks every {desired.spec['updatePolicy'].get('interval') or refresh.DEFAULT_INTERVAL}"
 
 
 def _removal(context: Context, entry: Entry) -> Outcome:

@@ -28,6 +28,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
                 "on": [str(key) for key in wait.on], "untilMono": wait.until_mono,
             }
             for wait in plan.waits
+            if not wait.quiet
         ],
         "warnings": list(plan.warnings),
         "restarts": sorted({str(step.key) for step in plan.steps if step.restarts}),
@@ -51,7 +52,8 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"{step.id}: {step.cause}{_effects(step)}"
         yield from (f"    {_change(change)}" for change in step.diff)
     for wait in plan.waits:
-        yield f"wait {wait.key}: {wait.reason}: {wait.message}"
+        if not wait.quiet:
+            yield f"wait {wait.key}: {wait.reason}: {wait.message}"
     for warning in plan.warnings:
         yield f"warning: {warning}"
 

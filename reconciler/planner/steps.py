@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from reconciler import errors
 from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.model.plan import Action, FieldChange, Step, Wait
 from reconciler.model.view import Entry, View
-from reconciler.planner import retry
+from reconciler.planner import refresh, retry
 from reconciler.planner.context import Context, Outcome, container_observed
 
 
@@ -45,16 +47,38 @@ class Sequence:
         )  # fmt: skip
         self._steps.append(step)
 
-    def pull(self, reference: str) -> None:
+    def pull(self, reference: str, cause: str = "", replaces: str = "", *, own: bool = False) -> None:
         """A step shared by all that need the image; it belongs to the Image object that keeps the reference, if there
-        is one.
+        is one that may pull; ``own``: to this object. ``replaces`` is the digest of the image that is here and is not
+        the one that is wanted.
         """
-        owner = (self._context.image_object(reference) or self._entry).desired
+        keeper = self._context.image_object(reference)
+        may = keeper is not None and refresh.policy(keeper.desired) != "Never"
+        owner = keeper.desired if keeper is not None and may and not own else self._entry.desired
+        platform = str(keeper.desired.spec.get("platform") or "") if keeper is not None else ""
+        more = {"platform": platform, "replaces": replaces}
         step = Step(
-            id=f"pull {reference}", action="pull", key=owner.key, uid=owner.uid, args={"reference": reference},
-            cause=f"the image {reference} is not here",
+            id=f"pull {reference} for {owner.key}" if own else f"pull {reference}",
+            action="pull", key=owner.key, uid=owner.uid, cause=cause or f"the image {reference} is not here",
+            args={"reference": reference} | {name: value for name, value in more.items() if value},
         )  # fmt: skip
         self._steps.append(step)
+
+    def check(self, reference: str, cause: str) -> None:
+        """Asks the registry what the reference means now."""
+        self.add("check", cause, args={"reference": reference})
+
+    def again(self, reason: str, message: str, until: float) -> None:
+        """The object is looked at again then; it lacks nothing meanwhile."""
+        self._waits.append(msgspec.structs.replace(wait(self._entry, reason, message, (), until), quiet=True))
+
+    def again_after_failure(self, action: Action) -> bool:
+        """Whether ``action`` failed a moment ago, and is left until it may be tried again."""
+        held = retry.held_back(self._entry, action, self._context.now)
+        if held:
+            observed = retry.observed_of(self._entry)
+            self.again("Error", observed.error, observed.retry_mono)
+        return held
 
     def wait(self, reason: str, message: str, on: tuple[Key, ...] = (), until: float = 0.0) -> None:
         self._waits.append(wait(self._entry, reason, message, on, until))

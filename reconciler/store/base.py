@@ -34,6 +34,9 @@ class Objects(Protocol):
     def some(self, kind: str) -> bool:
         """Whether there is any object of that kind, terminating ones too."""
 
+    def naming(self, kind: str) -> list[tuple[Key, str]]:
+        """Live objects of that kind with the image that each names, as it is written: their bodies are not read."""
+
     def create(
         self,
         key: Key,

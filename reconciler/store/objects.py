@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from reconciler import errors
@@ -31,6 +31,10 @@ _LIVE = Query(
     )
 )
 _SOME = Query(select(_o.uid).where(_o.kind == bindparam("kind")).limit(literal_column("1")))
+_IMAGE_NAMED = func.coalesce(func.json_extract(_o.body, "$.spec.image"), func.json_extract(_o.body, "$.spec.reference"))
+_NAMING = Query(
+    select(_o.namespace, _o.name, _IMAGE_NAMED).where(_o.kind == bindparam("kind"), _o.live == literal_column("1"))
+)
 _CHANGED = ("live", "source", "item", "generation", "revision", "body", "sum")
 _INSERT = Query(
     insert(tables.objects).values({name: bindparam(name) for name in ("uid", "kind", "namespace", "name", *_CHANGED)})
@@ -97,6 +101,10 @@ class SqlObjects:
 
     def some(self, kind: str) -> bool:
         return self._link.value(_SOME, kind=kind) is not None
+
+    def naming(self, kind: str) -> list[tuple[Key, str]]:
+        rows = self._link.rows(_NAMING, kind=kind)
+        return [(Key(kind, namespace, name), str(text)) for namespace, name, text in rows]
 
     def create(
         self,

@@ -14,14 +14,17 @@ from reconciler.testing.images import Image
 
 
 class FakeRegistry:
-    """A ``base.Registry``. ``images`` maps a reference's text to an image; ``fetched`` are digests in order, with the
-    offset they were asked from. ``breaks`` maps a digest to the offsets at which its transfer breaks off, one for each
-    try; ``gate``, if set, holds every fetch until it is open. ``pushed`` are blobs by repository and digest;
-    ``refuses`` is raised, the last first, for blobs that are pushed."""
+    """A ``base.Registry``. ``images`` maps a reference's text to an image. ``asked`` and ``resolved`` are the texts of
+    references whose digest or manifest was asked for, ``fetched`` the digests of blobs, in order, with the offset they
+    were asked from. ``breaks`` maps a digest to the offsets at which its transfer breaks off, one for each try;
+    ``gate``, if set, holds every fetch until it is open; ``down`` fails every request for a digest or a manifest.
+    ``pushed`` are blobs by repository and digest; ``refuses`` is raised, the last first, for blobs that are pushed."""
 
     def __init__(self) -> None:
         self.images: dict[str, Image] = {}
         self.resolved: list[str] = []
+        self.asked: list[str] = []
+        self.down = False
         self.fetched: list[tuple[str, int]] = []
         self.breaks: dict[str, list[int]] = {}
         self.gate: threading.Event | None = None
@@ -31,8 +34,17 @@ class FakeRegistry:
     def add(self, reference: str, image: Image) -> None:
         self.images[reference] = image
 
-    def resolve(self, reference: Reference) -> base.Manifest:
+    def head(self, reference: Reference) -> str:
+        self.asked.append(str(reference))
+        self._check_up(reference)
+        image = self.images.get(str(reference))
+        if image is None:
+            raise errors.NotFound(f"image {reference}: registry {reference.registry}: it does not have it")
+        return image.digest
+
+    def resolve(self, reference: Reference, platform: str = "") -> base.Manifest:
         self.resolved.append(str(reference))
+        self._check_up(reference)
         image = self.images.get(str(reference))
         if image is None:
             raise errors.NotFound(f"image {reference}: registry {reference.registry}: it does not have it")
@@ -87,6 +99,10 @@ class FakeRegistry:
 
     def login(self, registry: str) -> None:
         return None
+
+    def _check_up(self, reference: Reference) -> None:
+        if self.down:
+            raise errors.Temporary(f"image {reference}: registry {reference.registry}: it is down", delay=1.0)
 
     def _blob(self, digest: str) -> bytes:
         for image in self.images.values():

@@ -30,7 +30,9 @@ class Request(http.server.BaseHTTPRequestHandler):
         else:
             handler(self)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.server.heads.append(self.path)
+        self.do_GET()
 
     def do_POST(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -55,7 +57,8 @@ class Request(http.server.BaseHTTPRequestHandler):
 
 
 class HostileServer(http.server.ThreadingHTTPServer):
-    """``handlers``: path → what to do (``*`` for any other). ``seen``: paths with headers, in order."""
+    """``handlers``: path → what to do (``*`` for any other). ``seen``: paths with headers, in order;
+    ``heads``: those of them that were asked for without their content."""
 
     daemon_threads = True
     block_on_close = False
@@ -64,6 +67,7 @@ class HostileServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Request)
         self.handlers: dict[str, Handler] = {}
         self.seen: list[tuple[str, dict[str, str]]] = []
+        self.heads: list[str] = []
 
     @property
     def address(self) -> str:
@@ -79,7 +83,8 @@ class HostileServer(http.server.ThreadingHTTPServer):
     def serve_image(self, image: Image, path: str = "x", tag: str = "latest") -> str:
         """Serves an image honestly; returns its reference."""
         for target in (tag, image.digest):
-            self.answer(f"/v2/{path}/manifests/{target}", image.manifest, Content_Type=image.media_type)
+            where = f"/v2/{path}/manifests/{target}"
+            self.answer(where, image.manifest, Content_Type=image.media_type, Docker_Content_Digest=image.digest)
         for digest, data in image.blobs.items():
             self.handlers[f"/v2/{path}/blobs/{digest}"] = _ranged(data)
         return f"{self.address}/{path}:{tag}"

@@ -30,6 +30,11 @@ class RegistrySuite:
         assert (found.raw, found.media_type) == (served.image.manifest, served.image.media_type)
         assert {found.config.digest, *(layer.digest for layer in found.layers)} == set(served.image.blobs)
 
+    def test_what_a_reference_means_now(self, served: Served) -> None:
+        assert served.registry.head(served.reference) == served.image.digest
+        with pytest.raises(errors.NotFound):
+            served.registry.head(msgspec.structs.replace(served.reference, tag="absent"))
+
     def test_an_image_that_is_not_there_is_named(self, served: Served) -> None:
         absent = msgspec.structs.replace(served.reference, tag="absent")
         with pytest.raises(errors.NotFound) as caught:

@@ -23,7 +23,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pydockd]:
     server = images.start_registry(tmp_path_factory.mktemp("registry"), port=5000)
     daemon = Pydockd(tmp_path_factory.mktemp("examples"))
     try:
-        images.push(server.address, "busybox", "demo", images.busybox())
+        for tag in ("demo", "current"):
+            images.push(server.address, "busybox", tag, images.busybox())
         yield daemon.start()
     finally:
         daemon.close()

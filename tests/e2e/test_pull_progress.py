@@ -150,9 +150,12 @@ def test_elsewhere_a_watched_table_has_few_lines(host: Pydockd, slow: Slow) -> N
     watching = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert watching.stdout is not None
     host.apply(container("lines", slow.reference))
-    wait.until(lambda: progress(host, "Container", "lines").get("percent", 0) >= 10, what="a tenth of it")
+    lines = [""]
+    while "%" not in lines[-1]:
+        lines.append(watching.stdout.readline())
+        assert lines[-1]
+    wait.until(lambda: progress(host, "Container", "lines")["percent"] >= 10, what="a tenth of it")
     slow.drip.gate.set()
-    lines = []
     while not any("Running" in line for line in lines):
         lines.append(watching.stdout.readline())
     watching.terminate()
@@ -160,5 +163,18 @@ def test_elsewhere_a_watched_table_has_few_lines(host: Pydockd, slow: Slow) -> N
     watching.stdout.close()
     pulling = [line for line in lines if "Pulling" in line]
     assert 1 <= len(pulling) <= 4
-    assert any("%" in line for line in pulling)
     host.delete("Container", "lines")
+
+
+def test_a_tag_that_has_not_moved_costs_one_request(host: Pydockd) -> None:
+    with registry_hostile.hostile() as server:
+        reference = server.serve_image(images.busybox("one request"))
+        assert host.cli("pull", reference).returncode == 0
+        server.seen.clear()
+        again = host.cli("pull", reference)
+        assert (again.returncode, "unchanged" in again.stdout) == (0, True)
+        assert server.paths == server.heads == ["/v2/x/manifests/latest"]
+        took = host.api("GET", "/apis/pydock.dev/v1/jobs?limit=1")["items"][0]
+        assert took["name"] == "pull_image"
+        server.serve_image(images.busybox("another"))
+        assert "unchanged" not in host.cli("pull", reference).stdout

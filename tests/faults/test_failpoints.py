@@ -156,6 +156,19 @@ def other_image(stage: Stage) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def ask_other(stage: Stage) -> None:
+    """The registry is asked what the tag means now."""
+    always = other_image(stage)
+    always["spec"]["pullPolicy"] = "Always"
+    stage.host.apply(always)
+
+
+def asked_other(stage: Stage) -> bool:
+    found = stage.host.get("Image", "other", "")
+    current = found is not None and found["status"]["observedGeneration"] == found["metadata"]["generation"]
+    return current and ready("Image", "other")(stage)
+
+
 def pulled(stage: Stage) -> list[str]:
     return [str(each["reference"]) for each in stage.host.api("GET", STORED)["items"]]
 
@@ -250,6 +263,7 @@ OPERATIONS = (
     Operation("network-change", lambda stage: network(stage, mtu=1400), changed_network, "network"),
     Operation("network-delete", delete("Network", lambda stage: "lan"), no_networks, "network"),
     Operation("image", lambda stage: stage.host.apply(other_image(stage)), ready("Image", "other")),
+    Operation("image-check", ask_other, asked_other, "image"),
     Operation("image-delete", delete("Image", lambda stage: "other"),
               lambda stage: stage.host.get("Image", "other", "") is None, "image"),
     Operation("pull", pull_other, lambda stage: stage.other_image in pulled(stage)),

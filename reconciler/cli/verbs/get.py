@@ -159,7 +159,8 @@ class _Pulls:
         if self._bars:
             self._display.of(obj)
         metadata, now = obj["metadata"], time.monotonic()
-        uid, revision = str(metadata.get("uid")), str(metadata.get("resourceVersion"))
+        coming = "progress" in (obj.get("status") or {})
+        uid, revision = str(metadata.get("uid")), f"{metadata.get('resourceVersion')}{' and coming' if coming else ''}"
         before, then = self._told.get(uid, ("", 0.0))
         if revision == before and (self._bars or now - then < progress.EVERY):
             return False

@@ -41,10 +41,15 @@ Pushed = Literal["exists", "mounted", "uploaded"]
 
 
 class Registry(Protocol):
-    def resolve(self, reference: Reference) -> Manifest:
-        """Fetches and checks the manifest for this host's platform. Raises ``NotFound`` (no such image or tag),
-        ``Temporary`` (server busy or unreachable; ``delay`` honours Retry-After), ``LoginNeeded`` (it wants a login,
-        or another one), ``Permanent`` (refused or malformed), always naming registry and reference."""
+    def head(self, reference: Reference) -> str:
+        """The digest of what the reference means now (a manifest's, or an index's): one request, without the content.
+        Raises as ``resolve`` does."""
+
+    def resolve(self, reference: Reference, platform: str = "") -> Manifest:
+        """Fetches and checks the manifest for ``platform`` (``linux/arm64``; empty: this host's). Raises ``NotFound``
+        (no such image or tag), ``Temporary`` (server busy or unreachable; ``delay`` honours Retry-After),
+        ``LoginNeeded`` (it wants a login, or another one), ``Permanent`` (refused or malformed), always naming registry
+        and reference."""
 
     def fetch(self, reference: Reference, blob: Descriptor, offset: int, sink: Callable[[memoryview], None]) -> None:
         """Streams a blob's bytes from ``offset`` on into ``sink``. Raises as ``resolve`` does; the sink may have had a

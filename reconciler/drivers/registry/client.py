@@ -40,14 +40,26 @@ class RegistryClient:
             over = self._transports.of(registry)
             self._get(registry, f"{over.url}/v2/", {}, "").close()
 
-    def resolve(self, reference: Reference) -> base.Manifest:
+    def head(self, reference: Reference) -> str:
+        with self._named(reference.registry, f"image {reference}: registry {reference.registry}"):
+            asked = f"manifests/{reference.target}", {"Accept": ", ".join(manifests.ACCEPTED)}
+            with self._below(reference, *asked, method="HEAD") as answer:
+                served = answer.header("Docker-Content-Digest")
+            try:
+                return references.check_digest(served)
+            except errors.Invalid:
+                # it need not say (distribution spec, "Checking if content exists in the registry")
+                return self._manifest(reference, reference.target)[2]
+
+    def resolve(self, reference: Reference, platform: str = "") -> base.Manifest:
+        wanted = manifests.parse_platform(platform) if platform else self._platform
         with self._named(reference.registry, f"image {reference}: registry {reference.registry}"):
             raw, parsed, named = self._manifest(reference, reference.target)
             digest = named
             for _ in range(_MAX_INDEX_DEPTH):
                 if parsed.config is not None:
                     return base.Manifest(digest, named, parsed.media_type, raw, parsed.config, parsed.layers)
-                choice = manifests.choose(parsed.choices, self._platform)
+                choice = manifests.choose(parsed.choices, wanted)
                 raw, parsed, digest = self._manifest(reference, choice.digest)
                 if len(raw) != choice.size or parsed.media_type != choice.media_type:
                     raise errors.Permanent(f"manifest {digest} is not what the index that names it says")
@@ -100,16 +112,18 @@ class RegistryClient:
             raise errors.Permanent(f"its manifest does not match its digest: expected {wanted[:160]}, found {digest}")
         return raw, manifests.parse(raw, content_type), digest
 
-    def _below(self, reference: Reference, what: str, headers: dict[str, str]) -> transport.Answer:
-        """A good answer to a GET below the repository."""
+    def _below(self, reference: Reference, what: str, headers: dict[str, str], method: str = "GET") -> transport.Answer:
+        """A good answer from below the repository."""
         url = f"{self._transports.of(reference.registry).url}/v2/{reference.path}/{what}"
-        return self._get(reference.registry, url, headers, f"repository:{reference.path}:pull")
+        return self._get(reference.registry, url, headers, f"repository:{reference.path}:pull", method)
 
-    def _get(self, registry: str, url: str, headers: dict[str, str], scope: str) -> transport.Answer:
-        """A good answer to a GET, with a token or password where the registry asks for one.
+    def _get(
+        self, registry: str, url: str, headers: dict[str, str], scope: str, method: str = "GET"
+    ) -> transport.Answer:
+        """A good answer, with a token or password where the registry asks for one.
 
         What was accepted before is tried first; once it is refused, it is had anew."""
-        answer = self._ask("GET", registry, url, headers, scope)
+        answer = self._ask(method, registry, url, headers, scope)
         if answer.status in (200, 206):
             return answer
         with answer:

@@ -93,6 +93,11 @@ def host_platform(machine: str) -> Platform:
     return _MACHINES.get(machine, Platform("linux", machine))
 
 
+def parse_platform(text: str) -> Platform:
+    """The platform that ``os/architecture[/variant]`` names."""
+    return Platform(*text.split("/", 2))
+
+
 class Parsed(msgspec.Struct, frozen=True):
     """A checked manifest (``config`` is set) or index (``choices`` are)."""
 

@@ -297,6 +297,8 @@ def _incarnate(
         failures=0,
         next_start_mono=0.0,
         restart=desired.override.restart,
+        asked=0,
+        latest="",
         exit_code=None,
         exit_reason="",
         exit_signal=0,

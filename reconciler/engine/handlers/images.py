@@ -1,4 +1,4 @@
-"""Steps and jobs of images: pull, forget, `pydock pull` and `pydock login`."""
+"""Steps and jobs of images: check, pull, forget, `pydock pull` and `pydock login`."""
 
 from __future__ import annotations
 
@@ -12,29 +12,76 @@ from reconciler.drivers.registry.base import Registry
 from reconciler.engine import following, images
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.model import references, requests
-from reconciler.model.observed import ImageObserved
+from reconciler.model import kinds, references, requests
+from reconciler.model.keys import Key
+from reconciler.model.observed import ContainerObserved, ImageObserved
 from reconciler.model.view import ImageFacts
+from reconciler.store.base import Session
+
+
+def check(parts: Parts, job: Job) -> str:
+    """Asks the registry what a reference means now, and notes the answer: the next plan tells what follows from it."""
+    reference = references.parse(str(job.args["reference"]))
+    failpoints.hit("check.before")
+    digest = parts.registry.head(reference)
+    _note_asked(parts, job.uid, digest)
+    failpoints.hit("check.after")
+    return digest
 
 
 def pull(parts: Parts, job: Job) -> str:
     """Makes the image complete in the graph and records its relations, unless another has done so meanwhile."""
-    parsed = references.parse(str(job.args["reference"]))
+    parsed, platform = references.parse(str(job.args["reference"])), str(job.args.get("platform") or "")
     with parts.pulls.hold(str(parsed)):
         with parts.store.snapshot() as session:
             known = session.images.get(str(parsed))
-        return (known or _fetch(parts, job.number, parts.registry, parsed, job.stopping)).digest
+        if known is None or known.digest == job.args.get("replaces"):
+            known = _fetch(parts, job.number, parts.registry, parsed, job.stopping, platform)
+    _note_asked(parts, job.uid, known.index_digest)
+    return known.digest
+
+
+def _note_asked(parts: Parts, uid: str, digest: str) -> None:
+    """What the registry has answered, and when, on the object that it was asked for."""
+    now = parts.clock.now()
+    with parts.store.transaction(durable=False) as session:
+        desired, found = session.objects.get(uid), session.observed.get(uid)
+        if desired is None:
+            return
+        if desired.key.kind == kinds.CONTAINER.name:
+            seen = found if isinstance(found, ContainerObserved) else ContainerObserved()
+            session.observed.put(uid, msgspec.structs.replace(seen, asked=desired.generation, latest=digest))
+            return
+        image = found if isinstance(found, ImageObserved) else ImageObserved()
+        fresh = msgspec.structs.replace(
+            image, latest=digest, asked_generation=desired.generation, asked_at=now.wall, asked_mono=now.mono,
+            asked_boot=now.boot_id,
+        )  # fmt: skip
+        session.observed.put(uid, fresh)
 
 
 def _fetch(
-    parts: Parts, job: int, registry: Registry, reference: references.Reference, stopping: threading.Event
+    parts: Parts,
+    job: int,
+    registry: Registry,
+    reference: references.Reference,
+    stopping: threading.Event,
+    platform: str = "",
 ) -> ImageFacts:
     """Asks the registry what the reference means now, and fetches what is missing of it. ``job`` is the number of the
     one that does so."""
     failpoints.hit("pull.before")
     transfers, name = parts.transfers, str(reference)
     with parts.leftovers.kept(parts.store, parts.graph), transfers.begun(name, job) as transfer:
-        facts, blobs, chain = images.pull(reference, registry, parts.graph, progress=transfer.report, stopping=stopping)
+        with parts.store.snapshot() as session:
+            known = session.images.get(name)
+            chain = session.images.chain(known.image_id) if known is not None else ()
+        if known is not None and images.unchanged(reference, registry, parts.graph, known, chain, platform):
+            transfer.report("unchanged", "", 0, 0)
+            return known
+        facts, blobs, chain = images.pull(
+            reference, registry, parts.graph, platform=platform, progress=transfer.report, stopping=stopping
+        )
         failpoints.hit("pull.after")
         # a layer that was here already, of another packing, needed no blob
         held = [blob for blob in blobs if parts.graph.has_blob(blob)]
@@ -42,7 +89,20 @@ def _fetch(
             session.images.put(facts, held, chain)
             session.relations.note_use([facts.digest], parts.clock.now().wall)
     failpoints.hit("pull.record.after")
+    with parts.store.snapshot() as session:
+        users = _users(session, name)
+    parts.look(users)
     return facts
+
+
+def _users(session: Session, reference: str) -> list[Key]:
+    """The objects that name an image: whoever waited for it, or follows it, is to look again."""
+    return [
+        key
+        for kind in (kinds.IMAGE.name, kinds.CONTAINER.name)
+        for key, text in session.objects.naming(kind)
+        if references.normalised(text) == reference
+    ]
 
 
 def untag(parts: Parts, job: Job) -> None:
@@ -81,10 +141,13 @@ def observe(parts: Parts, uid: str, reference: str) -> bool:
 
 def _noted(observed: ImageObserved, facts: ImageFacts | None) -> ImageObserved:
     if facts is None:
-        return msgspec.structs.replace(observed, reference="", digest="", image_id="", size=0)
+        return msgspec.structs.replace(
+            observed, reference="", digest="", index_digest="", image_id="", platform="", size=0
+        )
     return msgspec.structs.replace(
-        observed, reference=facts.reference, digest=facts.digest, image_id=facts.image_id, size=facts.size
-    )
+        observed, reference=facts.reference, digest=facts.digest, index_digest=facts.index_digest,
+        image_id=facts.image_id, platform=facts.platform, size=facts.size,
+    )  # fmt: skip
 
 
 def pull_image(parts: Parts, job: Job) -> dict[str, Any]:

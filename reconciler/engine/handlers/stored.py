@@ -80,7 +80,7 @@ def _config(facts: ImageFacts) -> dict[str, Any]:
 def _layers(parts: Parts, facts: ImageFacts, raw: bytes) -> list[dict[str, Any]]:
     """Bottom first; ``raw`` is the configuration, ``size`` that of the compressed blob."""
     layers = manifests.parse(_blob(parts, facts, facts.digest, manifests.MAX_MANIFEST), "").layers
-    diff_ids = image_config.parse(raw, len(layers)).diff_ids
+    diff_ids = image_config.parse(raw, len(layers), platform=facts.platform).diff_ids
     return [
         {"digest": layer.digest, "mediaType": layer.media_type, "size": layer.size, "diffId": diff, "chainId": chain}
         for layer, diff, chain in zip(layers, diff_ids, chains.chain(diff_ids), strict=True)

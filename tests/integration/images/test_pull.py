@@ -128,9 +128,8 @@ def test_pulling_again_asks_for_the_manifest_alone(place: Place) -> None:
     reference = references.parse("x")
     first = pulls.pull(reference, registry, place.graph)
     asked = len(registry.fetched)
-    again = pulls.pull(reference, registry, place.graph, known=first.facts)
+    again = pulls.pull(reference, registry, place.graph)
     assert again == first
-    assert again.facts is first.facts
     assert (len(registry.resolved), len(registry.fetched)) == (2, asked)
 
 

@@ -67,7 +67,7 @@ class TestFailures:
         missing = "registry.example/missing:1"
         resolve = loop.registry.resolve
 
-        def edited_meanwhile(reference: object) -> object:
+        def edited_meanwhile(reference: object, platform: str) -> object:
             if str(reference) == missing:
                 loop.ask("apply", document=container("web"), manager="test")
             return resolve(reference)  # type: ignore[arg-type]
@@ -238,15 +238,16 @@ def test_a_pull_step_finds_the_image_that_came_meanwhile(loop: Loop) -> None:
     loop.apply(container("web"))
     loop.engine.run(Job("pull", args={"reference": IMAGE}))
     assert loop.registry.resolved == [IMAGE]
+    assert loop.registry.asked == []
     loop.ask("pull_image", reference=IMAGE)
-    assert loop.registry.resolved == [IMAGE, IMAGE]
+    assert (loop.registry.resolved, loop.registry.asked) == ([IMAGE], [IMAGE])
 
 
 class TestStatusOnTheWay:
     def test_a_pull_under_way_is_seen(self, loop: Loop) -> None:
         resolve, seen = loop.registry.resolve, []
 
-        def looking(reference: object) -> object:
+        def looking(reference: object, platform: str) -> object:
             seen.append(loop.ready(WEB)[:2])
             return resolve(reference)  # type: ignore[arg-type]
 

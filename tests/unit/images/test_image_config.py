@@ -67,7 +67,7 @@ def test_what_no_process_can_be_given(config: Any, words: str) -> None:
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ({"architecture": "s390x"}, "made for linux/s390x, and this host is linux/amd64"),
+        ({"architecture": "s390x"}, "made for linux/s390x, and wanted is linux/amd64"),
         ({"os": "windows"}, "made for windows/amd64"),
         ({"rootfs": {"type": "layers", "diff_ids": []}}, "names 0 layers, its manifest 1"),
         ({"rootfs": {"type": "tree", "diff_ids": [DIFF]}}, "unknown type"),

@@ -132,7 +132,11 @@ def test_the_default_of_pids_is_the_daemon_s() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "in_place"),
-    [("Container", changes.CONTAINER_IN_PLACE), ("Network", changes.NETWORK_IN_PLACE), ("Image", frozenset[str]())],
+    [
+        ("Container", changes.CONTAINER_IN_PLACE),
+        ("Network", changes.NETWORK_IN_PLACE),
+        ("Image", changes.IMAGE_IN_PLACE),
+    ],
 )
 def test_the_planner_and_the_schemas_agree_on_what_changes_in_place(kind: str, in_place: frozenset[str]) -> None:
     properties = contract.spec_of(kind)["properties"]
