@@ -122,11 +122,12 @@ class Tree:
         if stat.S_ISDIR(found.st_mode):
             self._push(name, found.st_mtime_ns)
             return None
+        if not make:
+            return b""
         if not is_whiteout(found):
             raise Refused(f"{shown(here.below(name))} is used as a directory and is none")
-        if make:
-            self._step_new(name, replaced=True)
-        return None if make else b""
+        self._step_new(name, replaced=True)
+        return None
 
     def _step_lower(self, name: bytes, *, make: bool) -> bytes | None:
         here = self.top
@@ -138,6 +139,8 @@ class Tree:
         if stat.S_ISLNK(found.st_mode):
             return os.fsencode(os.readlink(name, dir_fd=here.lower))
         if not stat.S_ISDIR(found.st_mode):
+            if not make:
+                return b""
             raise Refused(f"{shown(here.below(name))} is used as a directory and is none")
         os.mkdir(name, 0o700, dir_fd=here.upper)
         self._push(name, found.st_mtime_ns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from reconciler.testing import graph_tars as tars
+from reconciler.testing import graph_trees
 from reconciler.testing.graph_suite.place import Place
 
 
@@ -55,3 +56,17 @@ class Fidelity:
     def test_a_directory_that_no_member_makes_is_plain(self, place: Place) -> None:
         found = place.show(tars.nasty())
         assert (found["implied/by"].mode, found["implied/by"].uid) == (0o755, 0)
+
+    def test_all_of_it_is_kept_when_layers_come_on_top(self, place: Place) -> None:
+        """Copied, stacked or shared: a layer that touches other names alters nothing, times of directories included."""
+        alone = place.show(tars.nasty())
+        on_top = place.show(
+            tars.nasty(), [tars.Member(b"bin/more"), tars.Member(b"more")], [tars.whiteout(b"bin/more")]
+        )
+        assert set(on_top) - set(alone) == {"more"}
+        assert graph_trees.differences(alone, {path: on_top[path] for path in alone}) == []
+
+    def test_holes_are_kept_when_layers_come_on_top(self, place: Place) -> None:
+        chain = place.stack([tars.sparse(b"s", [(1 << 24, b"end")], 1 << 25)], [tars.Member(b"a")])
+        found = os.stat(os.path.join(place.driver.prepare("sparse", chain), "s"))
+        assert (found.st_size, found.st_blocks * 512 < 1 << 20) == (1 << 25, True)

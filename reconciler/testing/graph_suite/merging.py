@@ -106,6 +106,16 @@ class Merging:
         }
         assert place.names(lower, [tars.symlink(b"d", b"/tmp")]) == {"d"}
 
+    def test_a_whiteout_in_what_is_a_file_now_has_no_effect(self, place: Place) -> None:
+        """umoci's repack writes one for each file of a directory that a file took the place of."""
+        lower = [tars.directory(b"d"), tars.Member(b"d/x"), tars.Member(b"f")]
+        for upper in (
+            [tars.Member(b"d", b"1"), tars.whiteout(b"d/x")],
+            [tars.whiteout(b"d/x"), tars.Member(b"d", b"1")],
+        ):
+            assert place.names(lower, upper) == {"d", "f"}
+        assert place.names(lower, [tars.whiteout(b"f/x"), tars.opaque(b"f"), tars.opaque(b"f/x")]) == {"d", "d/x", "f"}
+
     def test_marks_that_other_tools_leave(self, place: Place) -> None:
         device = tars.Member(b"f", kind=b"3", device=(0, 0))
         assert place.names([tars.Member(b"f"), tars.Member(b"g")], [device, tars.Member(b".wh..wh.plnk")]) == {"g"}
