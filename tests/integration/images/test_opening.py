@@ -25,7 +25,7 @@ def test_a_root_of_another_driver_is_refused(tmp_path: pathlib.Path) -> None:
     [
         ("aufs", "successor is 'overlay'"),
         ("devicemapper", "successor is 'overlay'"),
-        ("btrfs", "not yet supported"),
+        ("zfs", "not yet supported"),
         ("nonsense", "expected one of overlay, "),
     ],
 )
