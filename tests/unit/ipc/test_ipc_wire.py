@@ -12,6 +12,7 @@ EVERY_ERROR = [
     errors.Conflict("owned by dir:/etc/pydock.d/web.yaml"),
     errors.Expired("revision 3 is gone"),
     errors.Forbidden("not for you"),
+    errors.LoginNeeded("who are you"),
     errors.Temporary("later", delay=7.5),
     errors.Permanent("never"),
 ]
