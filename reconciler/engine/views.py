@@ -27,6 +27,7 @@ def closure(session: Session, keys: Iterable[Key]) -> View:
     live: dict[Key, Entry] = {}
     terminating: dict[Key, tuple[Entry, ...]] = {}
     images = _images(session)
+    asked: set[str] = set()
     todo, seen = list(keys), set[Key]()
     while todo:
         fresh = [key for key in dict.fromkeys(todo) if key not in seen]
@@ -37,19 +38,23 @@ def closure(session: Session, keys: Iterable[Key]) -> View:
                 return whole(session)
             _place(entry, live, terminating)
             todo.extend(planner.dependencies(entry.desired))
-            todo.extend(_keepers(session, entry.desired))
+            todo.extend(_keepers(session, entry.desired, asked))
     return View(live=_with_default(live), terminating=terminating, images=images, platform=_PLATFORM)
 
 
-def _keepers(session: Session, desired: Desired) -> list[Key]:
+def _keepers(session: Session, desired: Desired, asked: set[str]) -> list[Key]:
     """The Image objects that keep the image which an object is made from, or is: they say when it is pulled, and for
-    which platform."""
+    which platform. Nothing for a reference that was ``asked`` about before."""
     field = {kinds.CONTAINER.name: "image", kinds.IMAGE.name: "reference"}.get(desired.key.kind)
     if field is None:
         return []
-    reference = references.normalised(str(desired.spec[field]))
-    found = session.objects.naming(kinds.IMAGE.name)
-    return [key for key, text in found if references.normalised(text) == reference]
+    text = str(desired.spec[field])
+    reference = references.normalised(text)
+    if reference in asked:
+        return []
+    asked.add(reference)
+    found = session.objects.naming(references.spellings(text))
+    return [key for key in found if key.kind == kinds.IMAGE.name]
 
 
 def whole(session: Session) -> View:

@@ -99,6 +99,26 @@ def normalised(text: str) -> str:
         return text
 
 
+def spellings(text: str) -> tuple[str, ...]:
+    """The ways to write what ``text`` means: with and without Docker's registry, ``library/`` and ``:latest``, and as
+    it is. Other cases of a registry's letters are not among them."""
+    try:
+        reference = parse(text)
+    except errors.Invalid:
+        return (text,)
+    names = [f"{reference.registry}/{reference.path}"]
+    if reference.registry == DEFAULT_REGISTRY:
+        paths = [reference.path]
+        if reference.path.count("/") == 1:
+            paths.append(reference.path.removeprefix("library/"))
+        names = [f"{host}{path}" for host in ("", "docker.io/", "index.docker.io/") for path in paths]
+    tags = [f":{reference.tag}" if reference.tag else ""]
+    if reference.tag == DEFAULT_TAG and not reference.digest:
+        tags.append("")
+    digest = f"@{reference.digest}" if reference.digest else ""
+    return tuple(dict.fromkeys([text, *(f"{name}{tag}{digest}" for name in names for tag in tags)]))
+
+
 def parse_registry(text: str) -> str:
     """The registry (host[:port]) that ``text`` names: as in a reference, or a URL as in docker's config.json. Raises
     ``errors.Invalid``."""

@@ -34,8 +34,9 @@ class Objects(Protocol):
     def some(self, kind: str) -> bool:
         """Whether there is any object of that kind, terminating ones too."""
 
-    def naming(self, kind: str) -> list[tuple[Key, str]]:
-        """Live objects of that kind with the image that each names, as it is written: their bodies are not read."""
+    def naming(self, texts: Iterable[str]) -> list[Key]:
+        """Live objects whose spec names an image by one of ``texts``, as it is written there: an index is asked, and no
+        body read."""
 
     def create(
         self,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NoReturn
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import Text, bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from reconciler import errors
@@ -31,9 +32,9 @@ _LIVE = Query(
     )
 )
 _SOME = Query(select(_o.uid).where(_o.kind == bindparam("kind")).limit(literal_column("1")))
-_IMAGE_NAMED = func.coalesce(func.json_extract(_o.body, "$.spec.image"), func.json_extract(_o.body, "$.spec.reference"))
+_texts = func.json_each(bindparam("texts", type_=Text)).table_valued("value", name="wanted")
 _NAMING = Query(
-    select(_o.namespace, _o.name, _IMAGE_NAMED).where(_o.kind == bindparam("kind"), _o.live == literal_column("1"))
+    select(_o.kind, _o.namespace, _o.name).where(_o.live == literal_column("1"), _o.image.in_(select(_texts.c.value)))
 )
 _CHANGED = ("live", "source", "item", "generation", "revision", "body", "sum")
 _INSERT = Query(
@@ -102,9 +103,8 @@ class SqlObjects:
     def some(self, kind: str) -> bool:
         return self._link.value(_SOME, kind=kind) is not None
 
-    def naming(self, kind: str) -> list[tuple[Key, str]]:
-        rows = self._link.rows(_NAMING, kind=kind)
-        return [(Key(kind, namespace, name), str(text)) for namespace, name, text in rows]
+    def naming(self, texts: Iterable[str]) -> list[Key]:
+        return [Key(*row) for row in self._link.rows(_NAMING, texts=encode([*texts]))]
 
     def create(
         self,

@@ -97,12 +97,7 @@ def _fetch(
 
 def _users(session: Session, reference: str) -> list[Key]:
     """The objects that name an image: whoever waited for it, or follows it, is to look again."""
-    return [
-        key
-        for kind in (kinds.IMAGE.name, kinds.CONTAINER.name)
-        for key, text in session.objects.naming(kind)
-        if references.normalised(text) == reference
-    ]
+    return session.objects.naming(references.spellings(reference))
 
 
 def untag(parts: Parts, job: Job) -> None:

@@ -87,3 +87,24 @@ def test_digests() -> None:
     for wrong in ("", "sha256", f"sha256:{HEX}\n", f"sha512:{HEX}", f"sha1:{HEX[:40]}"):
         with pytest.raises(errors.Invalid):
             references.check_digest(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("nginx", 12),
+        ("docker.io/library/nginx:1", 6),
+        ("team/app", 6),
+        ("localhost:5000/app", 2),
+        (f"app:1@sha256:{HEX}", 6),
+    ],
+)
+def test_all_spellings_mean_the_same(text: str, count: int) -> None:
+    found = references.spellings(text)
+    assert len(set(found)) == len(found) == count
+    assert text in found
+    assert {str(references.parse(each)) for each in found} == {str(references.parse(text))}
+
+
+def test_what_is_no_reference_is_spelled_as_it_is() -> None:
+    assert references.spellings("No Reference") == ("No Reference",)
