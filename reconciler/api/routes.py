@@ -7,7 +7,19 @@ from typing import Any
 
 import falcon
 
-from reconciler.api import actions, containers, guard, objects, problems, records, service, stored, streams, transfers
+from reconciler.api import (
+    actions,
+    containers,
+    guard,
+    objects,
+    problems,
+    records,
+    service,
+    stored,
+    streams,
+    system,
+    transfers,
+)
 from reconciler.ipc import EngineClient
 from reconciler.model import kinds
 
@@ -33,6 +45,8 @@ def table(engine: EngineClient, open_streams: streams.Streams) -> list[tuple[str
         (f"{BASE}/graph/images/unused", stored.Unused(engine)),
         (f"{BASE}/graph/images/inspect", stored.Inspect(engine)),
         (f"{BASE}/graph/images/history", stored.History(engine)),
+        (f"{BASE}/graph/images/tree", system.Tree(engine)),
+        (f"{BASE}/system/df", system.Df(engine)),
         (f"{BASE}/graph/images/remove", stored.Remove(engine)),
         (f"{BASE}/graph/images/tag", transfers.Tag(engine)),
         (f"{BASE}/push", actions.Push(engine, open_streams)),

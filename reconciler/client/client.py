@@ -219,6 +219,15 @@ class Client:
         body = {"references": [*references], "exact": exact, "dryRun": dry_run}
         return self._json("POST", f"{BASE}/graph/images/remove", body)
 
+    def image_tree(self, reference: str = "") -> Objects:
+        """Layers with their ``parent`` and the ``images`` that end in them; of one image what is below and above."""
+        items: Objects = self._json("GET", f"{BASE}/graph/images/tree{_query({'reference': reference})}")["items"]
+        return items
+
+    def disk_usage(self) -> Object:
+        """What takes the disk: ``images``, ``containers``, ``leftovers``, all in bytes."""
+        return self._json("GET", f"{BASE}/system/df")
+
     def image_tag(self, source: str, target: str) -> Object:
         """Gives an image one more reference; the image under that, as ``images`` lists it."""
         return self._json("POST", f"{BASE}/graph/images/tag", {"source": source, "target": target})

@@ -50,6 +50,25 @@ class Leftovers:
             self._layers.update(dict.fromkeys(layers))
             self._remove(store, graph)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a pull is under way; what is discarded meanwhile goes afterwards."""
+        return self._pulls > 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something goes as soon as no pull is under way."""
+        return bool(self._blobs or self._layers)
+
+    def stray(self, store: Store, graph: Graph) -> tuple[list[str], list[str]]:
+        """Blobs and layers on disk that no image has: none while a pull is under way, whose they may be."""
+        if self.busy:
+            return [], []
+        found = graph.blobs(), graph.layers()
+        with store.snapshot() as session:
+            blobs, layers = session.images.needed()
+        return sorted(set(found[0]) - blobs), sorted(set(found[1]) - layers)
+
     def _remove(self, store: Store, graph: Graph) -> None:
         if self._pulls or not (self._blobs or self._layers):
             return

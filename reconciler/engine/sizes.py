@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
 from reconciler import errors
@@ -38,6 +38,20 @@ class Shares:
         going = set(digests)
         names = {name for digest in going for name in self._parts.get(digest, ())}
         return sum(self._sizes.get(name, 0) for name in names if self._images[name] <= going)
+
+    def freeing(self, digests: Iterable[str]) -> Iterator[int]:
+        """Bytes that are free after each of these images has gone, one after another."""
+        left = {name: len(images) for name, images in self._images.items()}
+        total = 0
+        for digest in digests:
+            for name in self._parts.get(digest, ()):
+                left[name] -= 1
+                total += 0 if left[name] else self._sizes.get(name, 0)
+            yield total
+
+    def size(self, name: str) -> int:
+        """Bytes of a layer or blob; 0 for what is not on disk."""
+        return self._sizes.get(name, 0)
 
     def total(self) -> int:
         """Bytes of all."""

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from reconciler.engine.engine import Handler
-from reconciler.engine.handlers import containers, images, logs, naming, networks, pushing, reads, stored, writes
+from reconciler.engine.handlers import (
+    containers,
+    images,
+    logs,
+    naming,
+    networks,
+    pushing,
+    reads,
+    stored,
+    system,
+    writes,
+)
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 
@@ -52,6 +63,8 @@ TABLE: dict[str, Handler] = {
     "images_unused": Handler(stored.unused),
     "image_inspect": Handler(stored.inspect),
     "image_history": Handler(stored.history),
+    "image_tree": Handler(system.tree),
+    "system_df": Handler(system.df),
     "image_remove": Handler(stored.remove, journal=True),
     "image_tag": Handler(naming.tag, journal=True),
     "push_image": Handler(pushing.push_image, journal=True),

@@ -201,6 +201,22 @@ class ImageHistory(Request, frozen=True):
     reference: str
 
 
+class ImageTree(Request, frozen=True):
+    """How images stand on layers: that of ``reference`` (as in ``ImageInspect``) with what is below and above it, or
+    all. → ``{"items": [{"chainId", "parent", "size": int, "images": [item of ``Images``, …]}, …]}``, sorted by chain
+    id; ``parent`` is empty at the bottom, ``chainId`` for images without layers."""
+
+    reference: str = ""
+
+
+class SystemDf(Request, frozen=True):
+    """What takes the disk, in bytes → ``{"driver", "disk": {"size", "free", "usedPercent"}, "images": [item of
+    ``Images`` with ``usedAt`` (Unix seconds, 0: not known), …], "layers", "blobs", "reclaimable", "containers":
+    [{"key", "id", "running": bool, "size"}, …], "leftovers": [{"what": "layer"|"blob"|"snapshot", "name", "size"}, …],
+    "pulling": bool}``. Images' parts are counted once; ``reclaimable`` goes with all images that nobody uses; there are
+    no leftovers of images while one is pulled."""
+
+
 class ImageRemove(Request, frozen=True):
     """Forgets references, all or none; ``Conflict`` names who uses one, or says that it is being pulled. ``exact``:
     they are as ``Images`` lists them (the digest where there is none), no ids. → as ``ImagesUnused``: what was
@@ -261,6 +277,8 @@ JOBS: dict[str, type[Request]] = {
     "images_unused": ImagesUnused,
     "image_inspect": ImageInspect,
     "image_history": ImageHistory,
+    "image_tree": ImageTree,
+    "system_df": SystemDf,
     "image_remove": ImageRemove,
     "image_tag": ImageTag,
     "push_image": Push,

@@ -176,6 +176,12 @@ class FakeEngine:
     def _image_history(self, call: Call, args: requests.ImageHistory) -> None:
         call.result({"digest": _IMAGE["digest"], "items": []})
 
+    def _image_tree(self, call: Call, args: requests.ImageTree) -> None:
+        call.result({"items": [{"chainId": "", "parent": "", "size": 0, "images": [_IMAGE]}]})
+
+    def _system_df(self, call: Call, args: requests.SystemDf) -> None:
+        call.result({"driver": "fake", "images": [_IMAGE], "containers": [], "leftovers": []})
+
     def _image_tag(self, call: Call, args: requests.ImageTag) -> None:
         call.result(_IMAGE | {"reference": args.target})
 

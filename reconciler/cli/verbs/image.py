@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from reconciler import errors
-from reconciler.cli import columns, completing, exits, group, output, params, report, session, table, times
+from reconciler.cli import columns, completing, exits, group, layers, output, params, report, session, table, times
 
 
 @click.group("image")
@@ -105,6 +105,24 @@ def history(run: session.Session, reference: str, form: params.Format) -> None:
 def _step(each: dict[str, Any]) -> tuple[str, str, str, str]:
     layer = "no" if each.get("emptyLayer") else "yes"
     return times.since(each.get("created")), layer, str(each.get("createdBy") or ""), str(each.get("comment") or "")
+
+
+@_sub("tree", "pydock image tree", "pydock image tree nginx:1.27")
+@click.argument("reference", metavar="[REF]", required=False, default="", shell_complete=completing.images)
+@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than the table.")
+@click.pass_obj
+def tree(run: session.Session, reference: str, form: params.Format) -> None:
+    """Show which layers images are made of, and which images stand on the same ones.
+
+    With REF only the layers of that image, and what stands on it.
+    """
+    found = run.client.image_tree(reference)
+    if form.name:
+        sys.stdout.write(output.value(found, form))
+    elif found:
+        sys.stdout.write(layers.render(found))
+    else:
+        print("No images found.", file=sys.stderr)
 
 
 @_sub("rm", "pydock image rm nginx:1.26", "pydock image rm 3f2a91c0d4e5", "pydock image rm --dry-run nginx:1.26")

@@ -230,3 +230,13 @@ def test_discovery(client: testing.TestClient) -> None:
     assert groups["groups"][0] == client.simulate_get("/apis/pydock.dev").json
     assert groups["groups"][0]["preferredVersion"]["groupVersion"] == kinds.API_VERSION
     assert client.simulate_get("/api").json["versions"] == []
+
+
+def test_the_tree_and_what_takes_the_disk(client: testing.TestClient, engine: FakeEngine) -> None:
+    assert client.simulate_get(f"{BASE}/graph/images/tree").json["items"][0]["chainId"] == ""
+    assert engine.last("image_tree") == requests.ImageTree()
+    client.simulate_get(f"{BASE}/graph/images/tree", params={"reference": "h:5000/a:1"})
+    assert engine.last("image_tree") == requests.ImageTree(reference="h:5000/a:1")
+    assert client.simulate_get(f"{BASE}/graph/images/tree?reference={'x' * 513}").status_code == 400
+    assert client.simulate_get(f"{BASE}/system/df").json["driver"] == "fake"
+    assert client.simulate_get(f"{BASE}/system/df?verbose=true").status_code == 400
