@@ -21,7 +21,7 @@ import msgspec
 
 from reconciler import __version__, errors
 from reconciler.drivers.graph import options as graph_options
-from reconciler.model import names
+from reconciler.model import collection, durations, names
 
 DEFAULT_CONFIG = "/etc/pydock/pydockd.toml"
 #: the drop-in directory of a host's own manifests
@@ -35,7 +35,8 @@ PID_FILE = "pydockd.pid"
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``resync`` is the seconds between full looks when no event asks for one; ``api_user`` is the
-    name or uid that the API process runs as; empty ``exec_runtime`` and ``storage_driver`` mean: probe for the best."""
+    name or uid that the API process runs as; empty ``exec_runtime`` and ``storage_driver`` mean: probe for the best.
+    ``image_gc_*`` say when images go by themselves, see ``model.collection``: per cent, and times such as ``30d``."""
 
     root: str = "/var/lib/pydock"
     run_dir: str = "/run/pydock"
@@ -50,6 +51,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api_user: str = "nobody"
     resync: float = 300.0
     workers: int = 64
+    image_gc_high: float = 85.0
+    image_gc_low: float = 80.0
+    image_gc_min_age: str = "2m"
+    image_gc_max_age: str = "0"
     keep_changes: int = 10_000
     keep_jobs: int = 5_000
     keep_events: int = 5_000
@@ -62,6 +67,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def run_path(self) -> Path:
         return Path(self.run_dir)
+
+    @property
+    def image_policy(self) -> collection.Policy:
+        """When images go by themselves. Raises ``errors.Invalid``."""
+        high, low = self.image_gc_high, self.image_gc_low
+        if not 0 < low <= high <= 100:
+            raise errors.Invalid(
+                f"image_gc_high {high:g}, image_gc_low {low:g}: expected per cent of the disk, the low mark not "
+                "over the high one; a high one of 100 has no image go for the disk's sake"
+            )
+        ages = (_age(name, getattr(self, name)) for name in ("image_gc_min_age", "image_gc_max_age"))
+        return collection.Policy(high, low, *ages)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,6 +110,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--pidfile", metavar="FILE", help="default: RUN_DIR/pydockd.pid")
     add("--api-user", metavar="USER", help="the unprivileged user of the API process (default: nobody)")
     add("--resync", type=float, metavar="SECONDS", help="slow full look behind the events (default: 300)")
+    add(
+        "--image-gc-high",
+        type=float,
+        metavar="PERCENT",
+        help="of the disk used: unused images go (default: 85; 100: none)",
+    )
+    add("--image-gc-low", type=float, metavar="PERCENT", help="until no more than this is used (default: 80)")
+    add("--image-gc-min-age", metavar="TIME", help="no image goes that was pulled or used since (default: 2m)")
+    add(
+        "--image-gc-max-age",
+        metavar="TIME",
+        help="unused for so long, images go anyway, as after 30d (default: 0: never)",
+    )
     add("--debug", action="store_true", default=None, help="verbose log; SIGQUIT dumps the stacks of all threads")
     add("--print-config", action="store_true", help="print the settings in force as TOML and exit")
     add("--version", action="version", version=f"pydockd {__version__}")
@@ -129,8 +159,16 @@ def make(given: dict[str, Any]) -> Settings:
     if settings.storage_driver:
         graph_options.driver(settings.storage_driver)
     graph_options.parse(settings.storage_opts)
+    settings.image_policy  # noqa: B018 - checks
     hosts = tuple(check_host(host) for host in settings.hosts) or (f"unix://{settings.run_dir}/pydock.sock",)
     return msgspec.structs.replace(settings, hosts=hosts, pidfile=settings.pidfile or f"{settings.run_dir}/{PID_FILE}")
+
+
+def _age(name: str, text: str) -> float:
+    try:
+        return durations.seconds(text)
+    except ValueError as error:
+        raise errors.Invalid(f"{name}: {error}") from None
 
 
 def check_host(host: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import falcon
 
-from reconciler.api import replies, stored
+from reconciler.api import body, records, replies, stored
+from reconciler.api.problems import Refused
 from reconciler.api.query import Query
 from reconciler.ipc import EngineClient
 from reconciler.model import requests
@@ -35,3 +36,35 @@ class Df:
         replies.send(resp, self._engine.call_raw("system_df", requests.SystemDf()))
 
     on_head = on_get
+
+
+class Collection:
+    """``GET …/system/collection`` (what would go), ``POST`` (it goes)"""
+
+    def __init__(self, engine: EngineClient) -> None:
+        self._engine = engine
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        Query(req, ())
+        replies.send(resp, self._engine.call_raw("collectible", requests.Collectible()))
+
+    on_head = on_get
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        Query(req, ())
+        if body.read_optional_json(req):
+            raise Refused(400, "a collection takes no arguments: send no body, or an empty object")
+        replies.send(resp, self._engine.call_raw("collect", requests.Collect()))
+
+
+class Leftovers:
+    """``POST …/system/leftovers/remove`` with ``{"dryRun"}``"""
+
+    def __init__(self, engine: EngineClient) -> None:
+        self._engine = engine
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        Query(req, ())
+        given = records.members(body.read_json(req), {}, {"dryRun": False})
+        args = requests.LeftoversRemove(dry_run=given["dryRun"])
+        replies.send(resp, self._engine.call_raw("leftovers_remove", args))

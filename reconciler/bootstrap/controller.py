@@ -62,7 +62,7 @@ def build(settings: Settings, api: life.Api) -> life.Daemon:
     source = DirectoryLoop(DirectorySource(settings.manifests), opened, reconciler.look)
     parts.sources = [source]
     return life.Daemon(
-        settings, parts, engine, reconciler, events, Housekeeping(settings, parts, reconciler), [source], api
+        settings, parts, engine, reconciler, events, Housekeeping(settings, parts, engine, reconciler), [source], api
     )
 
 
@@ -92,6 +92,7 @@ def _parts(settings: Settings, opened: Store) -> Parts:
         registry=registry_driver.RegistryClient(),
         sources=[],
         version=_version(settings, drivers),
+        policy=settings.image_policy,
     )
 
 

@@ -228,6 +228,18 @@ class Client:
         """What takes the disk: ``images``, ``containers``, ``leftovers``, all in bytes."""
         return self._json("GET", f"{BASE}/system/df")
 
+    def collectible(self) -> Object:
+        """What the daemon's own collection would remove now: ``items``, ``leftovers``, ``freed``, ``lacking``."""
+        return self._json("GET", f"{BASE}/system/collection")
+
+    def collect(self) -> Object:
+        """Has it collect: ``removed`` (references) and ``freed``."""
+        return self._json("POST", f"{BASE}/system/collection", {})
+
+    def leftovers_remove(self, *, dry_run: bool = False) -> Object:
+        """Removes what nothing needs, or tells what it is: ``items`` and ``freed``."""
+        return self._json("POST", f"{BASE}/system/leftovers/remove", {"dryRun": dry_run})
+
     def image_tag(self, source: str, target: str) -> Object:
         """Gives an image one more reference; the image under that, as ``images`` lists it."""
         return self._json("POST", f"{BASE}/graph/images/tag", {"source": source, "target": target})

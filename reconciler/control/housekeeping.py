@@ -1,4 +1,4 @@
-"""Slow work behind the events: the timed resync, and keeping tables bounded."""
+"""Slow work behind the events: the timed resync, and keeping tables and images bounded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from collections.abc import Callable
 from reconciler import errors
 from reconciler.control import memory, orphans
 from reconciler.control.reconcile import Reconciler
+from reconciler.engine import collection
+from reconciler.engine.engine import Engine
+from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.settings import Settings
 
@@ -20,14 +23,15 @@ _TRIM_EVERY = 60.0
 
 
 class Housekeeping:
-    """One thread that wakes for the resync and for trimming."""
+    """Threads that wake for the resync, for trimming, and for images that are due to go."""
 
-    def __init__(self, settings: Settings, parts: Parts, reconciler: Reconciler) -> None:
-        self._settings, self._parts, self._reconciler = settings, parts, reconciler
+    def __init__(self, settings: Settings, parts: Parts, engine: Engine, reconciler: Reconciler) -> None:
+        self._settings, self._parts, self._engine, self._reconciler = settings, parts, engine, reconciler
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._every, args=(settings.resync, self.resync), name="resync", daemon=True),
             threading.Thread(target=self._every, args=(_TRIM_EVERY, self.trim), name="trim", daemon=True),
+            threading.Thread(target=self._every, args=(settings.resync, self.collect), name="collect", daemon=True),
         ]
 
     def start(self) -> None:
@@ -49,6 +53,15 @@ class Housekeeping:
             keys = [desired.key for desired in session.objects.find()]
         self._reconciler.look(keys, closely=True)
         orphans.sweep(self._parts)
+
+    def collect(self) -> None:
+        """Images that are used are marked so, and a job removes those that are due; see ``engine.collection``."""
+        collection.mark(self._parts)
+        due = collection.plan(self._parts)
+        if not due.empty:
+            cause = "the disk is over its high mark" if due.over else "images have not been used for long"
+            self._engine.run(Job("collect", cause=cause))
+        collection.warn(self._parts, due)
 
     def trim(self) -> None:
         with self._parts.store.transaction(durable=False) as session:

@@ -8,8 +8,9 @@ from functools import partial
 
 from reconciler import errors
 from reconciler.drivers.network.base import EndpointConfig
+from reconciler.engine import usage
 from reconciler.engine.parts import Parts
-from reconciler.model import names, references
+from reconciler.model import names
 from reconciler.model.observed import ContainerObserved
 from reconciler.store.base import Session
 
@@ -56,7 +57,7 @@ def sweep_graph(parts: Parts) -> int:
     that one.
     """
     with parts.store.snapshot() as session:
-        if session.changes.latest() == 0 or _wants_image(session):
+        if session.changes.latest() == 0 or usage.awaited(session):
             return 0
         blobs, layers = session.images.needed()
         known, _ = _known(session)
@@ -65,14 +66,6 @@ def sweep_graph(parts: Parts) -> int:
     removals = [(f"layer {id}", partial(parts.graph.remove_layer, id)) for id in set(parts.graph.layers()) - layers]
     removals += [(f"blob {id}", partial(parts.graph.remove_blob, id)) for id in set(parts.graph.blobs()) - blobs]
     return sum(_try(what, remove) for what, remove in sorted(removals, key=lambda each: each[0], reverse=True))
-
-
-def _wants_image(session: Session) -> bool:
-    """Whether an object names an image that is not here."""
-    present = {facts.reference for facts in session.images.all()}
-    live = (desired for desired in session.objects.find() if desired.deleting_at is None)
-    named = {desired.spec.get("image") or desired.spec.get("reference") for desired in live}
-    return any(str(references.parse(str(reference))) not in present for reference in named if reference)
 
 
 def _remove_incarnation(parts: Parts, id: str) -> None:

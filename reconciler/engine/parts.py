@@ -15,6 +15,7 @@ from reconciler.drivers.registry.base import Registry
 from reconciler.engine.leftovers import Leftovers
 from reconciler.engine.locks import KeyedLocks
 from reconciler.engine.transfers import Transfers
+from reconciler.model.collection import Policy
 from reconciler.model.keys import Key
 from reconciler.model.view import Moment
 from reconciler.store.base import Store
@@ -49,7 +50,7 @@ class Parts:
     loop); ``ready`` turns true after the first plan. ``fresh`` names incarnations whose snapshot and endpoint were made
     by this process just now, so that the start that follows need not make sure of them again.
     ``pulls`` are locks by image reference; ``transfers`` tells how far pulls have come; ``leftovers`` is where what no
-    image needs goes."""
+    image needs goes, ``policy`` when images go by themselves."""
 
     instance: str
     log_dir: str
@@ -69,3 +70,4 @@ class Parts:
     pulls: KeyedLocks = field(default_factory=KeyedLocks)
     transfers: Transfers = field(default_factory=Transfers)
     leftovers: Leftovers = field(default_factory=Leftovers)
+    policy: Policy = field(default_factory=Policy)

@@ -111,9 +111,18 @@ def check_free(session: Session, going: list[ImageFacts]) -> None:
 
 
 def unused(session: Session, all_names: bool) -> list[ImageFacts]:
-    """Every name of the images that nobody uses under any name; without ``all_names`` only those that have no
-    reference any more."""
+    """Every name of the images that nobody uses under any name, or names by a digest; without ``all_names`` only those
+    that have no reference any more."""
     using = users(session)
+    digests = {references.parse(reference).digest for reference in using.named} - {""}
     rows = session.images.all()
-    used = {facts.digest for facts in rows if using.of(facts)}
+    used = {
+        facts.digest for facts in rows if using.of(facts) or not digests.isdisjoint((facts.digest, facts.index_digest))
+    }
     return [facts for facts in rows if facts.digest not in used and (all_names or not tagged(facts))]
+
+
+def awaited(session: Session) -> bool:
+    """Whether an object names an image that is not here."""
+    present = {facts.reference for facts in session.images.all()}
+    return not present.issuperset(users(session).named)

@@ -213,8 +213,25 @@ class SystemDf(Request, frozen=True):
     """What takes the disk, in bytes → ``{"driver", "disk": {"size", "free", "usedPercent"}, "images": [item of
     ``Images`` with ``usedAt`` (Unix seconds, 0: not known), …], "layers", "blobs", "reclaimable", "containers":
     [{"key", "id", "running": bool, "size"}, …], "leftovers": [{"what": "layer"|"blob"|"snapshot", "name", "size"}, …],
-    "pulling": bool}``. Images' parts are counted once; ``reclaimable`` goes with all images that nobody uses; there are
-    no leftovers of images while one is pulled."""
+    "pulling": bool, "collection": {"high", "low", "min_age", "max_age"}, "warning": str}``. Images' parts are counted
+    once; ``reclaimable`` goes with all images that nobody uses; there are no leftovers of images while one is pulled.
+    ``collection`` is a ``model.collection.Policy``; ``warning`` says when it cannot do what it should."""
+
+
+class Collectible(Request, frozen=True):
+    """What the daemon's own collection would remove now → as ``ImagesUnused`` (least recently used first) with
+    ``"leftovers"`` as in ``SystemDf``, and ``"lacking": int``: bytes that should go besides and cannot."""
+
+
+class Collect(Request, frozen=True):
+    """Has it collect now → ``{"removed": [reference, …], "freed": int}``"""
+
+
+class LeftoversRemove(Request, frozen=True):
+    """Removes leftovers (see ``SystemDf``), or with ``dry_run`` only tells → ``{"items": […], "freed": int}``.
+    ``Conflict`` while an image is pulled or pushed."""
+
+    dry_run: bool = False
 
 
 class ImageRemove(Request, frozen=True):
@@ -279,6 +296,9 @@ JOBS: dict[str, type[Request]] = {
     "image_history": ImageHistory,
     "image_tree": ImageTree,
     "system_df": SystemDf,
+    "collectible": Collectible,
+    "collect": Collect,
+    "leftovers_remove": LeftoversRemove,
     "image_remove": ImageRemove,
     "image_tag": ImageTag,
     "push_image": Push,

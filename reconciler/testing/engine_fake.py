@@ -182,6 +182,15 @@ class FakeEngine:
     def _system_df(self, call: Call, args: requests.SystemDf) -> None:
         call.result({"driver": "fake", "images": [_IMAGE], "containers": [], "leftovers": []})
 
+    def _collectible(self, call: Call, args: requests.Collectible) -> None:
+        call.result({"items": [_IMAGE], "leftovers": [], "freed": 9, "lacking": 0})
+
+    def _collect(self, call: Call, args: requests.Collect) -> None:
+        call.result({"removed": [_IMAGE["reference"]], "freed": 9})
+
+    def _leftovers_remove(self, call: Call, args: requests.LeftoversRemove) -> None:
+        call.result({"items": [{"what": "blob", "name": "sha256:a", "size": 7}], "freed": 7})
+
     def _image_tag(self, call: Call, args: requests.ImageTag) -> None:
         call.result(_IMAGE | {"reference": args.target})
 

@@ -23,6 +23,7 @@ from reconciler.testing.daemon import Pydockd, condition
 
 IN_TIME = 20.0
 STORED = "/apis/pydock.dev/v1/graph/images"
+SYSTEM = "/apis/pydock.dev/v1/system"
 #: a failpoint is tried in those of these that come by it, or else in the first that does
 MAIN = ("create", "start", "stop", "delete")
 #: in all that do: some minutes more
@@ -201,6 +202,16 @@ def pushed(stage: Stage) -> bool:
     return stage.host.cli("pull", copy_of_other(stage)).returncode == 0
 
 
+def collect(stage: Stage) -> None:
+    """All unused images are due at once here: that of the subject is brought back."""
+    stage.host.api("POST", f"{SYSTEM}/collection")
+    assert stage.host.cli("pull", stage.subject.image).returncode == 0
+
+
+def remove_leftovers(stage: Stage) -> None:
+    stage.host.api("POST", f"{SYSTEM}/leftovers/remove", {})
+
+
 def manifest_file(stage: Stage) -> Path:
     return stage.host.manifests / "filed.json"
 
@@ -270,6 +281,8 @@ OPERATIONS = (
     Operation("forget", forget_other, lambda stage: stage.other_image not in pulled(stage), "pull"),
     Operation("tag", tag_other, lambda stage: copy_of_other(stage) in pulled(stage), "pull"),
     Operation("push", push_other, pushed, "pull"),
+    Operation("collect", collect, lambda stage: stage.other_image not in pulled(stage), "pull"),
+    Operation("leftovers", remove_leftovers, lambda stage: True),
     Operation("file", put_file, lambda stage: stage.filed.runs_once()),
     Operation("file-delete", lambda stage: manifest_file(stage).unlink(missing_ok=True),
               lambda stage: stage.filed.is_gone() and no_networks(stage), "file"),
@@ -282,7 +295,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, registry: images.Server, ima
     work = tmp_path_factory.mktemp("failpoints")
     # so that the daemon has a switch to flip: a test before may have left it on in this worker's namespace
     Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
-    host = Pydockd(work / "host", flags=("--resync", "3600"))
+    host = Pydockd(work / "host", flags=("--resync", "3600", "--image-gc-max-age", "1ms", "--image-gc-min-age", "0"))
     other = images.push(registry.address, "other", "1", images.busybox(page=f"other {os.getpid()}\n"))
     subject, filed = (faults.Subject(host, image, name, images.free_port()) for name in ("subject", "filed"))
     made = Stage(host, subject, filed, images.free_port(), other, work / "armed", work / "record")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import errors, settings
+from reconciler.model import collection
 
 
 def test_defaults_are_the_documented_ones() -> None:
@@ -89,3 +90,24 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     broken.write_text("root = [")
     with pytest.raises(errors.Invalid, match=r"broken\.toml"):
         settings.parse(["--config", str(broken)], {})
+
+
+def test_when_images_go() -> None:
+    assert settings.make({}).image_policy == collection.Policy()
+    given = ["--image-gc-high", "70", "--image-gc-low", "60.5", "--image-gc-min-age", "0", "--image-gc-max-age", "30d"]
+    made, _ = settings.parse(given, {})
+    assert made.image_policy == collection.Policy(70, 60.5, 0, 30 * 86400)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"image_gc_high": 70}, "low mark not over the high one"),
+        ({"image_gc_high": 101}, "expected per cent"),
+        ({"image_gc_low": 0}, "expected per cent"),
+        ({"image_gc_max_age": "30 days"}, "image_gc_max_age: '30 days' is not a duration"),
+    ],
+)
+def test_odd_marks_are_refused(given: dict[str, object], words: str) -> None:
+    with pytest.raises(errors.Invalid, match=words):
+        settings.make(given)

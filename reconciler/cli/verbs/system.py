@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli import columns, group, output, params, session, table, times
+from reconciler.cli import columns, exits, group, output, params, session, table, times
 from reconciler.cli.verbs import image
 
 
@@ -44,6 +44,8 @@ def df(run: session.Session, verbose: bool, form: params.Format) -> None:
     disk = found["disk"]
     free, size = columns.size(disk["free"]), columns.size(disk["size"])
     print(f"Disk: {disk['usedPercent']:g}% of {size} used, {free} free, driver {table.clean(found['driver'])}")
+    if found["warning"]:
+        print(f"Warning: {found['warning']}")
     if verbose:
         sys.stdout.write(_images(found["images"]) + _containers(found["containers"]) + _leftovers(found["leftovers"]))
 
@@ -90,6 +92,66 @@ def _containers(found: list[dict[str, Any]]) -> str:
 def _leftovers(found: list[dict[str, Any]]) -> str:
     rows = [(each["what"], each["name"], image.freed(each["size"])) for each in found]
     return _part("Leftovers", ("WHAT", "NAME", "SIZE"), rows)
+
+
+@_sub("prune", "pydock system prune --dry-run", "pydock system prune --all --yes", "pydock system prune --collect")
+@click.option("-a", "--all", "everything", is_flag=True, help="All images that nothing uses, not only untagged ones.")
+@click.option("--collect", is_flag=True, help="Only what the daemon would remove by itself now, for room or age.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def prune(context: click.Context, everything: bool, collect: bool, dry_run: bool, yes: bool) -> None:
+    """Remove images that nothing uses, and leftovers.
+
+    Images go as with 'pydock image prune'. Leftovers are what a crash, or a pull that was given up, has left. No
+    container goes, not even a stopped one: containers are declared, and go with their objects.
+    """
+    if everything and collect:
+        raise click.UsageError("--all and --collect are two things: the daemon's own collection leaves what is young.")
+    run: session.Session = context.obj
+    found = run.client.collectible() if collect else _unused(run, everything)
+    if not found["items"] and not found["leftovers"]:
+        print("Nothing to remove. Containers stay, stopped ones too: they are declared.")
+        return
+    _show(found)
+    if dry_run:
+        return
+    if not yes:
+        image.ask()
+    if collect:
+        done = run.client.collect()
+        for name in done["removed"]:
+            print(f"{table.clean(name)} removed")
+        print(f"{image.freed(done['freed'])} freed")
+    elif not _remove(run, found):
+        context.exit(exits.FAILED)
+
+
+def _unused(run: session.Session, everything: bool) -> dict[str, Any]:
+    found = run.client.images_unused(everything=everything)
+    left = run.client.leftovers_remove(dry_run=True)
+    return found | {"leftovers": left["items"], "freed": found["freed"] + left["freed"]}
+
+
+def _show(found: dict[str, Any]) -> None:
+    left = found["leftovers"]
+    over = sum(each["size"] for each in left)
+    if found["items"]:
+        sys.stdout.write(image.plan(found | {"freed": found["freed"] - over}))
+    if left:
+        print(f"Leftovers: {len(left)}, {image.freed(over)} will be free")
+    print("Containers stay, stopped ones too: they are declared.", flush=True)
+
+
+def _remove(run: session.Session, found: dict[str, Any]) -> bool:
+    """Exactly the images that were shown, and what is left over by now."""
+    good = True
+    for names in image.by_image(found["items"]).values():
+        good = image.remove(run, names, exact=True) and good
+    if found["leftovers"]:
+        done = run.client.leftovers_remove()
+        print(f"{len(done['items'])} leftovers removed, {image.freed(done['freed'])} freed")
+    return good
 
 
 def _part(title: str, headers: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

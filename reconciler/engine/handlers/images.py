@@ -78,6 +78,8 @@ def _fetch(
             chain = session.images.chain(known.image_id) if known is not None else ()
         if known is not None and images.unchanged(reference, registry, parts.graph, known, chain, platform):
             transfer.report("unchanged", "", 0, 0)
+            with parts.store.transaction(durable=False) as session:
+                session.relations.note_use([known.digest], parts.clock.now().wall)
             return known
         facts, blobs, chain = images.pull(
             reference, registry, parts.graph, platform=platform, progress=transfer.report, stopping=stopping

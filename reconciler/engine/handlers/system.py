@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from reconciler import errors
-from reconciler.engine import sizes, usage
+from reconciler.engine import collection, sizes, strays, usage
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model import requests
-from reconciler.model.observed import ContainerObserved
-from reconciler.model.view import Entry
 
 
 def tree(parts: Parts, job: Job) -> dict[str, Any]:
@@ -52,8 +50,7 @@ def df(parts: Parts, job: Job) -> dict[str, Any]:
     with parts.store.snapshot() as session:
         using, images, used_at = usage.users(session), session.images.all(), session.relations.used_at()
         unused = {facts.digest for facts in usage.unused(session, True)}
-        entries = session.entries()
-    made = _incarnations(entries)
+        made = strays.incarnations(session)
     space = parts.graph.space()
     return {
         "driver": parts.graph_driver.name,
@@ -67,36 +64,45 @@ def df(parts: Parts, job: Job) -> dict[str, Any]:
             for id, (key, running) in sorted(made.items(), key=lambda each: each[1])
             if id in snapshots
         ],
-        "leftovers": leftovers_found(parts),
+        "leftovers": strays.find(parts).shown(),
         "pulling": parts.leftovers.busy,
+        "collection": msgspec.structs.asdict(parts.policy),
+        "warning": collection.pressure(parts.policy) if _pressed(parts) else "",
     }
 
 
-def _incarnations(entries: Sequence[Entry]) -> dict[str, tuple[str, bool]]:
-    """Incarnation → its container, and whether that runs."""
+def _pressed(parts: Parts) -> bool:
+    made = collection.plan(parts)
+    return made.lacking > 0 and made.empty
+
+
+def collectible(parts: Parts, job: Job) -> dict[str, Any]:
+    """What `pydock system prune --collect` would remove, and the daemon by itself the next time it looks."""
+    made = collection.plan(parts)
+    layers = sizes.layers(parts)
     return {
-        each.observed.incarnation.id: (str(each.desired.key), each.observed.process == "running")
-        for each in entries
-        if isinstance(each.observed, ContainerObserved) and each.observed.incarnation is not None
+        "items": [usage.shown(facts, usage.NOBODY, layers) for facts in made.images],
+        "leftovers": made.strays.shown(),
+        "freed": made.freed,
+        "lacking": made.lacking,
     }
 
 
-def leftovers_found(parts: Parts) -> list[dict[str, Any]]:
-    """Blobs, layers and writable layers on disk that nothing needs. The disk is read before the store: names of what
-    is made are recorded first, and pulls that are under way are asked for."""
-    snapshots = parts.graph_driver.snapshots()
-    blobs, layers = parts.leftovers.stray(parts.store, parts.graph)
-    with parts.store.snapshot() as session:
-        known = _incarnations(session.entries())
-    found = [("layer", name, _size(parts.graph.layer_size, name)) for name in layers]
-    found += [("blob", name, _size(parts.graph.blob_size, name)) for name in blobs]
-    found += [("snapshot", id, parts.graph_driver.usage(id)) for id in snapshots if id not in known]
-    return [{"what": what, "name": name, "size": size} for what, name, size in found]
+def collect(parts: Parts, job: Job) -> dict[str, Any]:
+    """Images that have grown old, or that the disk has no room for, go."""
+    done = collection.run(parts, job.stopping)
+    return {"removed": [facts.reference for facts in done.images], "freed": done.freed}
 
 
-def _size(measure: Callable[[str], int], name: str) -> int:
-    """It may be damaged, or gone by now."""
-    try:
-        return measure(name)
-    except (errors.PydockError, OSError):
-        return 0
+def remove_leftovers(parts: Parts, job: Job) -> dict[str, Any]:
+    """What nothing needs goes."""
+    request = msgspec.convert(job.args, requests.LeftoversRemove)
+    if parts.leftovers.busy:
+        raise errors.Conflict(
+            "an image is being pulled or pushed, and what it needs cannot be told from leftovers: try again when that "
+            "has ended"
+        )
+    found = strays.find(parts)
+    if not request.dry_run:
+        strays.remove(parts, found)
+    return {"items": found.shown(), "freed": found.size()}

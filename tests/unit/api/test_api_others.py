@@ -240,3 +240,13 @@ def test_the_tree_and_what_takes_the_disk(client: testing.TestClient, engine: Fa
     assert client.simulate_get(f"{BASE}/graph/images/tree?reference={'x' * 513}").status_code == 400
     assert client.simulate_get(f"{BASE}/system/df").json["driver"] == "fake"
     assert client.simulate_get(f"{BASE}/system/df?verbose=true").status_code == 400
+
+
+def test_collections_and_leftovers(client: testing.TestClient, engine: FakeEngine) -> None:
+    assert client.simulate_get(f"{BASE}/system/collection").json["lacking"] == 0
+    assert client.simulate_post(f"{BASE}/system/collection").json["freed"] == 9
+    assert engine.last("collect") == requests.Collect()
+    assert client.simulate_post(f"{BASE}/system/collection", json={"all": True}).status_code == 400
+    assert client.simulate_post(f"{BASE}/system/leftovers/remove", json={"dryRun": True}).json["freed"] == 7
+    assert engine.last("leftovers_remove") == requests.LeftoversRemove(dry_run=True)
+    assert client.simulate_post(f"{BASE}/system/leftovers/remove", json={"dryRun": "All"}).status_code == 400

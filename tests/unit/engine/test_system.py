@@ -87,6 +87,7 @@ def test_df_counts_every_byte_once(loop: Loop) -> None:
 
 
 def test_df_shows_leftovers(loop: Loop) -> None:
+    loop.apply(container("web", image=TWO))
     stray = images.build([b"stray"], {"Cmd": ["stray"]})
     blob = next(name for name in stray.blobs if name != stray.image_id)
     writer = loop.graph.write_blob(blob, -1)
