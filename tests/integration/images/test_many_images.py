@@ -7,9 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from reconciler.engine import sizes, usage
+from reconciler.engine import collection, sizes, usage
+from reconciler.model.collection import Policy
 from reconciler.store import open_store
 from reconciler.testing import store_samples
+from reconciler.testing.loop import Loop
 
 
 def test_who_uses_500_images_among_10000_containers_is_asked_in_time(tmp_path: Path) -> None:
@@ -36,3 +38,28 @@ def test_who_uses_500_images_among_10000_containers_is_asked_in_time(tmp_path: P
         assert {len(each["usedBy"]) for each in shown} == {20}
     store.close()
     assert min(took) < 0.15, took
+
+
+def test_a_look_at_1000_images_for_what_is_due_is_done_in_time(tmp_path: Path) -> None:
+    loop = Loop(tmp_path, open_store(tmp_path / "state.db"))
+    try:
+        with loop.store.transaction(durable=False) as session:
+            for number in range(1000):
+                session.images.put(*store_samples.image(f"docker.io/library/nginx:{number}", number, layers=8))
+            for number in range(1000):
+                spec = {**store_samples.SPEC, "image": f"nginx:{number % 500}"}
+                session.objects.create(store_samples.key(f"c{number}"), {}, {}, spec, store_samples.FILE, 1.0)
+        loop.parts.policy = Policy(max_age=1.0)
+        collection.mark(loop.parts)
+        loop.clock.ahead += 3600.0
+        took = []
+        for _ in range(5):
+            began = time.monotonic()
+            collection.mark(loop.parts)
+            due = collection.plan(loop.parts)
+            took.append(time.monotonic() - began)
+            assert len(due.old) == 500
+    finally:
+        loop.close()
+    assert min(took) < 0.5, took
+    print(f"a look took {min(took) * 1000:.0f} ms")

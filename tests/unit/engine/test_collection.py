@@ -205,6 +205,16 @@ def test_what_comes_into_use_after_the_plan_stays(loop: Loop, monkeypatch: pytes
     assert names(loop) == {B, C, D}
 
 
+def test_when_the_low_mark_is_reached_otherwise_no_more_goes(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(loop, 86)
+    made = collection.plan(loop.parts)
+    assert made.images
+    monkeypatch.setattr(collection, "plan", lambda parts: made)
+    loop.graph.disk *= 2
+    assert loop.ask("collect")["removed"] == []
+    assert names(loop) == set(NAMES)
+
+
 def test_by_age_whatever_the_disk(loop: Loop, keeper: Housekeeping) -> None:
     loop.parts.policy = Policy(max_age=3 * HOUR)
     assert due(loop) == [A, B]
