@@ -32,6 +32,7 @@ VERBS: dict[str, str] = {
     "logout": "login",
     "image": "image",
     "images": "image",
+    "system": "system",
     "source": "source",
     "version": "version",
     "completion": "completion",
