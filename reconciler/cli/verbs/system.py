@@ -1,4 +1,4 @@
-"""``pydock system``: the host's store of images as a whole."""
+"""``pydock system``: what the daemon keeps on the disk as a whole."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from reconciler.cli.verbs import image
 
 @click.group("system")
 def system() -> None:
-    """Show what the daemon keeps on disk, and tidy it up."""
+    """Look after what the server keeps on the disk."""
 
 
-def _sub(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Command]:
+def sub(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Makes a function the verb ``pydock system NAME``."""
+
     def decorate(function: Callable[..., Any]) -> click.Command:
         command = group.verb(name, *examples)(function)
         system.add_command(command)
@@ -26,7 +28,7 @@ def _sub(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Comm
     return decorate
 
 
-@_sub("df", "pydock system df", "pydock system df -v")
+@sub("df", "pydock system df", "pydock system df -v")
 @click.option("-v", "--verbose", is_flag=True, help="Each image, container and leftover too.")
 @click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than the table.")
 @click.pass_obj
@@ -94,7 +96,7 @@ def _leftovers(found: list[dict[str, Any]]) -> str:
     return _part("Leftovers", ("WHAT", "NAME", "SIZE"), rows)
 
 
-@_sub("prune", "pydock system prune --dry-run", "pydock system prune --all --yes", "pydock system prune --collect")
+@sub("prune", "pydock system prune --dry-run", "pydock system prune --all --yes", "pydock system prune --collect")
 @click.option("-a", "--all", "everything", is_flag=True, help="All images that nothing uses, not only untagged ones.")
 @click.option("--collect", is_flag=True, help="Only what the daemon would remove by itself now, for room or age.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
