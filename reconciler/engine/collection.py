@@ -8,12 +8,13 @@ transaction that forgets it.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Collection
 from contextlib import ExitStack
 from typing import Literal, NamedTuple
 
-from reconciler import failpoints
+from reconciler import errors, failpoints
 from reconciler.drivers.graph.measure import Space
 from reconciler.engine import sizes, strays, usage
 from reconciler.engine.parts import Parts
@@ -21,6 +22,8 @@ from reconciler.model.collection import Policy
 from reconciler.model.sizes import text
 from reconciler.model.view import ImageFacts
 from reconciler.store.base import Session
+
+log = logging.getLogger("pydock.images")
 
 #: the subject of events about the disk, which is no object's
 SUBJECT = "system"
@@ -70,7 +73,8 @@ def plan(parts: Parts) -> Plan:
         used_at, idle = session.relations.used_at(), _idle(session, policy, now)
         awaited = usage.awaited(session)
     over = is_over(policy, space)
-    need = _above(policy.low, space) if over and not parts.leftovers.waiting else 0
+    held_up = parts.leftovers.busy and parts.leftovers.waiting
+    need = _above(policy.low, space) if over and not held_up else 0
     # what a pull that failed has fetched stays for its next try
     found = strays.find(parts) if need and not awaited else strays.NONE
     order = sorted({facts.digest for facts in idle}, key=lambda digest: (used_at[digest], digest))
@@ -100,6 +104,7 @@ def run(parts: Parts, stopping: threading.Event) -> Outcome:
     """Carries the present plan out, as far as the low mark; what it did is an event."""
     made = plan(parts)
     layers, blobs = sizes.layers(parts), sizes.blobs(parts)
+    _discard(parts, [], [])
     if made.strays.size():
         strays.remove(parts, made.strays)
     gone: list[ImageFacts] = []
@@ -163,9 +168,17 @@ def _take(parts: Parts, digests: Collection[str]) -> list[ImageFacts]:
             removed = [session.images.remove(facts.reference) for facts in gone]
         failpoints.hit("collect.record.after")
         blobs, layers = ([name for each in removed for name in each[part]] for part in (0, 1))
-        parts.leftovers.discard(parts.store, parts.graph, (blobs, layers))
+        _discard(parts, blobs, layers)
         failpoints.hit("collect.after")
     return gone
+
+
+def _discard(parts: Parts, blobs: list[str], layers: list[str]) -> None:
+    """What cannot be removed is tried again the next time, and stops nobody."""
+    try:
+        parts.leftovers.discard(parts.store, parts.graph, (blobs, layers))
+    except (errors.PydockError, OSError) as error:
+        log.warning("what no image needs any more cannot be removed yet: %s", error)
 
 
 def _free(session: Session, parts: Parts, digests: Collection[str], mine: Collection[str]) -> list[ImageFacts]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from reconciler import errors
@@ -74,9 +74,21 @@ class Leftovers:
             return
         with store.snapshot() as session:
             blobs, layers = session.images.needed()
-        for chain_id in [id for id in self._layers if id not in layers]:
-            graph.remove_layer(chain_id)
-        for digest in [id for id in self._blobs if id not in blobs]:
-            graph.remove_blob(digest)
-        self._layers.clear()
-        self._blobs.clear()
+        failures = _remove_each(self._layers, layers, graph.remove_layer)
+        failures += _remove_each(self._blobs, blobs, graph.remove_blob)
+        if failures:
+            raise failures[0]
+
+
+def _remove_each(pending: dict[str, None], needed: Collection[str], remove: Callable[[str], None]) -> list[Exception]:
+    """Removes what is not needed; what cannot be removed stays pending, and holds up nothing else."""
+    failures: list[Exception] = []
+    for name in list(pending):
+        try:
+            if name not in needed:
+                remove(name)
+        except (errors.PydockError, OSError) as error:
+            failures.append(error)
+        else:
+            del pending[name]
+    return failures

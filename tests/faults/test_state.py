@@ -168,6 +168,28 @@ def test_a_full_disk_lets_everything_be_read_and_deleted(small_disk: Path, image
         host.close()
 
 
+def test_a_full_disk_is_freed_of_what_nothing_uses(small_disk: Path, image: str, registry: images.Server) -> None:
+    unused = images.push(registry.address, "unused", "1", images.busybox(page=os.urandom(4 << 20).hex()))
+    host = Pydockd(small_disk / "host", flags=("--resync", "0.5", "--image-gc-min-age", "0"))
+    host.log = small_disk.parent / "pydockd.log"
+    try:
+        host.start()
+        keeper = running(host, image, "keeper")
+        assert host.cli("pull", unused).returncode == 0
+        assert unused in host.cli("image", "ls").stdout
+        stuff = small_disk / "stuff"
+        fill(stuff)
+        assert os.statvfs(small_disk).f_bavail == 0
+        faults.until(host, lambda: unused not in host.cli("image", "ls").stdout, 20, "the unused image to go")
+        wait.until(lambda: os.statvfs(small_disk).f_bavail > 0, 10, "its room to be free")
+        assert keeper.runs_once()
+        assert image in host.cli("image", "ls").stdout
+        stuff.unlink()
+        running(host, image, "after")
+    finally:
+        host.close()
+
+
 def fill(file: Path) -> None:
     with contextlib.suppress(OSError), file.open("wb", buffering=0) as writer:
         while True:

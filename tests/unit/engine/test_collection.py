@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,6 +214,31 @@ def test_when_the_low_mark_is_reached_otherwise_no_more_goes(loop: Loop, monkeyp
     loop.graph.disk *= 2
     assert loop.ask("collect")["removed"] == []
     assert names(loop) == set(NAMES)
+
+
+def test_what_cannot_be_removed_stops_nothing_and_is_tried_again(
+    loop: Loop, keeper: Housekeeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with loop.store.snapshot() as session:
+        facts = session.images.get(A)
+    assert facts is not None
+    stuck, plain = facts.chain_id, loop.graph.remove_layer
+
+    def remove(name: str) -> None:
+        if name == stuck:
+            raise OSError(errno.EIO, "a bad block")
+        plain(name)
+
+    monkeypatch.setattr(loop.graph, "remove_layer", remove)
+    loop.parts.policy = Policy(high=50, low=45)
+    fill(loop, 95)
+    keeper.collect()
+    gone = set(NAMES) - names(loop)
+    assert {A, B} <= gone
+    assert len(loop.graph.layers()) == 1 + 1 + (4 - len(gone)) + 1
+    monkeypatch.setattr(loop.graph, "remove_layer", plain)
+    loop.ask("collect")
+    assert stuck not in loop.graph.layers()
 
 
 def test_by_age_whatever_the_disk(loop: Loop, keeper: Housekeeping) -> None:
