@@ -227,7 +227,7 @@ def test_a_thousand_images_come_and_go_and_what_is_used_stays(make_churn: Callab
     churn = make_churn(1000)
     threads_before = threading.active_count()
     churn.run(looks=30)
-    assert collected(churn) >= 10, "there was something to collect all the time"
+    assert collected(churn) >= 5, "there was something to collect all the time"
     churn.look()
     churn.agree()
     with churn.loop.store.snapshot() as session:
