@@ -249,7 +249,7 @@ def test_a_thousand_images_come_and_go_and_what_is_used_stays(make_churn: Callab
     assert mountinfo.read().under(str(churn.work)) == []
     assert [path for path in opened() if path.startswith(str(churn.work / "graph"))] == []
     assert len([path for path in opened() if path.startswith(str(churn.work))]) <= 20, "connections of the store"
-    assert threading.active_count() == threads_before
+    assert threading.active_count() <= threads_before
 
 
 def test_without_the_guard_the_churn_tells(make_churn: Callable[[int], Churn], monkeypatch: pytest.MonkeyPatch) -> None:
