@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.testing import btrfs as disks
+from reconciler.testing import docker as peer
 from reconciler.testing import images
 from reconciler.testing.daemon import Pydockd
 
@@ -81,3 +82,9 @@ def podman() -> Iterator[Callable[..., str]]:
     yield run
     subprocess.run([*words, "system", "reset", "--force"], check=False, capture_output=True, timeout=60, env=env)
     shutil.rmtree(store, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[peer.Docker]:
+    with peer.daemon() as found:
+        yield found

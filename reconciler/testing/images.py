@@ -22,7 +22,8 @@ from reconciler.testing import graph_tars
 from reconciler.testing.wait import until
 
 Packing = Literal["gzip", "zstd", "plain"]
-_LAYERS: dict[tuple[bool, Packing], str] = {
+#: media types by whether they are Docker's
+LAYERS: dict[tuple[bool, Packing], str] = {
     (True, "gzip"): "application/vnd.docker.image.rootfs.diff.tar.gzip",
     (True, "zstd"): "application/vnd.docker.image.rootfs.diff.tar.zstd",
     (True, "plain"): "application/vnd.docker.image.rootfs.diff.tar",
@@ -128,7 +129,7 @@ def build(
     for data in tars:
         blob = packed(data, packing)
         blobs[digest(blob)] = blob
-        layers.append({"mediaType": _LAYERS[docker, packing], "digest": digest(blob), "size": len(blob)})
+        layers.append({"mediaType": LAYERS[docker, packing], "digest": digest(blob), "size": len(blob)})
     kind = "application/vnd.docker.container.image.v1+json" if docker else "application/vnd.oci.image.config.v1+json"
     media_type = manifests.DOCKER_MANIFEST if docker else manifests.OCI_MANIFEST
     manifest = {

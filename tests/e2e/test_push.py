@@ -1,4 +1,4 @@
-"""``pydock push`` to a real registry; what it pushed is taken from there by skopeo and podman, and is the same."""
+"""``pydock push`` to a real registry; skopeo, podman and docker take from there what it pushed, and it is the same."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from reconciler.model.credentials import Credentials
 from reconciler.testing import graph_tars, images, registry_logins
 from reconciler.testing.daemon import Pydockd
+from reconciler.testing.docker import Docker
 
 LOGIN = Credentials("tester", "canary-9d27:pass")
 
@@ -77,6 +78,31 @@ def test_podman_pulls_and_runs_what_was_pushed(
     (found,) = json.loads(podman("image", "inspect", there))
     assert found["Digest"] == inspected(there)
     assert podman("run", "--rm", "--network=none", there, "cat", "/www/index.html") == "hello from pydock\n"
+
+
+@pytest.mark.parametrize(
+    ("packing", "form"), [("gzip", "oci"), ("plain", "oci"), ("gzip", "docker"), ("plain", "docker")]
+)
+def test_docker_pulls_and_runs_what_was_pushed(
+    host: Pydockd,
+    registry: images.Server,
+    target: images.Server,
+    docker: Docker,
+    packing: images.Packing,
+    form: str,
+) -> None:
+    """All but zstd's, which this docker cannot read."""
+    name = f"for-docker-{packing}-{form}"
+    made = images.busybox(f"page of {name}\n", docker=form == "docker", packing=packing)
+    here = images.push(registry.address, name, "1", made)
+    there = f"{target.address}/some/{name}:2"
+    assert host.cli("pull", here).returncode == 0
+    host.cli("image", "tag", here, there)
+    assert host.cli("push", there).returncode == 0
+    docker.ask("pull", "-q", there)
+    (found,) = json.loads(docker.ask("image", "inspect", there))
+    assert (found["Id"], found["RepoDigests"]) == (made.image_id, [f"{target.address}/some/{name}@{made.digest}"])
+    assert docker.ask("run", "--rm", "--network=none", there, "cat", "/www/index.html") == f"page of {name}"
 
 
 def test_layers_of_the_same_registry_are_mounted(host: Pydockd, registry: images.Server) -> None:
