@@ -54,12 +54,14 @@ class Tree:
 
     ``times`` (path → mtime in ns) is what each directory touched must have in the end; ``opaque`` the paths of those
     that hide the directory of the same name in the layers below. Both may name directories that were replaced since.
+    ``lent``: files of the layers below that were copied up only because a hard link leads to them.
     """
 
     def __init__(self, upper: int, lower: int) -> None:
         self._stack = [Directory(b"", b"", upper, lower)]
         self.times: dict[bytes, int] = {}
         self.opaque: set[bytes] = set()
+        self.lent: set[bytes] = set()
 
     @property
     def top(self) -> Directory:
@@ -169,12 +171,34 @@ class Tree:
         found = self.top.in_lower(name)
         if found is not None and stat.S_ISDIR(found.st_mode):
             self.opaque.add(self.top.below(name))
+            directory = os.open(name, DIRECTORY, dir_fd=self.top.upper)
+            try:
+                self._bare(directory, self.top.below(name))
+            finally:
+                os.close(directory)
 
     def hide_top(self) -> None:
         """The same for the top directory itself."""
         if self.top.lower >= 0:
             self.opaque.add(self.top.path)
             self.top.hide_lower()
+            self._bare(self.top.upper, self.top.path)
+
+    def _bare(self, directory: int, path: bytes) -> None:
+        """Leaves in a directory that has come to hide all that is below only what its layer brought: overlay would list
+        the names of whiteouts there."""
+        for text in os.listdir(directory):
+            name = os.fsencode(text)
+            child = path + b"/" + name
+            found = os.lstat(name, dir_fd=directory)
+            if is_whiteout(found) or child in self.lent:
+                os.unlink(name, dir_fd=directory)
+            elif stat.S_ISDIR(found.st_mode):
+                below = os.open(name, DIRECTORY, dir_fd=directory)
+                try:
+                    self._bare(below, child)
+                finally:
+                    os.close(below)
 
     def _push(self, name: bytes, mtime: int) -> None:
         here = self.top

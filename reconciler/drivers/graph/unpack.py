@@ -115,6 +115,7 @@ class Unpacker:
 
     def _made(self, path: bytes) -> None:
         """Notes what this layer brings, with the directories down to it: its own whiteouts spare them."""
+        self._tree.lent.discard(path)
         while path and not self._overlay and path not in self._own:
             self._own.add(path)
             path = path.rpartition(b"/")[0]
@@ -202,6 +203,7 @@ class Unpacker:
                 return None
             trees.copy_node(source.lower, source.upper, name, below)
             self._budget.spend(below.st_size)
+            self._tree.lent.add(source.below(name))
             found = merged.lstat(source.upper, name)
         return None if found is None or merged.is_whiteout(found) or stat.S_ISDIR(found.st_mode) else found
 
@@ -231,7 +233,11 @@ class Unpacker:
         found = merged.lstat(directory.upper, name)
         if not self._overlay:
             self._strip(directory.upper, directory.below(name), name)
-        elif found is None and directory.in_lower(name) is not None:
+            return
+        if directory.below(name) in self._tree.lent:
+            trees.remove(directory.upper, name)
+            found = None
+        if found is None and directory.in_lower(name) is not None:
             os.mknod(name, stat.S_IFCHR, 0, dir_fd=directory.upper)
         elif found is not None and stat.S_ISDIR(found.st_mode):
             self._tree.hide(name)

@@ -130,3 +130,24 @@ class Merging:
         found = place.show([tars.Member(b"a", b"1", mode=0o711)], [tars.hard_link(b"b", b"a")])
         assert found["a"].links == ("a", "b")
         assert found["b"].mode == 0o711
+
+    def test_a_directory_is_hidden_after_whiteouts_in_it(self, place: Place) -> None:
+        """Overlay lists the marks of a directory that hides all below: names of files that are not there."""
+        lower = [tars.directory(b"d"), tars.Member(b"d/gone"), tars.directory(b"d/in"), tars.Member(b"d/in/gone")]
+        upper = [
+            tars.Member(b"d/new"),
+            tars.whiteout(b"d/gone"),
+            tars.Member(b"d/in/new"),
+            tars.whiteout(b"d/in/gone"),
+        ]
+        for last in (tars.whiteout(b"d"), tars.opaque(b"d"), tars.opaque(b".")):
+            assert place.names(lower, [*upper, last]) == {"d", "d/in", "d/in/new", "d/new"}
+
+    def test_a_file_below_goes_after_a_hard_link_to_it(self, place: Place) -> None:
+        lower = [tars.directory(b"d"), tars.Member(b"d/a", b"1")]
+        for whiteout in (tars.whiteout(b"d/a"), tars.opaque(b"d"), tars.whiteout(b"d")):
+            found = place.show(lower, [tars.hard_link(b"b", b"d/a"), tars.Member(b"d/own"), whiteout])
+            assert set(found) == {".", "b", "d", "d/own"}
+            assert found["b"].content == images.digest(b"1")[7:]
+        again = [tars.hard_link(b"b", b"d/a"), tars.Member(b"d/a", b"2"), tars.whiteout(b"d/a")]
+        assert place.show(lower, again)["d/a"].content == images.digest(b"2")[7:]
