@@ -98,8 +98,12 @@ def served(directory: Path, engine: FakeEngine | None = None) -> Iterator[Served
 
 
 def children(pid: int) -> list[int]:
-    """The children of a process."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """The children of a process, whichever of its threads made them."""
+    found = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended
+            found += [int(child) for child in (thread / "children").read_text().split()]
+    return found
 
 
 def proportional_memory(pids: list[int]) -> int:
