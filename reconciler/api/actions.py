@@ -87,6 +87,42 @@ class Auth:
         replies.send(resp, self._engine.call_raw("auth", requests.Auth(registry=registry, credentials=credentials)))
 
 
+class Logins:
+    """``GET …/logins``: what the host keeps logins for. ``POST`` with ``{"scope", "credentials"}`` keeps one."""
+
+    def __init__(self, engine: EngineClient) -> None:
+        self._engine = engine
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        Query(req, ())
+        replies.send(resp, self._engine.call_raw("logins", requests.Logins()))
+
+    on_head = on_get
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        Query(req, ())
+        document = body.read_json(req)
+        credentials = _credentials(document)
+        scope = records.members(document, {"scope": str})["scope"]
+        if credentials is None:
+            raise Refused(400, "missing member 'credentials'")
+        replies.send(
+            resp, self._engine.call_raw("login_keep", requests.LoginKeep(scope=scope, credentials=credentials))
+        )
+
+
+class LoginRemove:
+    """``POST …/logins/remove`` with ``{"scope"}``"""
+
+    def __init__(self, engine: EngineClient) -> None:
+        self._engine = engine
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        Query(req, ())
+        scope = records.members(body.read_json(req), {"scope": str})["scope"]
+        replies.send(resp, self._engine.call_raw("login_remove", requests.LoginRemove(scope=scope)))
+
+
 def _credentials(document: dict[str, Any]) -> Credentials | None:
     """Takes ``credentials`` out of a body, if they are there. What is wrong with them is not repeated."""
     given = document.pop("credentials", None)

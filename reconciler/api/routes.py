@@ -53,6 +53,8 @@ def table(engine: EngineClient, open_streams: streams.Streams) -> list[tuple[str
         (f"{BASE}/graph/images/tag", transfers.Tag(engine)),
         (f"{BASE}/push", actions.Push(engine, open_streams)),
         (f"{BASE}/auth", actions.Auth(engine)),
+        (f"{BASE}/logins", actions.Logins(engine)),
+        (f"{BASE}/logins/remove", actions.LoginRemove(engine)),
         ("/version", service.Version(engine)),
         ("/commands", service.Commands(engine)),
         ("/healthz", service.Ready(engine)),

@@ -30,6 +30,7 @@ from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.settings import Settings
 from reconciler.store.base import Store
+from reconciler.store.logins import Logins
 
 log = logging.getLogger("pydock")
 
@@ -90,6 +91,7 @@ def _parts(settings: Settings, opened: Store) -> Parts:
         graph_driver=snapshots,
         network=network,
         registry=registry_driver.RegistryClient(),
+        logins=Logins(settings.root_path),
         sources=[],
         version=_version(settings, drivers),
         policy=settings.image_policy,

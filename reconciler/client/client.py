@@ -248,6 +248,19 @@ class Client:
         """Has the server ask ``registry`` whether it takes ``credentials``. Raises ``LoginNeeded`` when it does not."""
         self._json("POST", f"{BASE}/auth", {"registry": registry} | _shown(credentials))
 
+    def login_on_host(self, scope: str, credentials: Credentials) -> None:
+        """Has the server keep ``credentials`` for REGISTRY[/REPOSITORY]. Raises ``LoginNeeded`` when the registry does
+        not take them."""
+        self._json("POST", f"{BASE}/logins", {"scope": scope} | _shown(credentials))
+
+    def logout_on_host(self, scope: str) -> bool:
+        """Has the server forget what it keeps for REGISTRY[/REPOSITORY]; whether there was a login."""
+        return bool(self._json("POST", f"{BASE}/logins/remove", {"scope": scope})["removed"])
+
+    def logins(self) -> Objects:
+        """What the server keeps logins for: ``scope``, ``username``, ``since``, ``problem`` (why it cannot be read)."""
+        return self._items("logins", "", None)
+
     def events(self, key: str = "", limit: int | None = None) -> Objects:
         """What happened, oldest first; ``key`` is ``kind/namespace/name``, empty for everything."""
         return self._items("events", key, limit)

@@ -19,6 +19,7 @@ from reconciler.model.collection import Policy
 from reconciler.model.keys import Key
 from reconciler.model.view import Moment
 from reconciler.store.base import Store
+from reconciler.store.logins import Logins
 
 
 class SourceStatus(Protocol):
@@ -49,8 +50,9 @@ class Parts:
     """``log_dir`` holds one directory an object's uid; ``look`` asks the loop to look at objects again (set by the
     loop); ``ready`` turns true after the first plan. ``fresh`` names incarnations whose snapshot and endpoint were made
     by this process just now, so that the start that follows need not make sure of them again.
-    ``pulls`` are locks by image reference; ``transfers`` tells how far pulls have come; ``leftovers`` is where what no
-    image needs goes, ``policy`` when images go by themselves."""
+    ``logins`` are those that the host keeps for its own pulls. ``pulls`` are locks by image reference; ``transfers``
+    tells how far pulls have come; ``leftovers`` is where what no image needs goes, ``policy`` when images go by
+    themselves."""
 
     instance: str
     log_dir: str
@@ -60,6 +62,7 @@ class Parts:
     graph_driver: GraphDriver
     network: NetworkDriver
     registry: Registry
+    logins: Logins
     sources: list[SourceStatus]
     version: dict[str, Any]
     clock: Clock = field(default_factory=Clock)

@@ -131,6 +131,32 @@ def parse_registry(text: str) -> str:
     return host
 
 
+def parse_scope(text: str) -> str:
+    """The normalised form of ``REGISTRY[/REPOSITORY]``: a registry, or the images below a path of it. Raises
+    ``errors.Invalid``."""
+    first, slash, path = text.removeprefix("https://").rstrip("/").partition("/")
+    if slash and not (first == "localhost" or any(mark in first for mark in ".:[")):
+        raise errors.Invalid(
+            f"{text[:160]!r} names no registry: expected REGISTRY[/REPOSITORY], such as docker.io/team"
+        )
+    registry = parse_registry(first)
+    if not slash or (registry == DEFAULT_REGISTRY and path in ("v1", "v2")):
+        return registry
+    if not _PATH.fullmatch(path) or len(registry) + 1 + len(path) > MAX_NAME:
+        raise errors.Invalid(f"{text[:160]!r}: {path[:160]!r} is no repository's name, nor the beginning of one")
+    return f"{registry}/{path}"
+
+
+def scope_registry(scope: str) -> str:
+    """The registry of a scope that ``parse_scope`` made."""
+    return scope.partition("/")[0]
+
+
+def in_scope(reference: Reference, scope: str) -> bool:
+    """Whether the image is of that registry, or that repository or one below it."""
+    return f"{reference.name}/".startswith(f"{scope}/")
+
+
 def _checked_digest(text: str, digest: str) -> None:
     try:
         check_digest(digest)

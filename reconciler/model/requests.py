@@ -173,6 +173,26 @@ class Auth(Request, frozen=True):
     credentials: Credentials
 
 
+class LoginKeep(Request, frozen=True):
+    """Keeps ``credentials`` for the host's own pulls, and for those that bring none, if the registry takes them;
+    ``scope`` is REGISTRY[/REPOSITORY], the longest that an image is in counts → ``{"scope": str}``; ``LoginNeeded``
+    when it does not."""
+
+    scope: str
+    credentials: Credentials
+
+
+class LoginRemove(Request, frozen=True):
+    """→ ``{"scope": str, "removed": bool}``"""
+
+    scope: str
+
+
+class Logins(Request, frozen=True):
+    """What the host keeps logins for → ``{"items": [{"scope", "username", "since", "problem"}, …]}``, sorted by scope;
+    ``problem`` says why one cannot be read. Never a password."""
+
+
 class Images(Request, frozen=True):
     """The images in the graph → ``{"items": [{"reference", "digest", "imageId", "size": int, "shared": int, "own":
     int, "usedBy": [key, …], "keptBy": [key, …]}, …]}``, one item a reference, sorted by it; ``reference`` is empty for
@@ -303,6 +323,9 @@ JOBS: dict[str, type[Request]] = {
     "image_tag": ImageTag,
     "push_image": Push,
     "auth": Auth,
+    "login_keep": LoginKeep,
+    "login_remove": LoginRemove,
+    "logins": Logins,
     "version": Version,
     "ping": Ping,
     "commands": Commands,

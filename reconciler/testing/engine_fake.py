@@ -197,6 +197,15 @@ class FakeEngine:
     def _auth(self, call: Call, args: requests.Auth) -> None:
         call.result({"registry": args.registry})
 
+    def _login_keep(self, call: Call, args: requests.LoginKeep) -> None:
+        call.result({"scope": args.scope})
+
+    def _login_remove(self, call: Call, args: requests.LoginRemove) -> None:
+        call.result({"scope": args.scope, "removed": True})
+
+    def _logins(self, call: Call, args: requests.Logins) -> None:
+        call.result({"items": []})
+
     def _version(self, call: Call, args: requests.Version) -> None:
         call.result({"version": "0.0.0", "apiVersion": "pydock.dev/v1"})
 

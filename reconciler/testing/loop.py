@@ -19,6 +19,7 @@ from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved
 from reconciler.model.view import DEFAULT_NETWORK, Entry, Moment
 from reconciler.store.base import Store
+from reconciler.store.logins import Logins
 from reconciler.testing import exec_fake, graph_fake, images, network_fake, registry_fake
 from reconciler.testing import store as stores
 
@@ -58,7 +59,7 @@ class Loop:
         self.parts = Parts(
             instance="test", log_dir=str(scratch / "logs"), store=self.store, exec=self.exec, graph=self.graph,
             graph_driver=self.snapshots, network=self.network, registry=self.registry, sources=[], version={},
-            clock=self.clock,
+            clock=self.clock, logins=Logins(scratch),
         )  # fmt: skip
         self.engine = Engine(self.parts, TABLE)
         self.reconciler = Reconciler(self.parts, self.engine, Observer(self.parts), 1, lambda key, entries: None)

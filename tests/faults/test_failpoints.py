@@ -24,6 +24,7 @@ from reconciler.testing.daemon import Pydockd, condition
 IN_TIME = 20.0
 STORED = "/apis/pydock.dev/v1/graph/images"
 SYSTEM = "/apis/pydock.dev/v1/system"
+LOGINS = "/apis/pydock.dev/v1/logins"
 #: a failpoint is tried in those of these that come by it, or else in the first that does
 MAIN = ("create", "start", "stop", "delete")
 #: in all that do: some minutes more
@@ -230,6 +231,24 @@ def no_networks(stage: Stage) -> bool:
     return not stage.host.api("GET", "/apis/pydock.dev/v1/networks")["items"]
 
 
+def login_on_host(stage: Stage) -> None:
+    """The registry takes any login, having none."""
+    login = {"username": "tester", "password": "secret"}
+    stage.host.api("POST", LOGINS, {"scope": registry_of(stage), "credentials": login})
+
+
+def logout_on_host(stage: Stage) -> None:
+    stage.host.api("POST", f"{LOGINS}/remove", {"scope": registry_of(stage)})
+
+
+def registry_of(stage: Stage) -> str:
+    return stage.other_image.partition("/")[0]
+
+
+def logins(stage: Stage) -> int:
+    return len(stage.host.api("GET", LOGINS)["items"])
+
+
 def ready(kind: str, name: str) -> Callable[[Stage], bool]:
     def done(stage: Stage) -> bool:
         found = stage.host.get(kind, name, "" if kind == "Image" else "default")
@@ -283,6 +302,8 @@ OPERATIONS = (
     Operation("push", push_other, pushed, "pull"),
     Operation("collect", collect, lambda stage: stage.other_image not in pulled(stage), "pull"),
     Operation("leftovers", remove_leftovers, lambda stage: True),
+    Operation("login", login_on_host, lambda stage: logins(stage) == 1),
+    Operation("logout", logout_on_host, lambda stage: logins(stage) == 0, "login"),
     Operation("file", put_file, lambda stage: stage.filed.runs_once()),
     Operation("file-delete", lambda stage: manifest_file(stage).unlink(missing_ok=True),
               lambda stage: stage.filed.is_gone() and no_networks(stage), "file"),
@@ -348,6 +369,7 @@ def clean(stage: Stage) -> None:
         assert stage.host.request("DELETE", path(kind, name))[0] in (200, 404)
     wait.until(lambda: faults.emptied(stage.host), IN_TIME, "all objects to be gone")
     forget_other(stage)
+    logout_on_host(stage)
     stage.remains.wait_none()
 
 

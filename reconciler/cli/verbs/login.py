@@ -1,4 +1,4 @@
-"""``pydock login`` and ``pydock logout``: passwords for registries, kept as docker keeps them."""
+"""``pydock login`` and ``pydock logout``: passwords for registries, kept as docker keeps them or by the server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import click
 
 from reconciler import errors
-from reconciler.cli import asking, group, logins, report, session
+from reconciler.cli import asking, columns, group, logins, report, session, table, times
 from reconciler.model import references
 from reconciler.model.credentials import Credentials
 
@@ -19,21 +19,53 @@ _MOST = 64 << 10
     "login",
     "pydock login registry.example:5000",
     "pass show registry | pydock login -u me --password-stdin ghcr.io",
+    "pydock login --on-host registry.example/team",
+    "pydock login --on-host --list",
 )
-@click.argument("registry", metavar="[REGISTRY]", default=references.DEFAULT_REGISTRY)
+@click.argument("registry", metavar="[REGISTRY]", default="")
 @click.option("-u", "--username", metavar="NAME", default="", help="Who logs in; asked for if not given.")
 @click.option(
     "-p", "--password", metavar="PASSWORD", default="", help="The password, for every user of this host to see."
 )
 @click.option("--password-stdin", "piped", is_flag=True, help="Read the password from standard input.")
+@click.option("--on-host", is_flag=True, help="For the pulls of the server itself: REGISTRY[/REPOSITORY].")
+@click.option("--list", "listing", is_flag=True, help="With --on-host: show what the server keeps logins for.")
 @click.pass_obj
-def login(run: session.Session, registry: str, username: str, password: str, piped: bool) -> None:
+def login(
+    run: session.Session, registry: str, username: str, password: str, piped: bool, on_host: bool, listing: bool
+) -> None:
     """Log in to a registry, Docker Hub if none is named.
 
     The server asks the registry whether it takes the login. It is kept in docker's config.json, or by the credential
-    helper that is named there, and not by the server.
+    helper that is named there, and not by the server. With --on-host the server keeps it, encrypted, for the images of
+    manifests and for pulls that bring no login of their own; where several are kept, the longest name that an image's
+    begins with counts.
     """
-    registry = references.parse_registry(registry)
+    if listing:
+        _list(run, on_host, bool(registry or username or password or piped))
+    elif on_host:
+        scope = references.parse_scope(_needed(registry))
+        _on_host(run, scope, _given(username, password, piped) or _asked(scope, username))
+    else:
+        _here(run, references.parse_registry(registry or references.DEFAULT_REGISTRY), username, password, piped)
+
+
+@group.verb("logout", "pydock logout registry.example:5000", "pydock logout --on-host registry.example/team")
+@click.argument("registry", metavar="[REGISTRY]", default="")
+@click.option("--on-host", is_flag=True, help="What the server keeps: REGISTRY[/REPOSITORY].")
+@click.pass_obj
+def logout(run: session.Session, registry: str, on_host: bool) -> None:
+    """Forget the login for a registry, Docker Hub if none is named."""
+    if on_host:
+        name = references.parse_scope(_needed(registry))
+        had = run.client.logout_on_host(name)
+    else:
+        name = references.parse_registry(registry or references.DEFAULT_REGISTRY)
+        had = logins.forget(name)
+    print(f"{'Removed the login' if had else 'There is no login'} for {name}", file=sys.stderr)
+
+
+def _here(run: session.Session, registry: str, username: str, password: str, piped: bool) -> None:
     given = _given(username, password, piped)
     if given is not None or username:
         asking.enter(run, registry, given or _asked(registry, username))
@@ -44,14 +76,29 @@ def login(run: session.Session, registry: str, username: str, password: str, pip
     asking.enter(run, registry, _asked(registry, usual=kept.username if kept else ""))
 
 
-@group.verb("logout", "pydock logout registry.example:5000")
-@click.argument("registry", metavar="[REGISTRY]", default=references.DEFAULT_REGISTRY)
-@click.pass_obj
-def logout(run: session.Session, registry: str) -> None:
-    """Forget the login for a registry, Docker Hub if none is named."""
-    registry = references.parse_registry(registry)
-    had = logins.forget(registry)
-    print(f"{'Removed the login' if had else 'There is no login'} for {registry}", file=sys.stderr)
+def _on_host(run: session.Session, scope: str, credentials: Credentials) -> None:
+    run.client.login_on_host(scope, credentials)
+    print(f"Login succeeded; the server keeps it for {scope}", file=sys.stderr)
+
+
+def _list(run: session.Session, on_host: bool, more: bool) -> None:
+    if not on_host or more:
+        raise click.UsageError("--list goes with --on-host, and with nothing else.")
+    found = run.client.logins()
+    if not found:
+        print("The server keeps no logins.", file=sys.stderr)
+        return
+    rows = [
+        (str(each["scope"]), str(each["username"] or columns.NONE), times.since(each["since"]), str(each["problem"]))
+        for each in found
+    ]
+    sys.stdout.write(table.render(("REGISTRY", "USERNAME", "AGE", "PROBLEM"), rows))
+
+
+def _needed(registry: str) -> str:
+    if not registry:
+        raise click.UsageError("--on-host needs a name: REGISTRY[/REPOSITORY].")
+    return registry
 
 
 def _given(username: str, password: str, piped: bool) -> Credentials | None:

@@ -1,4 +1,4 @@
-"""Steps and jobs of images: check, pull, forget, `pydock pull` and `pydock login`."""
+"""Steps and jobs of images: check, pull, forget, `pydock pull`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from reconciler import failpoints
 from reconciler.drivers.registry.base import Registry
 from reconciler.engine import following, images
+from reconciler.engine.handlers import logins
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model import kinds, references, requests
@@ -23,7 +24,8 @@ def check(parts: Parts, job: Job) -> str:
     """Asks the registry what a reference means now, and notes the answer: the next plan tells what follows from it."""
     reference = references.parse(str(job.args["reference"]))
     failpoints.hit("check.before")
-    digest = parts.registry.head(reference)
+    with logins.acting(parts, reference, None, own=True) as registry:
+        digest = registry.head(reference)
     _note_asked(parts, job.uid, digest)
     failpoints.hit("check.after")
     return digest
@@ -36,7 +38,8 @@ def pull(parts: Parts, job: Job) -> str:
         with parts.store.snapshot() as session:
             known = session.images.get(str(parsed))
         if known is None or known.digest == job.args.get("replaces"):
-            known = _fetch(parts, job.number, parts.registry, parsed, job.stopping, platform)
+            with logins.acting(parts, parsed, None, own=True) as registry:
+                known = _fetch(parts, job.number, registry, parsed, job.stopping, platform)
     _note_asked(parts, job.uid, known.index_digest)
     return known.digest
 
@@ -151,18 +154,10 @@ def pull_image(parts: Parts, job: Job) -> dict[str, Any]:
     """`pydock pull`: the image comes into the graph; no desired state changes."""
     request = msgspec.convert(job.args, requests.Pull)
     reference = references.parse(request.reference)
-    registry = parts.registry
-    if request.credentials is not None:
-        registry = registry.acting(reference.registry, request.credentials)
     job.started()
-    facts = following.run(parts, job, str(reference), lambda stop: _fetch(parts, job.number, registry, reference, stop))
+    with logins.acting(parts, reference, request.credentials, own=False) as registry:
+        facts = following.run(
+            parts, job, str(reference), lambda stop: _fetch(parts, job.number, registry, reference, stop)
+        )
     job.emit({"status": f"Present: {facts.reference}", "layer": "", "current": 0, "total": 0, "digest": facts.digest})
     return {"digest": facts.digest}
-
-
-def auth(parts: Parts, job: Job) -> dict[str, Any]:
-    """`pydock login`: asks the registry whether it takes the login."""
-    request = msgspec.convert(job.args, requests.Auth)
-    registry = references.parse_registry(request.registry)
-    parts.registry.acting(registry, request.credentials).login(registry)
-    return {"registry": registry}

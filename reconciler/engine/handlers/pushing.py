@@ -10,7 +10,7 @@ import msgspec
 from reconciler import errors
 from reconciler.drivers.registry.base import Descriptor
 from reconciler.engine import images, push, usage
-from reconciler.engine.handlers import naming
+from reconciler.engine.handlers import logins, naming
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model import references, requests
@@ -66,7 +66,9 @@ def bring(parts: Parts, job: Job, blob: Descriptor, known: list[ImageFacts]) -> 
     for facts in known:
         if usage.tagged(facts) and blob.digest in (*facts.layers, facts.image_id):
             with contextlib.suppress(errors.NotFound, errors.Permanent, errors.Forbidden, errors.Temporary):
-                images.fetch(references.parse(facts.reference), blob, parts.registry, parts.graph, job.stopping)
+                source = references.parse(facts.reference)
+                with logins.acting(parts, source, None, own=True) as registry:
+                    images.fetch(source, blob, registry, parts.graph, job.stopping)
                 return
     raise errors.NotFound(
         f"blob {blob.digest} is not here, as its layer had come in another packing, and cannot be had again from where "

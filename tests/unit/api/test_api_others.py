@@ -9,6 +9,7 @@ from falcon import testing
 
 from reconciler import __version__, errors
 from reconciler.model import kinds, requests
+from reconciler.model.credentials import Credentials
 from reconciler.testing.engine_fake import FakeEngine
 
 BASE = "/apis/pydock.dev/v1"
@@ -173,15 +174,39 @@ def test_odd_looks_at_images(client: testing.TestClient, engine: FakeEngine, que
      {"username": "a", "password": ""}, {"username": "a", "password": "canary\n"},
      {"username": "a", "password": "canary", "canary": 1}, {"username": "a", "password": "canary" * 5000}],
 )  # fmt: skip
-@pytest.mark.parametrize("path", ["pull", "push", "auth"])
+@pytest.mark.parametrize("path", ["pull", "push", "auth", "logins"])
 def test_odd_logins_are_refused_and_not_repeated(
     client: testing.TestClient, engine: FakeEngine, path: str, credentials: Any
 ) -> None:
-    document = {"registry" if path == "auth" else "reference": "r.example/x", "credentials": credentials}
+    document = {
+        {"auth": "registry", "logins": "scope"}.get(path, "reference"): "r.example/x",
+        "credentials": credentials,
+    }
     answer = client.simulate_post(f"{BASE}/{path}", json=document)
     assert answer.status_code == 400
     assert "username" in answer.json["message"]
     assert "canary" not in answer.text
+    assert engine.asked == []
+
+
+def test_logins_of_the_host(client: testing.TestClient, engine: FakeEngine) -> None:
+    login = {"username": "me", "password": "secret"}
+    made = client.simulate_post(f"{BASE}/logins", json={"scope": "r.example/team", "credentials": login})
+    assert made.json == {"scope": "r.example/team"}
+    assert engine.last("login_keep") == requests.LoginKeep(scope="r.example/team", credentials=Credentials(**login))
+    assert client.simulate_get(f"{BASE}/logins").json["items"] == []
+    gone = client.simulate_post(f"{BASE}/logins/remove", json={"scope": "r.example/team"})
+    assert gone.json == {"scope": "r.example/team", "removed": True}
+    assert engine.last("login_remove") == requests.LoginRemove(scope="r.example/team")
+
+
+@pytest.mark.parametrize(
+    "document", [{}, {"scope": "r.example"}, {"scope": 1, "credentials": {"username": "a", "password": "b"}}]
+)
+def test_odd_logins_of_the_host(client: testing.TestClient, engine: FakeEngine, document: dict[str, Any]) -> None:
+    assert client.simulate_post(f"{BASE}/logins", json=document).status_code == 400
+    assert client.simulate_post(f"{BASE}/logins/remove", json={"scope": 1}).status_code == 400
+    assert client.simulate_get(f"{BASE}/logins?all=1").status_code == 400
     assert engine.asked == []
 
 
