@@ -13,7 +13,7 @@ DEBIAN := conmon runc nftables libnftables1 iproute2 golang-github-containers-co
 # what the demo adds: a real registry and something to put into an image
 DEBIAN_DEMO := $(DEBIAN) docker-registry busybox-static
 # what the tests add: oracles to compare with, and tools to break things
-DEBIAN_TEST := $(DEBIAN_DEMO) crun skopeo umoci buildah btrfs-progs podman docker.io strace procps
+DEBIAN_TEST := $(DEBIAN_DEMO) crun skopeo umoci buildah btrfs-progs podman docker.io strace procps openssl
 # what the benchmarks add: peers
 DEBIAN_BENCH := $(DEBIAN_DEMO) podman docker.io skopeo debootstrap e2fsprogs
 

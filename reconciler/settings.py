@@ -6,6 +6,12 @@ underscores::
     manifests = "/etc/pydock.d"
     hosts = ["unix:///run/pydock/pydock.sock"]
     exec_runtime = "crun"
+
+and a table for each registry that is not spoken to in the usual way (``drivers.registry.hosts.Host``)::
+
+    [registry."registry.example:5000"]
+    mirrors = ["https://mirror.example"]
+    ca = "/etc/pydock/registry-ca.pem"
 """
 
 from __future__ import annotations
@@ -13,14 +19,16 @@ from __future__ import annotations
 import argparse
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from reconciler import __version__, errors
 from reconciler.drivers.graph import options as graph_options
+from reconciler.drivers.registry import hosts as registry_hosts
 from reconciler.model import collection, durations, names
 
 DEFAULT_CONFIG = "/etc/pydock/pydockd.toml"
@@ -29,6 +37,8 @@ DEFAULT_MANIFESTS = "/etc/pydock.d"
 
 #: the variable of the environment that stands for ``--storage-driver``
 STORAGE_DRIVER = "PYDOCK_STORAGE_DRIVER"
+T = TypeVar("T")
+
 #: in the run directory: whoever holds its lock has the directory
 PID_FILE = "pydockd.pid"
 
@@ -36,7 +46,8 @@ PID_FILE = "pydockd.pid"
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``resync`` is the seconds between full looks when no event asks for one; ``api_user`` is the
     name or uid that the API process runs as; empty ``exec_runtime`` and ``storage_driver`` mean: probe for the best.
-    ``image_gc_*`` say when images go by themselves, see ``model.collection``: per cent, and times such as ``30d``."""
+    ``image_gc_*`` say when images go by themselves, see ``model.collection``: per cent, and times such as ``30d``.
+    ``registry_mirrors`` are URLs for docker.io; ``certs_dir`` holds files of TLS as docker's certs.d does."""
 
     root: str = "/var/lib/pydock"
     run_dir: str = "/run/pydock"
@@ -59,6 +70,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_jobs: int = 5_000
     keep_events: int = 5_000
     debug: bool = False
+    certs_dir: str = "/etc/pydock/certs.d"
+    registry_mirrors: tuple[str, ...] = ()
+    registry: Mapping[str, registry_hosts.Host] = {}
+
+    def registries(self) -> registry_hosts.Hosts:
+        """What is configured about registries. Raises ``Invalid`` naming the key that is wrong."""
+        return registry_hosts.Hosts(self.registry, self.registry_mirrors, self.certs_dir)
 
     @property
     def root_path(self) -> Path:
@@ -107,6 +125,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="name in bridges, firewall table and slice; several can run side by side (default: default)",
     )
+    mirror = "a mirror of docker.io, asked before it: https://HOST[:PORT]; may be repeated (default: none)"
+    add("--registry-mirror", action="append", dest="registry_mirrors", metavar="URL", help=mirror)
     add("--pidfile", metavar="FILE", help="default: RUN_DIR/pydockd.pid")
     add("--api-user", metavar="USER", help="the unprivileged user of the API process (default: nobody)")
     add("--resync", type=float, metavar="SECONDS", help="slow full look behind the events (default: 300)")
@@ -137,21 +157,37 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Settings, bo
     flags = vars(_parser().parse_args(argv))
     print_only = bool(flags.pop("print_config"))
     config = flags.pop("config")
-    given = _read(config or DEFAULT_CONFIG, required=config is not None)
+    path = config or DEFAULT_CONFIG
+    given = _read(path, required=config is not None)
+    with _blamed(path):
+        registries = make(given).registries()
+        if not print_only:
+            registries.check_files()
     if driver := environ.get(STORAGE_DRIVER):
         given["storage_driver"] = driver
     given.update({name: value for name, value in flags.items() if value is not None})
     return make(given), print_only
 
 
+@contextmanager
+def _blamed(path: str) -> Iterator[None]:
+    """Says which file holds the wrong value."""
+    try:
+        yield
+    except errors.Invalid as error:
+        raise errors.Invalid(f"configuration {path}: {error.message}") from None
+
+
 def make(given: dict[str, Any]) -> Settings:
     """Checked settings with what follows from others filled in."""
-    try:
-        settings = msgspec.convert(given, Settings)
-    except msgspec.ValidationError as error:
-        raise errors.Invalid(f"configuration: {error}") from None
+    tables = given.get("registry", {})
+    settings = _convert(given if not isinstance(tables, dict) else given | {"registry": {}}, Settings, "")
+    if isinstance(tables, dict):
+        found = {name: _convert(table, registry_hosts.Host, f'registry."{name}": ') for name, table in tables.items()}
+        settings = msgspec.structs.replace(settings, registry=found)
+    settings.registries()
     names.check_instance(settings.instance)
-    for name in ("root", "run_dir", "manifests"):
+    for name in ("root", "run_dir", "manifests", "certs_dir"):
         if not os.path.isabs(getattr(settings, name)):
             raise errors.Invalid(f"{name} {getattr(settings, name)!r}: expected an absolute path")
     if settings.resync <= 0:
@@ -160,8 +196,16 @@ def make(given: dict[str, Any]) -> Settings:
         graph_options.driver(settings.storage_driver)
     graph_options.parse(settings.storage_opts)
     settings.image_policy  # noqa: B018 - checks
-    hosts = tuple(check_host(host) for host in settings.hosts) or (f"unix://{settings.run_dir}/pydock.sock",)
-    return msgspec.structs.replace(settings, hosts=hosts, pidfile=settings.pidfile or f"{settings.run_dir}/{PID_FILE}")
+    listen = tuple(check_host(host) for host in settings.hosts) or (f"unix://{settings.run_dir}/pydock.sock",)
+    pidfile = settings.pidfile or f"{settings.run_dir}/{PID_FILE}"
+    return msgspec.structs.replace(settings, hosts=listen, pidfile=pidfile)
+
+
+def _convert(given: Any, kind: type[T], where: str) -> T:
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        raise errors.Invalid(f"{where}{error}") from None
 
 
 def _age(name: str, text: str) -> float:
@@ -210,4 +254,9 @@ def to_toml(settings: Settings) -> str:
             return "[" + ", ".join(value(part) for part in item) + "]"
         return str(item)
 
-    return "".join(f"{name} = {value(getattr(settings, name))}\n" for name in settings.__struct_fields__)
+    def lines(of: msgspec.Struct) -> str:
+        given = ((name, getattr(of, name)) for name in of.__struct_fields__)
+        return "".join(f"{name} = {value(item)}\n" for name, item in given if not isinstance(item, Mapping | None))
+
+    tables = (f"\n[registry.{value(name)}]\n{lines(table)}" for name, table in settings.registry.items())
+    return lines(settings) + "".join(tables)

@@ -22,7 +22,7 @@ from reconciler.drivers import exec as exec_driver
 from reconciler.drivers.graph import opening as graph_driver
 from reconciler.drivers.graph import options as graph_options
 from reconciler.drivers.network import driver as network_driver
-from reconciler.drivers.registry import client as registry_driver
+from reconciler.drivers.registry import mirrors as registry_driver
 from reconciler.engine.engine import Engine
 from reconciler.engine.parts import Parts
 from reconciler.engine.table import TABLE
@@ -90,7 +90,7 @@ def _parts(settings: Settings, opened: Store) -> Parts:
         graph=graph,
         graph_driver=snapshots,
         network=network,
-        registry=registry_driver.RegistryClient(),
+        registry=registry_driver.MirroredClient(settings.registries()),
         logins=Logins(settings.root_path),
         sources=[],
         version=_version(settings, drivers),

@@ -165,20 +165,26 @@ class _Fetching:
         with _only(self._graph, blob.digest):
             if self._graph.has_blob(blob.digest):
                 return False
-            writer = self._graph.write_blob(blob.digest, blob.size)
-            try:
-                self._download(blob, writer, report)
-                writer.commit()
-            except errors.PydockError as error:
-                writer.abort()
-                if not error.message.startswith("image "):
-                    error.args = (f"image {self._reference}: {error.message}",)
-                raise
-            except BaseException:
-                writer.abort()
-                raise
+            while not self._bring(blob, report):
+                continue
         if report:
             self._report("downloaded", blob.digest, blob.size, blob.size)
+        return True
+
+    def _bring(self, blob: registries.Descriptor, report: bool) -> bool:
+        """Downloads and stores a blob; False if it was not what it should be, and there is somebody else to ask."""
+        writer = self._graph.write_blob(blob.digest, blob.size)
+        try:
+            self._download(blob, writer, report)
+            writer.commit()
+        except errors.PydockError as error:
+            if isinstance(error, errors.Permanent) and self._registry.distrust(self._reference, blob.digest):
+                return False
+            if not error.message.startswith("image "):
+                error.args = (f"image {self._reference}: {error.message}",)
+            raise
+        finally:
+            writer.abort()
         return True
 
     def _download(self, blob: registries.Descriptor, writer: graphs.BlobWriter, report: bool) -> None:

@@ -246,12 +246,12 @@ class Server:
         self.process.wait()
 
 
-def start_registry(directory: pathlib.Path, port: int = 0, auth: str = "") -> Server:
-    """Starts ``docker-registry`` with its data in ``directory``, on loopback; returns once it answers. ``auth`` is that
-    section of its configuration; several registries may have the same data, one of them without it."""
+def start_registry(directory: pathlib.Path, port: int = 0, auth: str = "", tls: str = "") -> Server:
+    """Starts ``docker-registry`` with its data in ``directory``, on loopback; returns once it answers. ``auth`` and
+    ``tls`` are those sections of its configuration; several registries may have the same data, one of them open."""
     number = port or free_port()
     config = directory / f"registry-{number}.yml"
-    config.write_text(_REGISTRY_CONFIG.format(root=directory, port=number) + auth)
+    config.write_text(_REGISTRY_CONFIG.format(root=directory, port=number) + tls + auth)
     with open(directory / "registry.log", "ab") as log:
         process = subprocess.Popen(
             ["docker-registry", "serve", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -289,6 +289,7 @@ def _answers(server: Server) -> bool:
     with contextlib.closing(http.client.HTTPConnection(server.address, timeout=5)) as connection:
         try:
             connection.request("GET", "/v2/")
-            return connection.getresponse().status in (200, 401)
+            # 400: it has TLS
+            return connection.getresponse().status in (200, 400, 401)
         except OSError:
             return False

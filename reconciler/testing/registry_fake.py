@@ -94,6 +94,9 @@ class FakeRegistry:
         blobs = {blob.digest: self.pushed[reference.name][blob.digest] for blob in (parsed.config, *parsed.layers)}
         self.images[str(reference)] = images.Image(raw, media_type, blobs)
 
+    def distrust(self, reference: Reference, digest: str) -> bool:
+        return False
+
     def acting(self, registry: str, credentials: Credentials) -> FakeRegistry:
         return self
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -123,8 +124,10 @@ def broken(data: bytes, after: int) -> Handler:
 
 
 @contextlib.contextmanager
-def hostile() -> Iterator[HostileServer]:
+def hostile(tls: ssl.SSLContext | None = None) -> Iterator[HostileServer]:
     server = HostileServer()
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

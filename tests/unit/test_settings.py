@@ -68,12 +68,53 @@ def test_what_print_config_prints_can_be_read_again(tmp_path: Path) -> None:
             {"storage_opts": ["overlay.size=1G"]},
             "storage option 'overlay.size=1G': expected KEY=VALUE with a key out of",
         ),
+        ({"certs_dir": "relative"}, "absolute path"),
+        ({"registry": 7}, "registry"),
+        (
+            {"registry": {"r.example": {"colour": "blue"}}},
+            'registry."r.example": Object contains unknown field `colour`',
+        ),
+        ({"registry": {"r.example": {"plain_http": "no"}}}, "`$.plain_http`"),
+        ({"registry": {"r.example": {"ca": "ca.crt"}}}, 'registry."r.example".ca'),
+        ({"registry_mirrors": ["mirror.example"]}, "registry_mirrors 'mirror.example': expected https://"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name(given: dict[str, object], words: str) -> None:
     with pytest.raises(errors.Invalid) as caught:
         settings.make(given)
     assert words in caught.value.message
+
+
+def test_registries_and_their_mirrors(tmp_path: Path) -> None:
+    file = tmp_path / "pydockd.toml"
+    file.write_text(
+        'registry_mirrors = ["https://from.file"]\n'
+        '[registry."r.example:5000"]\nmirrors = ["http://m.example"]\n[registry."p.example"]\nplain_http = true\n'
+    )
+    made, _ = settings.parse(["--config", str(file)], {})
+    assert made.registries().mirrors("docker.io") == ("from.file",)
+    assert made.registries().mirrors("r.example:5000") == ("m.example",)
+    assert made.registries().place("p.example").url == "http://p.example"
+    flags = ["--registry-mirror", "https://a.example", "--registry-mirror", "https://b.example"]
+    flagged, _ = settings.parse(["--config", str(file), *flags], {})
+    assert flagged.registries().mirrors("docker.io") == ("a.example", "b.example")
+    again = tmp_path / "again.toml"
+    again.write_text(settings.to_toml(flagged))
+    assert settings.parse(["--config", str(again)], {})[0] == flagged
+
+
+def test_a_wrong_value_in_the_file_is_told_with_file_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "pydockd.toml"
+    file.write_text('[registry."r.example"]\nca = "/nowhere/ca.crt"\n')
+    with pytest.raises(errors.Invalid) as caught:
+        settings.parse(["--config", str(file)], {})
+    words = f'configuration {file}: registry."r.example": /nowhere/ca.crt: No such file or directory'
+    assert caught.value.message == words
+    assert settings.parse(["--config", str(file), "--print-config"], {})[1], (
+        "the settings can be looked at all the same"
+    )
+    with pytest.raises(errors.Invalid, match=r"^registry_mirrors 'nothing': expected"):
+        settings.parse(["--registry-mirror", "nothing"], {})
 
 
 def test_surplus_arguments_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,11 +43,12 @@ def is_special(address: str) -> bool:
     return found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast
 
 
-def endpoint(registry: str) -> str:
-    """The base URL of a registry: plain HTTP on loopback, HTTPS elsewhere."""
+def endpoint(registry: str, plain: bool | None = None) -> str:
+    """The base URL of a registry: over plain HTTP or not; by default on loopback, and HTTPS elsewhere."""
     host = _SERVED_AT.get(registry, registry)
-    scheme = "http" if is_loopback(urlsplit(f"//{host}").hostname or "") else "https"
-    return f"{scheme}://{host}"
+    if plain is None:
+        plain = is_loopback(urlsplit(f"//{host}").hostname or "")
+    return f"{'http' if plain else 'https'}://{host}"
 
 
 def origin(url: str) -> Origin:
@@ -71,6 +72,8 @@ def follow(registry_url: str, from_url: str, location: str) -> str:
     except ValueError:
         raise errors.Permanent("it sent a malformed address") from None
     target = origin(url)
+    if target == origin(registry_url):
+        return url
     if is_loopback(origin(registry_url).host):
         if target.scheme == "http" and not is_loopback(target.host):
             raise errors.Permanent(f"it sent us to {target.host} without TLS")

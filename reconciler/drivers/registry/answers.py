@@ -6,12 +6,21 @@ import email.utils
 import json
 import random
 import time
+from typing import TYPE_CHECKING
 
 from reconciler import errors
+
+if TYPE_CHECKING:
+    import ssl
 
 #: seconds; a registry may ask for a longer pause, and is asked again all the same
 MAX_DELAY = 300.0
 _DEFAULT_DELAY = 5.0
+#: OpenSSL's X509_V_ERR numbers: self-signed, alone or in the chain; issuer not there; first one not provable
+_UNKNOWN_AUTHORITY = frozenset((18, 19, 20, 21))
+#: ends of OpenSSL's reasons for a server that was not content with our certificate
+_UNPROVED = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "UNKNOWN_CA", "CERTIFICATE_EXPIRED")
+_TABLE = 'in its [registry."HOST"] of pydockd.toml'
 _BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))
 MAX_WORDS = 64 << 10
 
@@ -35,7 +44,7 @@ def network_failure(error: BaseException) -> errors.PydockError:
     from urllib3 import exceptions
 
     if isinstance(error, exceptions.SSLError) and isinstance(error.args[0] if error.args else None, ssl.SSLError):
-        return errors.Permanent(f"its TLS certificate or protocol is not acceptable: {error.args[0]}")
+        return errors.Permanent(_tls_words(error.args[0]))
     if isinstance(error, exceptions.NameResolutionError):
         return errors.Temporary("its name cannot be resolved", delay=_DEFAULT_DELAY)
     if isinstance(error, exceptions.NewConnectionError):
@@ -43,6 +52,22 @@ def network_failure(error: BaseException) -> errors.PydockError:
     if isinstance(error, exceptions.TimeoutError):
         return errors.Temporary("it does not answer in time", delay=_DEFAULT_DELAY)
     return errors.Temporary(f"the connection broke: {error}"[:300], delay=1.0)
+
+
+def _tls_words(error: ssl.SSLError) -> str:
+    """What is wrong, and what in the configuration would change it."""
+    import ssl
+
+    reason = error.reason or ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        unknown = error.verify_code in _UNKNOWN_AUTHORITY
+        advice = f"; if it is genuine, name its authority: ca {_TABLE}" if unknown else ""
+        return f"its TLS certificate is not accepted: {error.verify_message.rstrip('.')}{advice}"
+    if reason.endswith(_UNPROVED):
+        return f"it wants a certificate that proves us, or another one: give client_cert and client_key {_TABLE}"
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+        return f"it does not speak TLS; if that is as it should be, say so: plain_http = true {_TABLE}"
+    return f"TLS failed: {error}"
 
 
 def _delay(retry_after: str) -> float:

@@ -65,6 +65,10 @@ class Registry(Protocol):
     def push_manifest(self, reference: Reference, raw: bytes, media_type: str) -> None:
         """Gives the reference's tag to an image whose blobs are there. Raises as ``resolve`` does."""
 
+    def distrust(self, reference: Reference, digest: str) -> bool:
+        """Says that what ``fetch`` brought of a blob is not the blob: whether the next ``fetch`` asks somebody else for
+        it, and who has brought it is not asked again."""
+
     def acting(self, registry: str, credentials: Credentials) -> Registry:
         """The same driver for one request of somebody who has a login at ``registry`` (host[:port]). Nothing that is
         got by the login serves anybody else, or outlives the returned object; other registries hear nothing of it."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlencode
 
 from reconciler import errors
-from reconciler.drivers.registry import addresses, auth, base, deadline, manifests, push, transport
+from reconciler.drivers.registry import addresses, auth, base, deadline, hosts, manifests, push, transport
 from reconciler.model import references
 from reconciler.model.credentials import Credentials
 from reconciler.model.references import Reference
@@ -23,9 +23,14 @@ _MAX_TOKEN_ANSWER = 256 << 10
 class RegistryClient:
     """``base.Registry`` over HTTP. One object serves all registries and any number of threads."""
 
-    def __init__(self, platform: manifests.Platform | None = None, patience: float = deadline.PATIENCE) -> None:
+    def __init__(
+        self,
+        platform: manifests.Platform | None = None,
+        patience: float = deadline.PATIENCE,
+        configured: hosts.Hosts | None = None,
+    ) -> None:
         self._platform = platform or manifests.host_platform(os.uname().machine)
-        self._transports = _Transports(patience)
+        self._transports = _Transports(patience, configured or hosts.Hosts())
         self._answers = auth.Answers()
         self._login: tuple[str, Credentials] | None = None
 
@@ -99,6 +104,9 @@ class RegistryClient:
             return self._ask(method, reference.registry, url, headers, scope, body)
 
         return push.Upload(ask, self._transports.of(reference.registry).url, reference.path)
+
+    def distrust(self, reference: Reference, digest: str) -> bool:
+        return False
 
     def _manifest(self, reference: Reference, target: str) -> tuple[bytes, manifests.Parsed, str]:
         """Bytes, parsed form and digest of the manifest or index that a tag or digest means."""
@@ -216,18 +224,20 @@ class RegistryClient:
 
 
 class _Transports:
-    """One for each registry, made when first needed. Safe for threads."""
+    """One for each registry, made when first needed, and anew when its files of TLS have changed. Safe for threads."""
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
+    def __init__(self, patience: float, configured: hosts.Hosts) -> None:
+        self._patience, self._configured = patience, configured
         self._lock = threading.Lock()
-        self._made: dict[str, transport.Transport] = {}
+        self._made: dict[str, tuple[hosts.Place, transport.Transport]] = {}
 
     def of(self, registry: str) -> transport.Transport:
+        place = self._configured.place(registry)
         with self._lock:
-            found = self._made.get(registry)
-            if found is None:
-                found = self._made[registry] = transport.Transport(addresses.endpoint(registry), self._patience)
+            former, found = self._made.get(registry, (None, None))
+            if found is None or former != place:
+                found = transport.Transport(place.url, self._patience, place.files)
+                self._made[registry] = place, found
             return found
 
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import reconciler
 from reconciler import errors
-from reconciler.drivers.registry import addresses, answers, deadline
+from reconciler.drivers.registry import addresses, answers, deadline, tls
 
 if TYPE_CHECKING:
+    import ssl
+
     import urllib3
 
 MAX_REDIRECTS = 5
@@ -83,11 +85,14 @@ class Answer:
 
 
 class Transport:
-    """Requests to the registry at ``url``. Safe for threads."""
+    """Requests to the registry at ``url``. Safe for threads.
 
-    def __init__(self, url: str, patience: float = deadline.PATIENCE) -> None:
+    The authorities of ``files`` count for whatever the registry leads to; the certificate there is for it alone."""
+
+    def __init__(self, url: str, patience: float = deadline.PATIENCE, files: tls.Files | None = None) -> None:
         self.url = url
         self._patience = patience
+        self._files = files or tls.Files()
         self._origin = addresses.origin(url)
         self._local = addresses.is_loopback(self._origin.host)
         self._lock = threading.Lock()
@@ -125,7 +130,7 @@ class Transport:
         return self._ask(method, url, everything, asked=True, body=body)
 
     def _ask(self, method: str, url: str, headers: dict[str, str], *, asked: bool, body: Body | None = None) -> Answer:
-        manager = self._manager(strict=not self.owns(url) and not self._local)
+        manager = self._manager(own=self.owns(url))
         patience = self._patience * _TO_STORE if body is not None else self._patience
         watch = deadline.Deadline(patience)
         _current.watch = watch
@@ -148,12 +153,14 @@ class Transport:
             _current.watch = None
         return Answer(response, watch, asked=asked)
 
-    def _manager(self, *, strict: bool) -> urllib3.PoolManager:
-        """``strict``: connections refuse addresses that only this host or link means, whatever name led there."""
+    def _manager(self, *, own: bool) -> urllib3.PoolManager:
+        """``own``: for the registry itself."""
         with self._lock:
-            if strict not in self._managers:
-                self._managers[strict] = _new_manager(strict=strict)
-            return self._managers[strict]
+            if own not in self._managers:
+                plain = own and self._origin.scheme == "http"
+                context = None if plain else tls.context(self._files, prove=own)
+                self._managers[own] = _new_manager(context, strict=not own and not self._local)
+            return self._managers[own]
 
 
 def _check_secret(asked: addresses.Origin, authorization: str) -> None:
@@ -201,7 +208,10 @@ def _timeout(read: float) -> urllib3.Timeout:
     return urllib3.Timeout(connect=_CONNECT, read=read)
 
 
-def _new_manager(*, strict: bool) -> urllib3.PoolManager:
+def _new_manager(context: ssl.SSLContext | None = None, *, strict: bool) -> urllib3.PoolManager:
+    """``strict``: connections refuse addresses that only this host or link means, whatever name led there."""
+    import ssl
+
     import urllib3
     from urllib3 import connection, connectionpool
 
@@ -221,7 +231,12 @@ def _new_manager(*, strict: bool) -> urllib3.PoolManager:
             used: socket.socket | None = self.sock  # type: ignore[attr-defined]
             if used is not None and _current.watch is not None:
                 _current.watch.watch(used)
-            super().request(*arguments, **options)  # type: ignore[misc]
+            try:
+                super().request(*arguments, **options)  # type: ignore[misc]
+            except ssl.SSLError:
+                # a peer that does not want our certificate says so, and hangs up while we still write
+                self.sock.recv(1)  # type: ignore[attr-defined]
+                raise
 
     class PlainConnection(Watched, connection.HTTPConnection):
         pass
@@ -235,6 +250,6 @@ def _new_manager(*, strict: bool) -> urllib3.PoolManager:
     class TlsPool(connectionpool.HTTPSConnectionPool):
         ConnectionCls = TlsConnection
 
-    manager = urllib3.PoolManager(num_pools=8, maxsize=8)
+    manager = urllib3.PoolManager(num_pools=8, maxsize=8, ssl_context=context)
     manager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
     return manager
