@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import os
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -64,8 +66,10 @@ class HostileServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Request)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.handlers: dict[str, Handler] = {}
         self.seen: list[tuple[str, dict[str, str]]] = []
         self.heads: list[str] = []
@@ -123,11 +127,26 @@ def broken(data: bytes, after: int) -> Handler:
     return handle
 
 
+def reset(data: bytes, after: int) -> Handler:
+    """Announces all, and resets the connection after so many bytes."""
+
+    def handle(request: Request) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(data)))
+        request.end_headers()
+        request.wfile.write(data[:after])
+        request.wfile.flush()
+        # closing with no time to linger sends RST (socket(7))
+        request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(request.connection.detach())
+        request.close_connection = True
+
+    return handle
+
+
 @contextlib.contextmanager
 def hostile(tls: ssl.SSLContext | None = None) -> Iterator[HostileServer]:
-    server = HostileServer()
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server = HostileServer(tls)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
