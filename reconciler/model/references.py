@@ -2,7 +2,7 @@
 
 ``[host[:port]/]path[:tag][@digest]``: a first part with a dot or a colon, or ``localhost``, is the registry's host;
 else the registry is ``docker.io``, where a path of one part lives below ``library/``. Without tag and digest the tag
-is ``latest``. The grammar is the one of the distribution project (https://github.com/distribution/reference).
+is ``latest``. Capital letters of a host are small ones. The grammar is the one of the distribution project (https://github.com/distribution/reference).
 """
 
 from __future__ import annotations
@@ -99,9 +99,15 @@ def normalised(text: str) -> str:
         return text
 
 
+def small_registry(text: str) -> str:
+    """``text`` with the registry's host, if it names one, in small letters, as DNS does not tell them apart."""
+    first, slash, rest = text.partition("/")
+    return f"{first.lower()}{slash}{rest}" if slash and _is_host(first) else text
+
+
 def spellings(text: str) -> tuple[str, ...]:
     """The ways to write what ``text`` means: with and without Docker's registry, ``library/`` and ``:latest``, and as
-    it is. Other cases of a registry's letters are not among them."""
+    it is. Of a registry's letters only small ones: others are stored nowhere (``small_registry``)."""
     try:
         reference = parse(text)
     except errors.Invalid:
@@ -172,12 +178,17 @@ def _split_tag(rest: str) -> tuple[str, str | None]:
 
 def _split_registry(text: str, name: str) -> tuple[str, str]:
     first, slash, path = name.partition("/")
-    if not slash or not (first == "localhost" or any(mark in first for mark in ".:[")):
+    if not slash or not _is_host(first):
         return DEFAULT_REGISTRY, _docker_path(text, name)
     registry = _checked_host(text, first.lower())
     if registry in ("docker.io", "index.docker.io"):
         return DEFAULT_REGISTRY, _docker_path(text, path)
     return registry, _checked_path(text, path)
+
+
+def _is_host(first: str) -> bool:
+    """Whether the part before the first slash is a registry, and not a user of Docker's."""
+    return first.lower() == "localhost" or any(mark in first for mark in ".:[")
 
 
 def _docker_path(text: str, path: str) -> str:

@@ -7,12 +7,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from reconciler.drivers.graph import opening, options
 from reconciler.drivers.registry.client import RegistryClient
+from reconciler.engine import stops
 from reconciler.model.credentials import Credentials
 from reconciler.store import open_store
 from reconciler.testing import graph_trees, store_clean
 from reconciler.testing.loop import Loop
+
+
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that transfers wait before they go on, as they come; nothing really waits."""
+    found: list[float] = []
+
+    def wait(self: stops.Stop, seconds: float) -> bool:
+        found.append(seconds)
+        return self.is_set()
+
+    monkeypatch.setattr(stops.Stop, "wait", wait)
+    return found
 
 
 class Puller:

@@ -140,15 +140,6 @@ def test_what_is_not_here_or_names_a_digest_is_not_pushed(host: Pydockd, registr
     assert "a digest cannot be given" in host.cli("push", f"{registry.address}/a@sha256:{'0' * 64}").stderr
 
 
-def test_a_registry_that_is_not_there(host: Pydockd, image: str) -> None:
-    there = f"127.0.0.1:{images.free_port()}/x:1"
-    host.cli("pull", image)
-    host.cli("image", "tag", image, there)
-    done = host.cli("push", there)
-    assert done.returncode == 1
-    assert f"image {there}: registry {there[:-4]}: it cannot be reached" in done.stderr
-
-
 def test_a_push_with_the_login_of_docker_which_is_nowhere_afterwards(
     host: Pydockd, image: str, target: images.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,9 +18,8 @@ import pytest
 
 from reconciler import errors
 from reconciler.drivers.registry import manifests
-from reconciler.engine import stops
 from reconciler.testing import graph_tars as tars
-from reconciler.testing import images, registry_hostile
+from reconciler.testing import images, pulling, registry_hostile
 from reconciler.testing.pulling import Puller
 from reconciler.testing.registry_hostile import HostileServer, Request
 
@@ -48,15 +47,7 @@ def puller(tmp_path: pathlib.Path) -> Iterator[Puller]:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds that downloads waited before they went on; nothing really waits."""
-    found: list[float] = []
-
-    def wait(self: stops.Stop, seconds: float) -> bool:
-        found.append(seconds)
-        return self.is_set()
-
-    monkeypatch.setattr(stops.Stop, "wait", wait)
-    return found
+    return pulling.pauses(monkeypatch)
 
 
 # what a server does

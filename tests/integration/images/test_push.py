@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +13,7 @@ from reconciler import errors
 from reconciler.drivers.registry import base, client, manifests
 from reconciler.model import references
 from reconciler.model.credentials import Credentials
-from reconciler.testing import images, registry_hostile, registry_logins
+from reconciler.testing import images, pulling, registry_hostile, registry_logins
 from reconciler.testing.registry_hostile import HostileServer, Request
 
 LOGIN = Credentials("tester", "canary-pass:word")
@@ -252,3 +253,22 @@ def test_a_refusal_that_repeats_the_login(server: HostileServer) -> None:
         push(client.RegistryClient().acting(server.address, LOGIN), receiver.reference)
     assert LOGIN.password not in caught.value.message
     assert "(hidden) (hidden)" in caught.value.message
+
+
+def test_a_registry_that_is_not_there(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `pydock push` does it: it is tried again a few times, with pauses, before it is told."""
+    pauses = pulling.pauses(monkeypatch)
+    puller = pulling.Puller(tmp_path)
+    try:
+        there = f"127.0.0.1:{images.free_port()}/x:1"
+        with registry_hostile.hostile() as server:
+            here = server.serve_image(IMAGE)
+            puller.pull(here)
+        puller.loop.ask("image_tag", source=here, target=there)
+        with pytest.raises(errors.Temporary, match=f"image {there}: registry {there[:-4]}: it cannot be reached"):
+            puller.loop.ask("push_image", reference=there)
+        assert len(pauses) >= 3
+        assert min(pauses) > 0
+        assert puller.problems() == []
+    finally:
+        puller.close()

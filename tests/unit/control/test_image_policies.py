@@ -135,6 +135,22 @@ class TestImages:
         loop.delete(KEPT)
         assert loop.ready(other)[1] != "PlatformConflict"
 
+    def test_a_registry_in_capital_letters_is_the_same(self, loop: Loop) -> None:
+        """Who keeps the image, and who is made from it, is found whatever letters each has written."""
+        capitals = IMAGE.replace("registry.example", "REGISTRY.Example")
+        loop.apply(image(reference=capitals, updatePolicy={"type": "Digest", "interval": "1h"}))
+        loop.apply(image("other", platform="linux/s390x"))
+        assert loop.ready(Key("Image", "", "other"))[:2] == ("False", "PlatformConflict")
+        loop.apply(container("web", image=capitals))
+        first = loop.observed("web").incarnation
+        loop.apply(container("web"))
+        assert loop.observed("web").incarnation == first, "nothing else is asked for"
+        moved = move(loop)
+        loop.pass_time(1.2 * HOUR)
+        made = loop.observed("web").incarnation
+        assert made is not None
+        assert made.image_digest == moved
+
 
 class TestFollowing:
     @effect_of("Image", "spec.updatePolicy.type")

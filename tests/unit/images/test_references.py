@@ -25,6 +25,10 @@ HEX = "0123456789abcdef" * 4
         ("127.0.0.1:5000/a/b/c:v1", "127.0.0.1:5000/a/b/c:v1"),
         ("[::1]:5000/app", "[::1]:5000/app:latest"),
         ("GHCR.io/own/app", "ghcr.io/own/app:latest"),
+        ("LOCALHOST:5000/app", "localhost:5000/app:latest"),
+        ("LocalHost/app", "localhost/app:latest"),
+        ("Docker.IO/busybox", "docker.io/library/busybox:latest"),
+        ("[FE80::1]:5000/app", "[fe80::1]:5000/app:latest"),
         (f"app@sha256:{HEX}", f"docker.io/library/app@sha256:{HEX}"),
         (f"app:v1@sha256:{HEX}", f"docker.io/library/app:v1@sha256:{HEX}"),
         ("r.io/a.b_c__d---e/f", "r.io/a.b_c__d---e/f:latest"),
@@ -104,6 +108,22 @@ def test_all_spellings_mean_the_same(text: str, count: int) -> None:
     assert len(set(found)) == len(found) == count
     assert text in found
     assert {str(references.parse(each)) for each in found} == {str(references.parse(text))}
+
+
+@pytest.mark.parametrize(
+    ("text", "small"),
+    [
+        ("LOCALHOST:5000/app:V1", "localhost:5000/app:V1"),
+        ("LOCALHOST/app", "localhost/app"),
+        ("Docker.IO/busybox", "docker.io/busybox"),
+        ("app:V1", "app:V1"),
+        ("Team/app", "Team/app"),
+        (f"R.io/app@sha256:{HEX}", f"r.io/app@sha256:{HEX}"),
+    ],
+)
+def test_a_registry_in_small_letters(text: str, small: str) -> None:
+    assert references.small_registry(text) == small
+    assert references.small_registry(small) == small
 
 
 def test_what_is_no_reference_is_spelled_as_it_is() -> None:
