@@ -15,6 +15,7 @@ from reconciler import errors
 #: where the registry of Docker's own images is served
 _SERVED_AT = {"docker.io": "registry-1.docker.io"}
 _PORTS = {"http": 80, "https": 443}
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class Origin(NamedTuple):
@@ -38,9 +39,18 @@ def is_loopback(host: str) -> bool:
 def is_special(address: str) -> bool:
     """Whether an IP address is one that only this host, or only this link, means."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast
+    forms = [found, *_carried(found)]
+    return any(each.is_loopback or each.is_link_local or each.is_unspecified or each.is_multicast for each in forms)
+
+
+def _carried(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses that an IPv6 address stands for: mapped and compatible (RFC 4291, 2.5.5), 6to4 (RFC 3056),
+    and what a translator takes it for (RFC 6052, 2.1)."""
+    if isinstance(found, ipaddress.IPv4Address):
+        return []
+    last = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+    ends = [last] if int(found) >> 32 == 0 or found in _TRANSLATED else []
+    return [*ends, *(each for each in (found.ipv4_mapped, found.sixtofour) if each is not None)]
 
 
 def endpoint(registry: str, plain: bool | None = None) -> str:

@@ -42,6 +42,8 @@ TARGETS = [
     "https://[::]:{port}/x",
     "https://[::ffff:127.0.0.1]:{port}/x",
     "https://[::ffff:7f00:1]:{port}/x",
+    "https://[::127.0.0.1]:{port}/x",
+    "https://[64:ff9b::169.254.169.254]/latest/meta-data",
     "https://[fe80::1%25lo]:{port}/x",
     "https://169.254.169.254/latest/meta-data",
     "https://[::ffff:169.254.169.254]/latest/meta-data",

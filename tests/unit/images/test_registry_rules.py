@@ -119,11 +119,24 @@ def test_a_local_registry_may_send_us_to_local_places() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "169.254.1.1", "fe80::1%eth0", "0.0.0.0", "::"]
+    "address",
+    [
+        "127.0.0.1",
+        "::1",
+        "::ffff:127.0.0.1",
+        "169.254.1.1",
+        "fe80::1%eth0",
+        "0.0.0.0",
+        "::",
+        "::127.0.0.1",
+        "64:ff9b::169.254.169.254",
+        "2002:7f00:1::1",
+    ],
 )
 def test_addresses_that_names_may_not_lead_to(address: str) -> None:
     assert addresses.is_special(address)
-    assert not addresses.is_special("93.184.216.34")
+    for other in ("93.184.216.34", "64:ff9b::5db8:d822", "2002:5db8:d822::1", "2606:2800:220:1::1"):
+        assert not addresses.is_special(other)
 
 
 def test_challenges() -> None:
