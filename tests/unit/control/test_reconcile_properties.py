@@ -309,12 +309,14 @@ def test_many_editors_of_the_same_few_objects(threaded: Threaded) -> None:
 
 
 def settled(threaded: Threaded) -> bool:
-    """Each name stands for one object, whose last words are in force."""
+    """Each name stands for one object, whose last words are in force, by a process of its own: the phase, which is
+    written after a look, may still be the former incarnation's."""
     with threaded.loop.store.snapshot() as session:
         entries = session.entries([container_key(name) for name in NAMES])
     observed = [entry.observed for entry in entries]
-    made = [each.incarnation for each in observed if isinstance(each, ContainerObserved)]
-    return len(entries) == len(NAMES) and all(each is not None and each.effective.args == ("last",) for each in made)
+    run = [each for each in observed if isinstance(each, ContainerObserved) and each.process == "running"]
+    made = [each.incarnation for each in run if each.incarnation is not None]
+    return len(entries) == len(made) == len(NAMES) and all(each.effective.args == ("last",) for each in made)
 
 
 def test_the_default_network_is_one_however_many_ask_for_it(threaded: Threaded) -> None:
