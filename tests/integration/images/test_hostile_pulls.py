@@ -249,6 +249,8 @@ FAULTS = [
     # bombs
     Fault("gzip-bomb", serves(images.build([BOMB])), "allowed or that fit"),
     Fault("zstd-bomb", serves(images.build([BOMB], packing="zstd")), "allowed or that fit"),
+    *(Fault(f"padding-bomb-{packing}", serves(images.build([LAYER + bytes(64 << 20)], packing=packing)),  # type: ignore[arg-type]
+            "the layer has more than the") for packing in ("gzip", "zstd")),
     Fault("sparse", serves(images.build([tars.archive([tars.sparse(b"s", [(0, b"x")], 1 << 40)])])), "more than the"),
     Fault("many-files", serves(images.build([tars.archive([tars.Member(b"%d" % n) for n in range(101)])])),
           "more files"),
@@ -262,6 +264,13 @@ FAULTS = [
           at=LAYER_PATH),
     Fault("redirect-loop", loops, "redirects more than 5 times", tries=(6, 6), at=LAYER_PATH),
     Fault("redirect-nowhere", answers(LAYER_PATH, b"", 302), "does not say where to", at=LAYER_PATH),
+    # places that even a registry on this host may not send us to
+    *(Fault(f"redirect-{place.partition(':')[0]}", answers(LAYER_PATH, b"", 307, Location=place), "it sent",
+            at=LAYER_PATH)
+      for place in ("file:///etc/passwd", "ftp://127.0.0.1/x", "http://198.51.100.1/x")),
+    Fault("redirect-with-login",
+          lambda server: server.answer(LAYER_PATH, b"", 307, Location=f"http://u:p@{server.address}{CONFIG_PATH}"),
+          "a user name or password", at=LAYER_PATH),
     # answers
     *(Fault(f"busy-{status}", answers(LAYER_PATH, b"", status, Retry_After="2"), f"HTTP {status}", errors.Temporary,
             AGAIN, LAYER_PATH) for status in (429, 503)),
