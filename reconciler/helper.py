@@ -11,6 +11,7 @@ import sys
 #: name → module with ``main(arguments) -> exit status``
 HELPERS: dict[str, str] = {
     "extract": "reconciler.drivers.graph.extract",
+    "digest": "reconciler.drivers.graph.digesting",
 }
 
 

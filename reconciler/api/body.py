@@ -19,6 +19,8 @@ MANY_LIMIT = 7 << 20
 _BYTES_A_NODE = 20
 
 JSON = "application/json"
+#: an archive, whose bytes go on as they come
+ARCHIVE = "application/x-tar"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_YAML = "application/apply-patch+yaml"
 APPLY_JSON = "application/apply-patch+json"

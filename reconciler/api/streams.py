@@ -9,14 +9,22 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
+from gunicorn.http import errors as http
 
 from reconciler import errors
 from reconciler.api import problems
 from reconciler.api.problems import Refused
 from reconciler.ipc import Stream
+
+
+class Body(Protocol):
+    """What a client sends, while it comes."""
+
+    def read(self, size: int) -> bytes: ...
+
 
 #: streams that may be open at once; every one holds a thread
 MOST = 64
@@ -141,6 +149,67 @@ class Lines(Following):
         except errors.PydockError as error:
             taken.append(msgspec.json.encode(self._in_stream(problems.describe(error))))
         return _lines(taken)
+
+
+class Upload(Lines):
+    """As ``Lines``, for a job that first reads ``body`` to its end from the pipe it is given.
+
+    ``length`` is what was announced, -1 for chunks, which tell themselves where they end. What a job that has failed
+    does not read is thrown away, so that its error is heard."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        client: int,
+        body: Body,
+        length: int,
+        open_job: Callable[[int], Stream],
+        in_stream: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> None:
+        self._body, self._length = body, length
+        self._pipe = -1
+        try:
+            super().__init__(streams, client, lambda: self._opened(open_job), in_stream)
+        finally:
+            self._shut()
+
+    def _opened(self, open_job: Callable[[int], Stream]) -> Stream:
+        """The job, which alone has the other end of the pipe: when it ends, writing fails."""
+        theirs, self._pipe = os.pipe2(os.O_CLOEXEC)
+        try:
+            return open_job(theirs)
+        finally:
+            os.close(theirs)
+
+    def _begin(self) -> None:
+        taken = 0
+        try:
+            while piece := self._body.read(_PIECE):
+                taken += len(piece)
+                self._pass_on(piece)
+        except (OSError, http.ParseException) as error:
+            self._job.close()  # before the pipe ends: the job is not to take this for all
+            raise Refused(400, f"the archive did not arrive: {error}") from None
+        if taken < self._length:
+            self._job.close()
+            raise Refused(400, f"the archive ended after {taken} of {self._length} bytes")
+        self._shut()
+        super()._begin()
+
+    def _pass_on(self, piece: bytes) -> None:
+        if self._pipe < 0:
+            return
+        view = memoryview(piece)
+        try:
+            while view:
+                view = view[os.write(self._pipe, view) :]
+        except BrokenPipeError:
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._pipe >= 0:
+            os.close(self._pipe)
+        self._pipe = -1
 
 
 class Output(Following):

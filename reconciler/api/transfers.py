@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import falcon
+from typing import Any
 
-from reconciler.api import body, records, replies, stored
+import falcon
+import msgspec
+
+from reconciler import errors, manifest
+from reconciler.api import body, records, replies, stored, streams
+from reconciler.api.problems import Refused
 from reconciler.api.query import Query
 from reconciler.ipc import EngineClient
 from reconciler.model import requests
+
+_MOST = 256
+_WORDS = 4096
 
 
 class Tag:
@@ -21,3 +29,76 @@ class Tag:
         given = records.members(body.read_json(req), {"source": str, "target": str})
         args = requests.ImageTag(source=stored.reference(given["source"]), target=stored.reference(given["target"]))
         replies.send(resp, self._engine.call_raw("image_tag", args))
+
+
+class Load:
+    """``POST …/graph/images/load?name=`` with an archive: lines of progress, then a line an image, or an error."""
+
+    def __init__(self, engine: EngineClient, open_streams: streams.Streams) -> None:
+        self._engine = engine
+        self._streams = open_streams
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        name = Query(req, ("name",)).text("name")
+        args = requests.ImageLoad(name=stored.reference(name) if name else "")
+        _take(req, resp, self._streams, lambda pipe: self._engine.stream("image_load", args, fds=[pipe]))
+
+
+class Import:
+    """``POST …/graph/images/import?reference=&message=&config=`` with the archive of a root file system; ``config`` is
+    JSON with members of ``requests.ImageConfig``."""
+
+    def __init__(self, engine: EngineClient, open_streams: streams.Streams) -> None:
+        self._engine = engine
+        self._streams = open_streams
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        asked = Query(req, ("reference", "message", "config"))
+        message = asked.text("message")
+        if len(message) > _WORDS:
+            raise Refused(400, f"the message must have {_WORDS} characters at most")
+        args = requests.ImageImport(
+            reference=stored.reference(asked.text("reference")), message=message, config=_config(asked.text("config"))
+        )
+        _take(req, resp, self._streams, lambda pipe: self._engine.stream("image_import", args, fds=[pipe]))
+
+
+class Save:
+    """``GET …/graph/images/save?references=A,B&docker=``: an archive. One that breaks off is cut off."""
+
+    def __init__(self, engine: EngineClient, open_streams: streams.Streams) -> None:
+        self._engine = engine
+        self._streams = open_streams
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        asked = Query(req, ("references", "docker"))
+        given = asked.text("references").split(",")
+        if len(given) > _MOST:
+            raise Refused(400, f"references must name 1 to {_MOST} images")
+        args = requests.ImageSave(references=[stored.reference(each) for each in given], docker=asked.flag("docker"))
+        resp.content_type = body.ARCHIVE
+        resp.stream = streams.Output(
+            self._streams,
+            req.env["gunicorn.socket"].fileno(),
+            lambda pipe: self._engine.stream("image_save", args, fds=[pipe]),
+        )
+
+
+def _take(req: falcon.Request, resp: falcon.Response, open_streams: streams.Streams, job: Any) -> None:
+    """Hands the body to a job, and its items to the client."""
+    body.media_type(req, (body.ARCHIVE,))
+    length = -1 if req.content_length is None else req.content_length
+    client = req.env["gunicorn.socket"].fileno()
+    resp.content_type = falcon.MEDIA_JSON
+    resp.stream = streams.Upload(
+        open_streams, client, req.env["wsgi.input"], length, job, lambda problem: {"error": problem}
+    )
+
+
+def _config(text: str) -> requests.ImageConfig:
+    if not text:
+        return requests.ImageConfig()
+    try:
+        return msgspec.convert(manifest.parse_json(text.encode()), requests.ImageConfig)
+    except (errors.Invalid, msgspec.ValidationError) as error:
+        raise Refused(400, f"the query parameter 'config': {error}") from None

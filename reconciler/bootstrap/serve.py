@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     control.set_inheritable(False)
     open_streams = streams.Streams()
     app = routes.make_app(EngineClient(control), open_streams)
-    context = application.Context(control, options.ready_fd, open_streams.stop)
+    context = application.Context(control, options.ready_fd, open_streams.stop, open_streams.fileno())
     server = application.Application(app, context, options.listen_fd, options.uid, options.gid)
     rehearse(app)
     privileges.raise_open_files()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from reconciler.client import http, statuses
@@ -185,12 +185,41 @@ class Client:
     def _progress(self, what: str, body: Object) -> Iterator[Object]:
         connection = http.Connection(self._path)
         try:
-            response = connection.request("POST", f"{BASE}/{what}", _encode(body), _JSON, timeout=None)
-            for line in _checked(response).lines():
-                item = json.loads(line)
-                if "error" in item:
-                    raise statuses.rebuild(item["error"])
-                yield item
+            yield from _items(connection.request("POST", f"{BASE}/{what}", _encode(body), _JSON, timeout=None))
+        finally:
+            connection.close()
+
+    def image_load(self, pieces: Iterable[bytes], length: int | None, name: str = "") -> Iterator[Object]:
+        """Sends an archive of images, ``length`` bytes (None: unknown). Yields progress as ``pull`` does; an item for
+        each image has ``reference`` and ``digest``."""
+        return self._upload("load", {"name": name}, pieces, length)
+
+    def image_import(
+        self, reference: str, pieces: Iterable[bytes], length: int | None, config: Object, message: str = ""
+    ) -> Iterator[Object]:
+        """Sends the archive of a root file system, to be an image with ``config`` (``requests.ImageConfig``). Yields as
+        ``image_load`` does."""
+        query = {"reference": reference, "message": message, "config": _encode(config).decode() if config else ""}
+        return self._upload("import", query, pieces, length)
+
+    def _upload(
+        self, what: str, query: Mapping[str, str], pieces: Iterable[bytes], length: int | None
+    ) -> Iterator[Object]:
+        connection = http.Connection(self._path)
+        try:
+            target = f"{BASE}/graph/images/{what}{_query(query)}"
+            yield from _items(connection.upload(target, pieces, length, {"Content-Type": "application/x-tar"}))
+        finally:
+            connection.close()
+
+    def image_save(self, references: Sequence[str], *, docker: bool) -> Iterator[bytes]:
+        """An archive of images, one that ``docker load`` takes too if ``docker``. Raises ``http.Cut`` if it breaks
+        off."""
+        connection = http.Connection(self._path)
+        try:
+            query = {"references": ",".join(references), "docker": "true" if docker else ""}
+            target = f"{BASE}/graph/images/save{_query(query)}"
+            yield from _checked(connection.request("GET", target, timeout=None)).chunks()
         finally:
             connection.close()
 
@@ -326,6 +355,15 @@ def _checked(response: http.Response) -> http.Response:
     if response.status >= 300:
         raise statuses.error(response.status, response.read(), response.headers.get("retry-after", ""))
     return response
+
+
+def _items(response: http.Response) -> Iterator[Object]:
+    """The items of a job that streams. Raises the error that one of them tells."""
+    for line in _checked(response).lines():
+        item = json.loads(line)
+        if "error" in item:
+            raise statuses.rebuild(item["error"])
+        yield item
 
 
 def _event(line: bytes) -> Event:

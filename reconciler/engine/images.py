@@ -7,6 +7,7 @@ not fetched: neither blobs, nor those of layers that are unpacked. A download th
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ class Pulled(NamedTuple):
 
 def pull(
     reference: Reference,
-    registry: registries.Registry,
+    registry: registries.Source,
     graph: graphs.Graph,
     *,
     platform: str = "",
@@ -75,7 +76,7 @@ def pull(
 def fetch(
     reference: Reference,
     blob: registries.Descriptor,
-    registry: registries.Registry,
+    registry: registries.Source,
     graph: graphs.Graph,
     stopping: threading.Event,
 ) -> None:
@@ -145,7 +146,7 @@ class _Fetching:
     def __init__(
         self,
         reference: Reference,
-        registry: registries.Registry,
+        registry: registries.Source,
         graph: graphs.Graph,
         report: Progress,
         stopping: threading.Event,
@@ -210,7 +211,7 @@ class _Job(_Fetching):
     def __init__(
         self,
         reference: Reference,
-        registry: registries.Registry,
+        registry: registries.Source,
         graph: graphs.Graph,
         manifest: registries.Manifest,
         report: Progress,
@@ -269,15 +270,22 @@ class _Job(_Fetching):
             try:
                 size = self._unpack(layer, chain[index], parent, diff_ids[index])
             except errors.Permanent:
-                if fresh or fetched is None:
+                if fresh or fetched is None or not self._damaged(layer.digest):
                     raise
-                # it was in the store before, and may have been damaged there
                 self._graph.remove_blob(layer.digest)
                 self.fetch(layer)
                 size = self._unpack(layer, chain[index], parent, diff_ids[index])
         if fetched:
             self._report("unpacked", layer.digest, layer.size, layer.size)
         return size
+
+    def _damaged(self, digest: str) -> bool:
+        """Whether a blob that was in the store before is not what it was: other images may need it."""
+        content = hashlib.new(digest.partition(":")[0])
+        with self._graph.open_blob(digest) as file:
+            while piece := file.read(_REPORT):
+                content.update(piece)
+        return digest != f"{content.name}:{content.hexdigest()}"
 
     def _unpack(self, layer: registries.Descriptor, chain: str, parent: str, diff_id: str) -> int:
         with self._named():

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.engine.engine import Handler
 from reconciler.engine.handlers import (
+    archived,
     containers,
     images,
     logins,
@@ -72,6 +73,9 @@ TABLE: dict[str, Handler] = {
     "image_remove": Handler(stored.remove, journal=True),
     "image_tag": Handler(naming.tag, journal=True),
     "push_image": Handler(pushing.push_image, journal=True),
+    "image_save": Handler(archived.save, journal=True),
+    "image_load": Handler(archived.load, journal=True),
+    "image_import": Handler(archived.import_, journal=True),
     "auth": Handler(logins.auth),
     "login_keep": Handler(logins.keep, journal=True),
     "login_remove": Handler(logins.remove, journal=True),

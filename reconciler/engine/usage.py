@@ -85,6 +85,11 @@ def find(session: Session, text: str) -> list[ImageFacts]:
     return rows
 
 
+def is_id(text: str) -> bool:
+    """Whether ``text``, in which an image was found, may be a digest or an id, or how one begins."""
+    return _ID.fullmatch(text) is not None
+
+
 def _begun(session: Session, start: str) -> list[ImageFacts]:
     return [
         facts for facts in session.images.all() if facts.image_id.startswith(start) or facts.digest.startswith(start)

@@ -279,6 +279,42 @@ class Push(Request, frozen=True):
     credentials: Credentials | None = None
 
 
+class ImageSave(Request, frozen=True):
+    """*fd*: writes an archive of images to the passed descriptor → ``{}``. ``references`` are as in ``ImageInspect``;
+    ``docker``: it is one that ``docker load`` takes too."""
+
+    references: list[str]
+    docker: bool = False
+
+
+class ImageLoad(Request, frozen=True):
+    """*fd*: reads an archive from the passed descriptor, to its end; streams as ``Pull`` does, items with ``digest``
+    have ``reference`` too. ``name`` is given to the archive's only image (empty: the archive names its images)."""
+
+    name: str = ""
+
+
+class ImageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
+    """What an image that is made says of how it runs."""
+
+    cmd: list[str] = []
+    entrypoint: list[str] = []
+    env: list[str] = []
+    labels: dict[str, str] = {}
+    user: str = ""
+    working_dir: str = ""
+    stop_signal: str = ""
+
+
+class ImageImport(Request, frozen=True):
+    """*fd*: reads the archive of a root file system from the passed descriptor, plain or packed with gzip or zstd, and
+    makes an image of it. Streams as ``ImageLoad`` does."""
+
+    reference: str
+    message: str = ""
+    config: ImageConfig = ImageConfig()
+
+
 class Version(Request, frozen=True):
     """→ ``{"version", "apiVersion", "commit", "python", "os", "arch", "kernel", "instance", "drivers": {"exec",
     "graph", "network", "registry"}}``"""
@@ -322,6 +358,9 @@ JOBS: dict[str, type[Request]] = {
     "image_remove": ImageRemove,
     "image_tag": ImageTag,
     "push_image": Push,
+    "image_save": ImageSave,
+    "image_load": ImageLoad,
+    "image_import": ImageImport,
     "auth": Auth,
     "login_keep": LoginKeep,
     "login_remove": LoginRemove,
@@ -330,4 +369,4 @@ JOBS: dict[str, type[Request]] = {
     "ping": Ping,
     "commands": Commands,
 }
-STREAMING: frozenset[str] = frozenset({"watch", "pull_image", "push_image"})
+STREAMING: frozenset[str] = frozenset({"watch", "pull_image", "push_image", "image_load", "image_import"})

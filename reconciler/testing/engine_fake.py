@@ -194,6 +194,23 @@ class FakeEngine:
     def _image_tag(self, call: Call, args: requests.ImageTag) -> None:
         call.result(_IMAGE | {"reference": args.target})
 
+    def _image_load(self, call: Call, args: requests.ImageLoad) -> None:
+        self._receive(call, args.name)
+
+    def _image_import(self, call: Call, args: requests.ImageImport) -> None:
+        self._receive(call, args.reference)
+
+    def _receive(self, call: Call, name: str) -> None:
+        with open(call.fds[0], "rb", closefd=False) as pipe:
+            self.received = pipe.read()
+        call.emit({"reference": name, "digest": "sha256:" + "0" * 64})
+        call.result({"images": [name]})
+
+    def _image_save(self, call: Call, args: requests.ImageSave) -> None:
+        call.started()
+        os.write(call.fds[0], " ".join(args.references).encode())
+        call.result({})
+
     def _auth(self, call: Call, args: requests.Auth) -> None:
         call.result({"registry": args.registry})
 

@@ -55,6 +55,7 @@ class Stage:
     other_image: str
     arm: Path
     record: Path
+    saved: Path
     remains: faults.Remains = field(init=False)
     incarnation: int = 0
     #: a test has begun and not ended well: objects of its may be there
@@ -231,6 +232,11 @@ def no_networks(stage: Stage) -> bool:
     return not stage.host.api("GET", "/apis/pydock.dev/v1/networks")["items"]
 
 
+def load_other(stage: Stage) -> None:
+    done = stage.host.cli("image", "load", "-i", str(stage.saved))
+    assert done.returncode == 0, done.stderr
+
+
 def login_on_host(stage: Stage) -> None:
     """The registry takes any login, having none."""
     login = {"username": "tester", "password": "secret"}
@@ -302,6 +308,7 @@ OPERATIONS = (
     Operation("push", push_other, pushed, "pull"),
     Operation("collect", collect, lambda stage: stage.other_image not in pulled(stage), "pull"),
     Operation("leftovers", remove_leftovers, lambda stage: True),
+    Operation("load", load_other, lambda stage: stage.other_image in pulled(stage)),
     Operation("login", login_on_host, lambda stage: logins(stage) == 1),
     Operation("logout", logout_on_host, lambda stage: logins(stage) == 0, "login"),
     Operation("file", put_file, lambda stage: stage.filed.runs_once()),
@@ -319,10 +326,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory, registry: images.Server, ima
     host = Pydockd(work / "host", flags=("--resync", "3600", "--image-gc-max-age", "1ms", "--image-gc-min-age", "0"))
     other = images.push(registry.address, "other", "1", images.busybox(page=f"other {os.getpid()}\n"))
     subject, filed = (faults.Subject(host, image, name, images.free_port()) for name in ("subject", "filed"))
-    made = Stage(host, subject, filed, images.free_port(), other, work / "armed", work / "record")
+    made = Stage(host, subject, filed, images.free_port(), other, work / "armed", work / "record", work / "saved.tar")
     try:
         made.start()
         assert host.cli("pull", image).returncode == 0
+        assert host.cli("pull", other).returncode == 0
+        assert host.cli("image", "save", "-o", str(made.saved), other).returncode == 0
+        assert host.cli("image", "rm", other).returncode == 0
         # the first life of all makes what then stays, such as the directory of logs
         for name in ("create", "delete"):
             perform(made, BY_NAME[name])

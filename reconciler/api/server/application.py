@@ -28,11 +28,13 @@ _IGNORED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signa
 
 class Context:
     """What ties the worker to the process: ``control``, whose end of file is the controller's end; ``stop``,
-    called from a signal handler when streams are to end; and the descriptor on which readiness is told."""
+    called from a signal handler when streams are to end; ``stopping``, a descriptor that is readable then; and the
+    descriptor on which readiness is told."""
 
-    def __init__(self, control: socket.socket, ready_fd: int, stop: Callable[[], None]) -> None:
+    def __init__(self, control: socket.socket, ready_fd: int, stop: Callable[[], None], stopping: int) -> None:
         self.control = control
         self.stop = stop
+        self.stopping = stopping
         self._ready_fd = ready_fd
 
     def announce(self) -> None:

@@ -14,8 +14,10 @@ from enum import Enum, auto
 HEAD_LIMIT = 64 << 10
 BODY_LIMIT = 8 << 20
 
+_ARCHIVE = b"application/x-tar"
+
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
-_HEADER = re.compile(rb"\n(content-length|transfer-encoding|expect)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_HEADER = re.compile(rb"\n(content-length|content-type|transfer-encoding|expect)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})(?:[ \t]*;[^\r\n]*)?\r\n")
 #: bytes of a chunk's first line; longer ones are the parser's to refuse
 _CHUNK_LINE_LIMIT = 8192
@@ -33,13 +35,14 @@ class Intake:
     """The bytes of one request so far, in ``buffer`` (and perhaps of the next one behind it).
 
     ``wants_continue``: the client waits for ``100 Continue`` before it sends the body. ``whole``: nothing of it is to
-    come.
+    come. ``flows``: its body is an archive of any size, which a thread reads while it comes.
     """
 
     def __init__(self) -> None:
         self.buffer = bytearray()
         self.wants_continue = False
         self.whole = False
+        self.flows = False
         self._body = -1
         self._chunk = -1
         self._length = 0
@@ -67,6 +70,8 @@ class Intake:
     def _note(self, name: bytes, value: bytes) -> None:
         if name == b"content-length" and value.isdigit() and len(value) < 20:
             self._length = int(value)
+        elif name == b"content-type":
+            self.flows = value == _ARCHIVE
         elif name == b"transfer-encoding":
             self._chunked = value == b"chunked"
         elif name == b"expect":
@@ -76,7 +81,7 @@ class Intake:
         have = len(self.buffer) - self._body
         self.whole = self._skip_chunks() if self._chunked else have >= self._length
         # A body over the limit is refused for its size: the rest of it need not be here.
-        return self.whole or have > BODY_LIMIT or self._length > BODY_LIMIT
+        return self.whole or self.flows or have > BODY_LIMIT or self._length > BODY_LIMIT
 
     def _skip_chunks(self) -> bool:
         """Steps over whole chunks; True at the last one's end, or where no chunk is."""

@@ -7,7 +7,9 @@ ever see requests that are there in full.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import select
 import selectors
 import signal
 import socket
@@ -32,6 +34,8 @@ _REQUEST_SECONDS = 30.0
 _LINGER_SECONDS = 2.0
 #: seconds without progress after which a thread gives up on its client
 _STALL_SECONDS = 10
+#: … and upon one that sends an archive, which somebody may be making meanwhile
+_FLOW_SECONDS = 300
 #: seconds between two looks at nothing
 _IDLE_SECONDS = 10.0
 #: bytes held for requests that are not complete, all clients together
@@ -53,6 +57,27 @@ class Connection(gthread.TConn):  # type: ignore[misc]
         self.intake = Intake()
         self.deadline = 0.0
         self.drained = 0
+
+
+class Flow:
+    """The socket of a body that flows, whose sender may be slow: reading waits for ``_FLOW_SECONDS``, and ends when
+    ``stopping`` is readable."""
+
+    def __init__(self, sock: socket.socket, stopping: int) -> None:
+        self._sock = sock
+        self._stopping = stopping
+        self._poll = select.poll()
+        for number in (sock.fileno(), stopping):
+            self._poll.register(number, select.POLLIN)
+
+    def recv(self, size: int) -> bytes:
+        """Raises ``TimeoutError``, or ``ConnectionAbortedError`` when the server stops."""
+        ready = {number for number, _ in self._poll.poll(_FLOW_SECONDS * 1000)}
+        if self._stopping in ready:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the server stops")
+        if not ready:
+            raise TimeoutError(errno.ETIMEDOUT, "the client sends nothing")
+        return self._sock.recv(size)
 
 
 class Worker(gthread.ThreadWorker):  # type: ignore[misc]
@@ -165,6 +190,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
         self._stop_collecting(conn)
         conn.init()
         conn.parser.unreader.unread(bytes(conn.intake.buffer))
+        if conn.intake.flows:
+            conn.parser.unreader.sock = Flow(conn.sock, self.app.context.stopping)
+            conn.parser.unreader.mxchunk = _READ
+            if conn.intake.wants_continue and not conn.intake.whole:
+                _send_now(conn.sock, b"HTTP/1.1 100 Continue\r\n\r\n")
         conn.intake.buffer.clear()
         self.enqueue_req(conn)
 

@@ -9,7 +9,21 @@ from typing import Any
 import click
 
 from reconciler import errors
-from reconciler.cli import columns, completing, exits, group, layers, output, params, report, session, table, times
+from reconciler.cli import (
+    archives,
+    changing,
+    columns,
+    completing,
+    exits,
+    group,
+    layers,
+    output,
+    params,
+    report,
+    session,
+    table,
+    times,
+)
 
 
 @click.group("image")
@@ -236,3 +250,53 @@ def tag(run: session.Session, source: str, target: str) -> None:
     """
     found = run.client.image_tag(source, target)
     print(f"{table.clean(name(found))}: {found['digest']}")
+
+
+@_sub("load", "pydock image load -i images.tar", "docker save nginx:1.27 | pydock image load")
+@click.option(
+    "-i", "--input", "path", metavar="FILE", default="-", help="An archive, or the directory of an OCI layout."
+)
+@click.option("--name", metavar="REFERENCE", default="", help="What to call the only image in it.")
+@click.pass_obj
+def load(run: session.Session, path: str, name: str) -> None:
+    """Take images from an archive, of standard input if no file is named.
+
+    Archives of docker save and podman save, OCI archives and OCI layouts, also packed with gzip, bzip2, xz or zstd.
+    Everything in them is verified. Images that have their names already lose them, and stay under their digests.
+    """
+    with archives.plain(path) as (pieces, length):
+        for each in archives.follow("load", run.client.image_load(pieces, length, name)):
+            print(f"Loaded image: {table.clean(each['reference'])}")
+
+
+@_sub("import", "pydock image import rootfs.tar.gz registry.example/base:1 -c 'CMD [\"/bin/sh\"]'")
+@click.argument("path", metavar="FILE|-")
+@click.argument("reference", metavar="REFERENCE")
+@click.option("-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help=f"One of {changing.KNOWN}.")
+@click.option("-m", "--message", metavar="TEXT", default="", help="A comment for the image's history.")
+@click.pass_obj
+def import_(run: session.Session, path: str, reference: str, changes: tuple[str, ...], message: str) -> None:
+    """Make an image of the archive of a root file system.
+
+    The archive becomes its only layer. It may be packed with gzip, bzip2, xz or zstd.
+    """
+    config = changing.config(changes)
+    with archives.plain(path, kept=("gzip", "zstd")) as (pieces, length):
+        for each in archives.follow("import", run.client.image_import(reference, pieces, length, config, message)):
+            print(f"{table.clean(each['reference'])}: {each['digest']}")
+
+
+@_sub("save", "pydock image save -o images.tar nginx:1.27 redis:7", "pydock image save nginx:1.27 | docker load")
+@click.argument("references", nargs=-1, required=True, metavar="REF...", shell_complete=completing.images)
+@click.option("-o", "--output", "path", metavar="FILE", default="-", help="Where to, instead of standard output.")
+@click.option(
+    "--format", "form", type=click.Choice(("docker-archive", "oci-archive")), default="docker-archive",
+    show_default=True, help="The former is an OCI layout too.",
+)  # fmt: skip
+@click.pass_obj
+def save(run: session.Session, references: tuple[str, ...], path: str, form: str) -> None:
+    """Write images to an archive.
+
+    Layers stay packed as they came, so that digests stay the same. A file is there when it is complete.
+    """
+    archives.write(path, run.client.image_save(references, docker=form == "docker-archive"))

@@ -25,8 +25,9 @@ class BlobWriter(Protocol):
 
     def write(self, data: bytes | memoryview) -> None: ...
 
-    def commit(self) -> None:
-        """Verifies size and digest, syncs, makes the blob visible. Raises ``Permanent`` and drops it if they differ."""
+    def commit(self) -> str:
+        """Verifies size and digest, syncs, makes the blob visible; returns its digest. Raises ``Permanent`` and drops
+        it if they differ."""
 
     def abort(self) -> None:
         """Drops it."""
@@ -45,6 +46,13 @@ class Graph(Protocol):
 
     def write_blob(self, digest: str, size: int) -> BlobWriter:
         """Raises ``errors.Invalid`` for a malformed digest, before any path is made. ``size`` -1 is unknown."""
+
+    def new_blob(self, size: int) -> BlobWriter:
+        """As ``write_blob``, of content whose digest is not known yet: sha256 names it."""
+
+    def diff_id(self, blob: str) -> str:
+        """The digest of a layer's archive, unpacked in a confined helper from ``blob`` (gzip, zstd or plain). Raises
+        ``NotFound``, or ``Permanent`` for what is damaged or too large."""
 
     def remove_blob(self, digest: str) -> None: ...
 

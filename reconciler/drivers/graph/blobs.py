@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from typing import BinaryIO
 
 from reconciler import errors, failpoints
@@ -19,11 +20,12 @@ _FREE = -1
 
 
 class FileWriter:
-    """A ``base.BlobWriter`` on a file of its own."""
+    """A ``base.BlobWriter`` on a file of its own. ``digest`` empty: what comes out names it. ``place`` tells the path
+    for a digest."""
 
-    def __init__(self, digest: str, size: int, aside: str, path: str) -> None:
-        self._digest, self._size, self._aside, self._path = digest, size, aside, path
-        self._hash = hashlib.new(digest.partition(":")[0])
+    def __init__(self, digest: str, size: int, aside: str, place: Callable[[str], str]) -> None:
+        self._digest, self._size, self._aside, self._place = digest, size, aside, place
+        self._hash = hashlib.new(digest.partition(":")[0] or "sha256")
         self._fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._offset = 0
 
@@ -46,25 +48,28 @@ class FileWriter:
             self._offset += written
             view = view[written:]
 
-    def commit(self) -> None:
+    def commit(self) -> str:
         try:
-            self._verify()
+            found = self._verified()
+            path = self._place(found)
             os.fdatasync(self._fd)
             failpoints.hit("graph.blob.data.after")
-            os.rename(self._aside, self._path)
+            os.rename(self._aside, path)
             failpoints.hit("graph.blob.name.after")
         except OSError as error:
             raise errors.Temporary(f"storing {self._digest}: {error.strerror}", delay=30) from error
         finally:
             self.abort()
-        files.sync_directory(os.path.dirname(self._path))
+        files.sync_directory(os.path.dirname(path))
+        return found
 
-    def _verify(self) -> None:
+    def _verified(self) -> str:
         if self._size not in (_FREE, self._offset):
             raise errors.Permanent(f"{self._digest} has {self._offset} bytes where {self._size} were announced")
-        found = f"{self._digest.partition(':')[0]}:{self._hash.hexdigest()}"
-        if found != self._digest:
+        found = f"{self._hash.name}:{self._hash.hexdigest()}"
+        if self._digest not in ("", found):
             raise errors.Permanent(f"the content does not match its digest: expected {self._digest}, found {found}")
+        return found
 
     def abort(self) -> None:
         if self._fd >= 0:
@@ -109,8 +114,11 @@ class Blobs:
             raise errors.NotFound(f"blob {digest} is not in the store") from None
 
     def write(self, digest: str, size: int) -> FileWriter:
-        path = self.path(digest)
-        return FileWriter(digest, size, files.temporary(self._temporaries, "blob"), path)
+        self.path(digest)
+        return FileWriter(digest, size, files.temporary(self._temporaries, "blob"), self.path)
+
+    def write_new(self, size: int) -> FileWriter:
+        return FileWriter("", size, files.temporary(self._temporaries, "blob"), self.path)
 
     def remove(self, digest: str) -> None:
         files.discard(self.path(digest))

@@ -29,6 +29,12 @@ class TooLarge(Exception):
     """the layer is larger than allowed"""
 
 
+def load() -> None:
+    """Brings in what could not be found any more behind walls."""
+    import zstandard  # noqa: F401
+    from isal import igzip_lib  # noqa: F401
+
+
 def chunks(fd: int) -> Iterator[bytes]:
     """The decompressed bytes of a seekable file."""
     magic = os.pread(fd, 4, 0)

@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> NoReturn:
 def _run(request: Request) -> dict[str, Any]:
     confine.die_with(request["parent"])
     sys.setrecursionlimit(8 * merged.MAX_DEPTH)
-    _load()
+    decompress.load()
     confine.leave_host()
     upper = confine.view(request["target"], read_only=False)
     lower = _lower(request)
@@ -62,12 +62,6 @@ def _run(request: Request) -> dict[str, Any]:
     digest = stream.drain()
     opaque = [path.hex() for path in sorted(tree.opaque)]
     return {"diff_id": f"{request['algorithm']}:{digest}", "size": budget.used, "opaque": opaque}
-
-
-def _load() -> None:
-    """Brings in what could not be found any more behind the walls."""
-    import zstandard  # noqa: F401
-    from isal import igzip_lib  # noqa: F401
 
 
 def _lower(request: Request) -> int:

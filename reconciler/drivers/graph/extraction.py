@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from reconciler import errors, helper
+from reconciler.drivers.graph import files
+from reconciler.model import references
 
 _ANSWER = 64 << 20
 _HERE = os.O_RDONLY | os.O_CLOEXEC
@@ -51,7 +53,7 @@ def run(layer: Layer, limits: Limits) -> Result:
     except FileNotFoundError:
         raise errors.NotFound(f"the blob of layer {layer.diff_id} is not in the store") from None
     try:
-        answer = _ask(_request(layer, limits, descriptor), descriptor)
+        answer = _ask("extract", _request(layer, limits, descriptor), descriptor)
     finally:
         os.close(descriptor)
     if "error" in answer:
@@ -62,6 +64,29 @@ def run(layer: Layer, limits: Limits) -> Result:
             f"the layer's content does not match its diff id: expected {layer.diff_id}, found {answer['diff_id']}"
         )
     return Result(int(answer["size"]), [bytes.fromhex(path) for path in answer["opaque"]])
+
+
+def diff_id(blob: str, temporaries: str, limits: Limits) -> str:
+    """The digest of the archive in the blob at path ``blob``. ``temporaries``: where an empty directory can be made,
+    which is all that the helper sees. Raises as ``run``."""
+    try:
+        descriptor = os.open(blob, _HERE)
+    except FileNotFoundError:
+        raise errors.NotFound("the layer's blob is not in the store") from None
+    place = files.temporary(temporaries, "digest")
+    try:
+        os.mkdir(place, 0o700)
+        request = {"blob": descriptor, "place": place, "max_bytes": limits.bytes, "parent": os.getpid()}
+        answer = _ask("digest", request, descriptor)
+    finally:
+        os.close(descriptor)
+        os.rmdir(place)
+    if "error" in answer:
+        raise errors.Permanent(f"it cannot be read: {answer['error']}")
+    try:
+        return references.check_digest(str(answer["diff_id"]))
+    except (errors.Invalid, KeyError):
+        raise errors.Permanent("it cannot be read: the helper's answer makes no sense") from None
 
 
 def _request(layer: Layer, limits: Limits, descriptor: int) -> dict[str, Any]:
@@ -81,10 +106,10 @@ def _request(layer: Layer, limits: Limits, descriptor: int) -> dict[str, Any]:
     }
 
 
-def _ask(request: dict[str, Any], descriptor: int) -> dict[str, Any]:
+def _ask(name: str, request: dict[str, Any], descriptor: int) -> dict[str, Any]:
     """Runs the helper to its end; its words if it has no answer."""
     process = subprocess.Popen(
-        helper.command("extract"),
+        helper.command(name),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -32,6 +32,7 @@ class GraphStore:
         self.volumes = volumes
         self._empty()
         self._blobs = blobs.Blobs(os.path.join(root, "blobs"), self.temporaries)
+        self._limits = limits
         self.trees = layers.Layers(root, self.temporaries, form, limits, volumes)
         self.trees.clean()
 
@@ -46,6 +47,12 @@ class GraphStore:
 
     def write_blob(self, digest: str, size: int) -> base.BlobWriter:
         return self._blobs.write(digest, size)
+
+    def new_blob(self, size: int) -> base.BlobWriter:
+        return self._blobs.write_new(size)
+
+    def diff_id(self, blob: str) -> str:
+        return extraction.diff_id(self._blobs.path(blob), self.temporaries, self._limits)
 
     def remove_blob(self, digest: str) -> None:
         self._blobs.remove(digest)

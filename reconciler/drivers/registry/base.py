@@ -40,10 +40,8 @@ class Manifest(msgspec.Struct, frozen=True):
 Pushed = Literal["exists", "mounted", "uploaded"]
 
 
-class Registry(Protocol):
-    def head(self, reference: Reference) -> str:
-        """The digest of what the reference means now (a manifest's, or an index's): one request, without the content.
-        Raises as ``resolve`` does."""
+class Source(Protocol):
+    """Where images come from."""
 
     def resolve(self, reference: Reference, platform: str = "") -> Manifest:
         """Fetches and checks the manifest for ``platform`` (``linux/arm64``; empty: this host's). Raises ``NotFound``
@@ -55,6 +53,18 @@ class Registry(Protocol):
         """Streams a blob's bytes from ``offset`` on into ``sink``. Raises as ``resolve`` does; the sink may have had a
         part of the bytes by then."""
 
+    def distrust(self, reference: Reference, digest: str) -> bool:
+        """Says that what ``fetch`` brought of a blob is not the blob: whether the next ``fetch`` asks somebody else for
+        it, and who has brought it is not asked again."""
+
+
+class Registry(Source, Protocol):
+    """Gives images, and takes them."""
+
+    def head(self, reference: Reference) -> str:
+        """The digest of what the reference means now (a manifest's, or an index's): one request, without the content.
+        Raises as ``resolve`` does."""
+
     def push_blob(
         self, reference: Reference, blob: Descriptor, content: Callable[[], Iterator[bytes]], elsewhere: str = ""
     ) -> Pushed:
@@ -64,10 +74,6 @@ class Registry(Protocol):
 
     def push_manifest(self, reference: Reference, raw: bytes, media_type: str) -> None:
         """Gives the reference's tag to an image whose blobs are there. Raises as ``resolve`` does."""
-
-    def distrust(self, reference: Reference, digest: str) -> bool:
-        """Says that what ``fetch`` brought of a blob is not the blob: whether the next ``fetch`` asks somebody else for
-        it, and who has brought it is not asked again."""
 
     def acting(self, registry: str, credentials: Credentials) -> Registry:
         """The same driver for one request of somebody who has a login at ``registry`` (host[:port]). Nothing that is

@@ -16,7 +16,6 @@ from reconciler.model import references
 from reconciler.model.credentials import Credentials
 from reconciler.model.references import Reference
 
-_MAX_INDEX_DEPTH = 4
 _MAX_TOKEN_ANSWER = 256 << 10
 
 
@@ -61,7 +60,7 @@ class RegistryClient:
         with self._named(reference.registry, f"image {reference}: registry {reference.registry}"):
             raw, parsed, named = self._manifest(reference, reference.target)
             digest = named
-            for _ in range(_MAX_INDEX_DEPTH):
+            for _ in range(manifests.MAX_DEPTH):
                 if parsed.config is not None:
                     return base.Manifest(digest, named, parsed.media_type, raw, parsed.config, parsed.layers)
                 choice = manifests.choose(parsed.choices, wanted)

@@ -18,6 +18,8 @@ MAX_MANIFEST = 4 << 20
 MAX_CONFIG = 8 << 20
 MAX_LAYERS = 512
 MAX_INDEX_ENTRIES = 4096
+#: indexes that name indexes
+MAX_DEPTH = 4
 #: bytes; more than any disk has, and less than what overflows
 MAX_BLOB = 1 << 50
 
@@ -177,7 +179,7 @@ def check_descriptor(descriptor: base.Descriptor | Choice, limit: int) -> None:
 
 def choose(choices: tuple[Choice, ...], host: Platform) -> Choice:
     """The manifest for this host. Raises ``Permanent`` naming the platforms there are."""
-    images = [choice for choice in choices if _is_image(choice)]
+    images = [choice for choice in choices if is_image(choice)]
     for wanted in _acceptable(host):
         for choice in images:
             if choice.platform == wanted:
@@ -188,7 +190,7 @@ def choose(choices: tuple[Choice, ...], host: Platform) -> Choice:
     raise errors.Permanent(f"it is not made for {host}: there is {there or 'no platform'}")
 
 
-def _is_image(choice: Choice) -> bool:
+def is_image(choice: Choice) -> bool:
     """Whether it is an image or another index, and no attestation."""
     if _ATTESTATION in (choice.annotations or {}):
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler import errors
+from reconciler.testing import graph_tars as tars
 from reconciler.testing import images
 from reconciler.testing.graph_suite.place import GZIP, Place
 
@@ -47,6 +48,34 @@ class Blobs:
         writer.abort()
         writer.abort()
         assert place.leftovers() == []
+
+    def test_a_new_blob_is_named_by_what_it_has(self, place: Place) -> None:
+        writer = place.graph.new_blob(7)
+        writer.write(b"con")
+        assert place.graph.blobs() == ()
+        writer.write(b"tent")
+        digest = images.digest(b"content")
+        assert writer.commit() == digest
+        assert place.graph.read_blob(digest, 7) == b"content"
+        short = place.graph.new_blob(8)
+        short.write(b"content")
+        with pytest.raises(errors.Permanent):
+            short.commit()
+        with pytest.raises(errors.Permanent):
+            place.graph.new_blob(3).write(b"content")
+        assert (place.graph.blobs(), place.leftovers()) == ((digest,), [])
+
+    @pytest.mark.parametrize("packing", ["gzip", "zstd", "plain"])
+    def test_the_diff_id_of_a_blob(self, place: Place, packing: images.Packing) -> None:
+        archive = tars.archive([tars.Member(b"f", b"x" * 100_000)])
+        packed = images.packed(archive, packing)
+        assert place.graph.diff_id(place.put(packed)) == images.digest(archive)
+        assert place.leftovers() == []
+        if packing == "gzip":  # the other form does not say where it ends
+            with pytest.raises(errors.Permanent, match="cannot be read"):
+                place.graph.diff_id(place.put(packed[:-20]))
+        with pytest.raises(errors.NotFound):
+            place.graph.diff_id(images.digest(b"absent"))
 
     @pytest.mark.parametrize(
         "digest", ["sha256:../x", "sha256:" + "0" * 63, "sha256:" + "G" * 64, "md5:" + "0" * 32, "../../etc", ""]

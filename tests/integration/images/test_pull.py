@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from reconciler import errors
 from reconciler.drivers.registry import client, manifests
 from reconciler.engine import images as pulls
 from reconciler.model import references
@@ -194,6 +196,28 @@ def test_a_blob_that_was_damaged_in_the_store_is_fetched_again(place: Place) -> 
     found = pulls.pull(references.parse("x"), registry, place.graph)
     assert place.graph.layers() == found.chain
     assert place.graph.read_blob(layer, 1 << 24) == image.blobs[layer]
+
+
+def test_a_whole_blob_that_does_not_unpack_stays_for_the_image_that_has_it(place: Place) -> None:
+    image = images.busybox()
+    layer = json.loads(image.manifest)["layers"][0]["digest"]
+    lying = dataclasses.replace(image, blobs=dict(image.blobs))
+    config = json.loads(image.blobs[image.image_id])
+    config["rootfs"]["diff_ids"][0] = images.digest(b"another layer")
+    raw = json.dumps(config).encode()
+    lying.blobs[images.digest(raw)] = raw
+    manifest = json.loads(image.manifest)
+    manifest["config"] |= {"digest": images.digest(raw), "size": len(raw)}
+    registry = FakeRegistry()
+    registry.add("docker.io/library/x:latest", image)
+    registry.add("docker.io/library/lying:latest", dataclasses.replace(lying, manifest=json.dumps(manifest).encode()))
+    pulls.pull(references.parse("x"), registry, place.graph)
+    path = place.root / "blobs" / layer.replace(":", "/")
+    before = path.stat().st_ino
+    with pytest.raises(errors.Permanent, match="lying"):
+        pulls.pull(references.parse("lying"), registry, place.graph)
+    assert path.stat().st_ino == before
+    assert [digest for digest, _ in registry.fetched].count(layer) == 1
 
 
 def _skopeo(source: str, target: str, form: str) -> None:

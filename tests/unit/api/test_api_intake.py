@@ -48,6 +48,15 @@ def test_a_huge_head_with_an_end_is_huge_too() -> None:
     assert Intake().feed(b"GET / HTTP/1.1\r\nX: " + b"a" * HEAD_LIMIT + b"\r\n\r\n") is State.HUGE
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+def test_an_archive_is_not_waited_for(framing: str) -> None:
+    intake = Intake()
+    head = f"POST / HTTP/1.1\r\nContent-Type: application/x-tar\r\n{framing}\r\n\r\n".encode()
+    assert intake.feed(head[:-1]) is State.MORE
+    assert intake.feed(head[-1:]) is State.READY
+    assert (intake.flows, intake.whole) == (True, False)
+
+
 def test_a_body_over_the_limit_is_not_waited_for() -> None:
     intake = Intake()
     head = f"POST / HTTP/1.1\r\nContent-Length: {BODY_LIMIT + 1}\r\n\r\n".encode()
