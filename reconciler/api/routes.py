@@ -48,6 +48,7 @@ def table(engine: EngineClient, open_streams: streams.Streams) -> list[tuple[str
         (f"{BASE}/graph/images/tree", system.Tree(engine)),
         (f"{BASE}/system/df", system.Df(engine)),
         (f"{BASE}/system/collection", system.Collection(engine)),
+        (f"{BASE}/system/check", system.Check(engine, open_streams)),
         (f"{BASE}/system/leftovers/remove", system.Leftovers(engine)),
         (f"{BASE}/graph/images/remove", stored.Remove(engine)),
         (f"{BASE}/graph/images/tag", transfers.Tag(engine)),

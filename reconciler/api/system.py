@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import falcon
 
-from reconciler.api import body, records, replies, stored
+from reconciler.api import body, records, replies, stored, streams
 from reconciler.api.problems import Refused
 from reconciler.api.query import Query
 from reconciler.ipc import EngineClient
@@ -68,3 +68,23 @@ class Leftovers:
         given = records.members(body.read_json(req), {}, {"dryRun": False})
         args = requests.LeftoversRemove(dry_run=given["dryRun"])
         replies.send(resp, self._engine.call_raw("leftovers_remove", args))
+
+
+class Check:
+    """``POST …/system/check`` with ``{"repair"}``: a line for whatever is damaged, then one with a summary."""
+
+    def __init__(self, engine: EngineClient, open_streams: streams.Streams) -> None:
+        self._engine = engine
+        self._streams = open_streams
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        Query(req, ())
+        given = records.members(body.read_json(req), {}, {"repair": False})
+        args = requests.SystemCheck(repair=given["repair"])
+        resp.content_type = falcon.MEDIA_JSON
+        resp.stream = streams.Lines(
+            self._streams,
+            req.env["gunicorn.socket"].fileno(),
+            lambda: self._engine.stream("system_check", args),
+            lambda problem: {"error": problem},
+        )

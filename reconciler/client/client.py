@@ -269,6 +269,11 @@ class Client:
         """Removes what nothing needs, or tells what it is: ``items`` and ``freed``."""
         return self._json("POST", f"{BASE}/system/leftovers/remove", {"dryRun": dry_run})
 
+    def system_check(self, *, repair: bool) -> Iterator[Object]:
+        """Has the server look whether what it keeps is what it should be. Yields what is damaged: ``what``, ``name``,
+        ``problem``, ``images``, ``containers``, ``outcome``; the last item has ``summary``."""
+        return self._progress("system/check", {"repair": repair})
+
     def image_tag(self, source: str, target: str) -> Object:
         """Gives an image one more reference; the image under that, as ``images`` lists it."""
         return self._json("POST", f"{BASE}/graph/images/tag", {"source": source, "target": target})

@@ -7,7 +7,6 @@ not fetched: neither blobs, nor those of layers that are unpacked. A download th
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -79,10 +78,12 @@ def fetch(
     registry: registries.Source,
     graph: graphs.Graph,
     stopping: threading.Event,
+    *,
+    again: bool = False,
 ) -> None:
-    """Brings one blob of an image that was pulled before into the graph, unless it is there: a layer that had come in
-    another packing was not fetched again. Raises as ``pull`` does, and ``Stopped``."""
-    _Fetching(reference, registry, graph, lambda *_: None, stopping).fetch(blob, report=False)
+    """Brings one blob of an image that was pulled before into the graph, unless it is there (``again``: then too, in
+    its place): a layer that had come in another packing was not fetched. Raises as ``pull`` does, and ``Stopped``."""
+    _Fetching(reference, registry, graph, lambda *_: None, stopping).fetch(blob, report=False, again=again)
 
 
 def unchanged(
@@ -161,10 +162,10 @@ class _Fetching:
                 writer.write(raw)
                 writer.commit()
 
-    def fetch(self, blob: registries.Descriptor, report: bool = True) -> bool:
+    def fetch(self, blob: registries.Descriptor, report: bool = True, again: bool = False) -> bool:
         """Brings a blob into the graph; whether it had to be fetched."""
         with _only(self._graph, blob.digest):
-            if self._graph.has_blob(blob.digest):
+            if not again and self._graph.has_blob(blob.digest):
                 return False
             while not self._bring(blob, report):
                 continue
@@ -270,22 +271,14 @@ class _Job(_Fetching):
             try:
                 size = self._unpack(layer, chain[index], parent, diff_ids[index])
             except errors.Permanent:
-                if fresh or fetched is None or not self._damaged(layer.digest):
+                if fresh or fetched is None or not self._graph.check_blob(layer.digest):
                     raise
-                self._graph.remove_blob(layer.digest)
+                self._graph.remove_blob(layer.digest)  # others may need it: only what is not itself any more
                 self.fetch(layer)
                 size = self._unpack(layer, chain[index], parent, diff_ids[index])
         if fetched:
             self._report("unpacked", layer.digest, layer.size, layer.size)
         return size
-
-    def _damaged(self, digest: str) -> bool:
-        """Whether a blob that was in the store before is not what it was: other images may need it."""
-        content = hashlib.new(digest.partition(":")[0])
-        with self._graph.open_blob(digest) as file:
-            while piece := file.read(_REPORT):
-                content.update(piece)
-        return digest != f"{content.name}:{content.hexdigest()}"
 
     def _unpack(self, layer: registries.Descriptor, chain: str, parent: str, diff_id: str) -> int:
         with self._named():

@@ -70,6 +70,7 @@ TABLE: dict[str, Handler] = {
     "collectible": Handler(system.collectible),
     "collect": Handler(system.collect, journal=True),
     "leftovers_remove": Handler(system.remove_leftovers, journal=True),
+    "system_check": Handler(system.check, journal=True),
     "image_remove": Handler(stored.remove, journal=True),
     "image_tag": Handler(naming.tag, journal=True),
     "push_image": Handler(pushing.push_image, journal=True),

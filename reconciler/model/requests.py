@@ -254,6 +254,13 @@ class LeftoversRemove(Request, frozen=True):
     dry_run: bool = False
 
 
+class SystemCheck(Request, frozen=True):
+    """Streams ``engine.checking.Finding`` for whatever is damaged, mended if ``repair``; the last item is
+    ``{"summary": engine.checking.Summary}``."""
+
+    repair: bool = False
+
+
 class ImageRemove(Request, frozen=True):
     """Forgets references, all or none; ``Conflict`` names who uses one, or says that it is being pulled. ``exact``:
     they are as ``Images`` lists them (the digest where there is none), no ids. → as ``ImagesUnused``: what was
@@ -355,6 +362,7 @@ JOBS: dict[str, type[Request]] = {
     "collectible": Collectible,
     "collect": Collect,
     "leftovers_remove": LeftoversRemove,
+    "system_check": SystemCheck,
     "image_remove": ImageRemove,
     "image_tag": ImageTag,
     "push_image": Push,
@@ -369,4 +377,6 @@ JOBS: dict[str, type[Request]] = {
     "ping": Ping,
     "commands": Commands,
 }
-STREAMING: frozenset[str] = frozenset({"watch", "pull_image", "push_image", "image_load", "image_import"})
+STREAMING: frozenset[str] = frozenset(
+    {"watch", "pull_image", "push_image", "image_load", "image_import", "system_check"}
+)

@@ -194,6 +194,10 @@ class FakeEngine:
     def _image_tag(self, call: Call, args: requests.ImageTag) -> None:
         call.result(_IMAGE | {"reference": args.target})
 
+    def _system_check(self, call: Call, args: requests.SystemCheck) -> None:
+        call.emit({"summary": {"damaged": 0, "repaired": 0}})
+        call.result({})
+
     def _image_load(self, call: Call, args: requests.ImageLoad) -> None:
         self._receive(call, args.name)
 

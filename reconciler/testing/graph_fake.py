@@ -42,12 +42,14 @@ class FakeWriter:
 
 
 class FakeGraph:
-    """A ``base.Graph``. A layer is what was said of it; its blob must be there, but is not looked into."""
+    """A ``base.Graph``. A layer is what was said of it; its blob must be there, but is not looked into. ``damaged``:
+    layer → what is wrong with it."""
 
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
         self.unpacked: dict[str, int] = {}
         self.settled: set[str] = set()
+        self.damaged: dict[str, list[str]] = {}
         self.disk = 1 << 30
 
     def has_blob(self, digest: str) -> bool:
@@ -73,6 +75,20 @@ class FakeGraph:
         data = self.read_blob(blob, 1 << 50)
         plain = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
         return f"sha256:{hashlib.sha256(plain).hexdigest()}"
+
+    def check_blob(self, digest: str) -> str:
+        data = self.contents.get(digest)
+        if data is None:
+            return "it is missing"
+        found = f"{digest.partition(':')[0]}:{hashlib.new(digest.partition(':')[0], data).hexdigest()}"
+        return "" if found == digest else f"its content is {found}"
+
+    def check_layer(self, chain_id: str, blob: str) -> list[str]:
+        self.layer_size(chain_id)
+        return self.damaged.get(chain_id, [])
+
+    def unfinished(self) -> tuple[str, ...]:
+        return ()
 
     def remove_blob(self, digest: str) -> None:
         self.contents.pop(digest, None)
@@ -169,6 +185,12 @@ class FakeGraphDriver:
 
     def snapshots(self) -> tuple[str, ...]:
         return tuple(sorted(self.bases))
+
+    def renew_layer(self, chain_id: str, blob: str) -> None:
+        standing = [id for id in sorted(self.mounts()) if chain_id in self.bases[id]]
+        if standing:
+            raise errors.Conflict(f"layer {chain_id} is mounted: {', '.join(standing)}")
+        self._graph.damaged.pop(chain_id, None)
 
     def usage(self, id: str) -> int:
         return 100 if id in self.bases else 0

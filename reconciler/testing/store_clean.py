@@ -24,7 +24,18 @@ def problems(store: Store, graph: Graph, root: Path) -> list[str]:
         *(f"blob {digest} is recorded and not here" for digest in sorted(blobs - set(graph.blobs()))),
         *(f"layer {name} is recorded and not here" for name in sorted(layers - there)),
         *(f"layer {name} is here and not recorded" for name in sorted(there - layers)),
+        *_other_layers(store, graph),
     ]
+
+
+def _other_layers(store: Store, graph: Graph) -> Iterator[str]:
+    """Layers that are not what their blobs unpack to."""
+    with store.snapshot() as session:
+        chains, images = session.relations.chains(), session.images.all()
+    for facts in images:
+        for chain, blob in zip(chains.get(facts.digest, ()), facts.layers, strict=True):
+            if graph.has_layer(chain) and graph.has_blob(blob):
+                yield from (f"layer {chain}: {problem}" for problem in graph.check_layer(chain, blob))
 
 
 def _damaged(graph: Graph, directory: Path) -> Iterator[str]:

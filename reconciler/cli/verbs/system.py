@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from reconciler import errors
 from reconciler.cli import columns, exits, group, output, params, session, table, times
 from reconciler.cli.verbs import image
 
@@ -154,6 +155,66 @@ def _remove(run: session.Session, found: dict[str, Any]) -> bool:
         done = run.client.leftovers_remove()
         print(f"{len(done['items'])} leftovers removed, {image.freed(done['freed'])} freed")
     return good
+
+
+@sub("check", "pydock system check", "pydock system check --repair")
+@click.option("--repair", is_flag=True, help="Fetch and unpack anew what is damaged.")
+@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than the lines.")
+@click.pass_context
+def check(context: click.Context, repair: bool, form: params.Format) -> None:
+    """Look whether the images on the disk are what they should be.
+
+    Every blob is compared with its digest, every unpacked layer with what its blob unpacks to, and both with what the
+    database counts on. That reads all of them, and takes its time. With --repair what is damaged is fetched anew from
+    where its image came, but nothing is pulled away from under a running container. Writable layers of containers are
+    not looked at. The exit status is 1 if damage is left.
+    """
+    run: session.Session = context.obj
+    findings, summary = [], {}
+    for item in run.client.system_check(repair=repair):
+        if "summary" in item:
+            summary = item["summary"]
+            continue
+        findings.append(item)
+        if not form.name:
+            sys.stdout.write(_finding(item))
+            sys.stdout.flush()
+    if not summary:
+        raise errors.Temporary("the server ended the check before it was complete: try again")
+    sys.stdout.write(output.value({"findings": findings, "summary": summary}, form) if form.name else _sum(summary))
+    if summary["damaged"] > summary["repaired"]:
+        context.exit(exits.FAILED)
+
+
+def _finding(item: dict[str, Any]) -> str:
+    lines = [f"{item['what']} {item['name']}: {item['problem']}"]
+    lines += [f"  {what}: {', '.join(item[what])}" for what in ("images", "containers") if item[what]]
+    if item["outcome"] == "repaired":
+        lines.append("  repaired")
+    elif item["outcome"] != "damaged":
+        lines.append(f"  not repaired: {item['outcome']}")
+    return "".join(f"{table.clean(line)}\n" for line in lines)
+
+
+def _sum(summary: dict[str, Any]) -> str:
+    left = summary["damaged"] - summary["repaired"]
+    words = [f"{summary['blobs']} blobs and {summary['layers'] - summary['unchecked']} layers checked"]
+    if summary["unchecked"]:
+        words.append(f"{summary['unchecked']} layers not checked: what they came from is not kept, or damaged")
+    if summary["leftovers"]:
+        words.append(f"{summary['leftovers']} leftovers: 'pydock system prune' removes them")
+    if summary["unfinished"]:
+        words.append(f"{summary['unfinished']} temporary files that nobody is at work on: they go at the next start")
+    if summary["repaired"]:
+        words.append(f"{summary['repaired']} repaired")
+    words.append(
+        f"{left} damaged: 'pydock system check --repair' fetches them anew"
+        if left
+        else "no damage left"
+        if summary["repaired"]
+        else "no damage"
+    )
+    return "".join(f"{word}\n" for word in words)
 
 
 def _part(title: str, headers: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

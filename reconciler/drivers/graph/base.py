@@ -75,6 +75,17 @@ class Graph(Protocol):
 
     def layers(self) -> tuple[str, ...]: ...
 
+    def check_blob(self, digest: str) -> str:
+        """What is wrong with a blob, in words: it is missing, cannot be read, or has other bytes. Empty if nothing."""
+
+    def check_layer(self, chain_id: str, blob: str) -> list[str]:
+        """What of an unpacked layer is not as its ``blob``, which must be whole, unpacks now: the first few differences
+        in words. The layers below must be whole. Raises ``NotFound`` for one that is not here, and as
+        ``unpack_layer`` does."""
+
+    def unfinished(self) -> tuple[str, ...]:
+        """What is being made now, or was left half-made: names in the temporary directory."""
+
     def blob_size(self, digest: str) -> int:
         """Bytes of a blob. Raises ``NotFound``."""
 
@@ -117,6 +128,10 @@ class GraphDriver(Protocol):
         """Unmounts and removes the snapshot with its data."""
 
     def snapshots(self) -> tuple[str, ...]: ...
+
+    def renew_layer(self, chain_id: str, blob: str) -> None:
+        """Puts what ``blob`` unpacks to in the place of a damaged layer, at once and durably. Raises ``Conflict``
+        naming the snapshots if some stand on it that are mounted, otherwise as ``Graph.unpack_layer``."""
 
     def usage(self, id: str) -> int:
         """Bytes on disk of a snapshot's own data (with vfs that is all of it); 0 if there is none."""

@@ -17,6 +17,7 @@ from reconciler.model import references
 
 #: the size of a blob that nobody announced
 _FREE = -1
+_PIECE = 1 << 20
 
 
 class FileWriter:
@@ -119,6 +120,20 @@ class Blobs:
 
     def write_new(self, size: int) -> FileWriter:
         return FileWriter("", size, files.temporary(self._temporaries, "blob"), self.path)
+
+    def check(self, digest: str) -> str:
+        """What is wrong with a blob, in words; empty if it is what its name says."""
+        content = hashlib.new(digest.partition(":")[0])
+        try:
+            with self.open(digest) as file:
+                while piece := file.read(_PIECE):
+                    content.update(piece)
+        except errors.NotFound:
+            return "it is missing"
+        except OSError as error:
+            return f"it cannot be read: {(error.strerror or str(error)).lower()}"
+        found = f"{content.name}:{content.hexdigest()}"
+        return "" if found == digest else f"its content is {found}"
 
     def remove(self, digest: str) -> None:
         files.discard(self.path(digest))

@@ -8,13 +8,15 @@ it is recorded. The next layer may be filled on top of it before it is settled s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from reconciler import errors, failpoints
-from reconciler.drivers.graph import chains, extraction, files, syscalls, volumes
+from reconciler.drivers.graph import chains, comparing, extraction, files, syscalls, volumes
 from reconciler.model import references
 
 Form = Literal["overlay", "applied"]
@@ -40,6 +42,8 @@ class Layers:
         self._records = os.path.join(root, "chains")
         self._temporaries, self._form, self._limits, self._trees = temporaries, form, limits, trees
         self._settling = threading.Lock()
+        #: held while a tree is put in another's place, and while trees are mounted
+        self.standing = threading.Lock()
         #: filled and verified by this process, and not yet recorded
         self._filled: dict[str, Record] = {}
         for path in (self.directory, self._records):
@@ -126,15 +130,60 @@ class Layers:
             finally:
                 del self._filled[chain]
 
-    def _commit(self, chain: str, record: Record) -> None:
+    def _sync(self) -> None:
         descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             syscalls.syncfs(descriptor)
         finally:
             os.close(descriptor)
+
+    def _commit(self, chain: str, record: Record) -> None:
+        self._sync()
         failpoints.hit("graph.layer.sync.after")
         files.write(self._record_path(chain), json.dumps(record._asdict()).encode(), self._temporaries)
         failpoints.hit("graph.layer.record.after")
+
+    def check(self, chain: str, blob: str) -> list[str]:
+        """What is wrong with a layer, in words: compared with what ``blob`` (its path) unpacks to now. Those below must
+        be whole."""
+        try:
+            record = self.record(chain)
+        except errors.Permanent as error:
+            return [error.message]
+        if not os.path.isdir(self._tree(chain)):
+            return ["its tree is missing"]
+        with self._again(chain, record, blob) as fresh:
+            return comparing.differences(self._tree(chain), fresh)
+
+    def renew(self, chain: str, blob: str) -> None:
+        """Puts what ``blob`` unpacks to in the place of a layer's tree, at once. Nobody may have it mounted."""
+        record = self.record(chain)
+        with self._again(chain, record, blob) as fresh:
+            try:
+                self._sync()
+                failpoints.hit("graph.layer.renew.before")
+                if os.path.lexists(self._tree(chain)):
+                    syscalls.exchange(fresh, self._tree(chain))
+                else:
+                    os.rename(fresh, self._tree(chain))
+                failpoints.hit("graph.layer.renew.after")
+                files.sync_directory(self.directory)
+            except OSError as error:
+                raise _failed(chain, error) from error
+
+    @contextlib.contextmanager
+    def _again(self, chain: str, record: Record, blob: str) -> Iterator[str]:
+        """A layer unpacked anew, for a while."""
+        if chain != chains.chain_id(record.parent, record.diff_id):
+            raise errors.Permanent(f"the record of layer {chain} is not its own: remove and pull the image again")
+        aside = files.temporary(self._temporaries, "layer")
+        try:
+            self._unpack(aside, self._lower(record.parent), record.diff_id, blob)
+            yield aside
+        except OSError as error:
+            raise _failed(chain, error) from error
+        finally:
+            self._trees.remove(aside)
 
     def _known(self, chain: str) -> Record:
         return self._filled.get(chain) or self.record(chain)

@@ -74,7 +74,8 @@ class OverlayDriver:
         here = self._snapshots.path(id)
         upper, work = os.path.join(here, "upper"), os.path.join(here, "work")
         names = [chains.short_name(layer) for layer in reversed(chain)] or [self.graph.trees.nothing()]
-        overlayfs.attach(_SOURCE, self.rootfs(id), self.graph.trees.directory, names, upper, work, self._flags)
+        with self.graph.trees.standing:
+            overlayfs.attach(_SOURCE, self.rootfs(id), self.graph.trees.directory, names, upper, work, self._flags)
 
     def rootfs(self, id: str) -> str:
         return os.path.join(self._snapshots.path(id), "rootfs")
@@ -154,6 +155,17 @@ class OverlayDriver:
         self.unmount(id)
         failpoints.hit("graph.snapshot.unmount.after")
         self._snapshots.remove(id)
+
+    def renew_layer(self, chain_id: str, blob: str) -> None:
+        with self.graph.trees.standing:
+            standing = [id for id in sorted(self.mounts()) if chain_id in self._below(id)]
+            if standing:
+                raise errors.Conflict(f"layer {chain_id} is mounted: {', '.join(standing)}")
+            self.graph.renew_layer(chain_id, blob)
+
+    def _below(self, id: str) -> list[str]:
+        top = self._snapshots.base(id)
+        return [top, *self.graph.trees.parents(top)] if top else []
 
     def snapshots(self) -> tuple[str, ...]:
         return self._snapshots.all()

@@ -73,6 +73,19 @@ class GraphStore:
     def remove_layer(self, chain_id: str) -> None:
         self.trees.remove(chain_id)
 
+    def check_blob(self, digest: str) -> str:
+        return self._blobs.check(digest)
+
+    def check_layer(self, chain_id: str, blob: str) -> list[str]:
+        return self.trees.check(chain_id, self._blobs.path(blob))
+
+    def renew_layer(self, chain_id: str, blob: str) -> None:
+        """See ``base.GraphDriver``."""
+        self.trees.renew(chain_id, self._blobs.path(blob))
+
+    def unfinished(self) -> tuple[str, ...]:
+        return tuple(sorted(os.listdir(self.temporaries)))
+
     def layers(self) -> tuple[str, ...]:
         return self.trees.all()
 

@@ -44,6 +44,7 @@ _SYS_FSCONFIG = 431
 _SYS_FSMOUNT = 432
 _SYS_MOUNT_SETATTR = 442
 
+_RENAME_EXCHANGE = 2
 _OPEN_TREE_CLONE = 1
 _OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 4
@@ -94,6 +95,12 @@ def mount(source: str, target: str, kind: str, flags: int, data: str) -> None:
 
 def umount(target: str, flags: int = UMOUNT_NOFOLLOW) -> None:
     _checked(_libc.umount2(os.fsencode(target), flags), f"umount {target}")
+
+
+def exchange(one: str, other: str) -> None:
+    """Two names of a file system change what they mean, at once (renameat2(2), RENAME_EXCHANGE)."""
+    paths = os.fsencode(one), os.fsencode(other)
+    _checked(_libc.renameat2(AT_FDCWD, paths[0], AT_FDCWD, paths[1], _RENAME_EXCHANGE), f"exchange {one}")
 
 
 def syncfs(fd: int) -> None:

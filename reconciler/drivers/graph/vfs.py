@@ -68,6 +68,10 @@ class VfsDriver:
     def snapshots(self) -> tuple[str, ...]:
         return self._snapshots.all()
 
+    def renew_layer(self, chain_id: str, blob: str) -> None:
+        """Snapshots are copies: none stands on it."""
+        self.graph.renew_layer(chain_id, blob)
+
     def usage(self, id: str) -> int:
         return measure.tree(self._snapshots.path(id))
 

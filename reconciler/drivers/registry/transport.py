@@ -134,6 +134,7 @@ class Transport:
         patience = self._patience * _TO_STORE if body is not None else self._patience
         watch = deadline.Deadline(patience)
         _current.watch = watch
+        response = None
         try:
             with _translated(watch):
                 response = manager.urlopen(
@@ -148,6 +149,8 @@ class Transport:
                 )
         except BaseException:
             watch.close()
+            if response is not None:  # it came just as time was up
+                response.close()
             raise
         finally:
             _current.watch = None

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from reconciler import errors
-from reconciler.engine import collection, sizes, strays, usage
+from reconciler.engine import checking, collection, sizes, strays, usage
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model import requests
@@ -106,3 +106,12 @@ def remove_leftovers(parts: Parts, job: Job) -> dict[str, Any]:
     if not request.dry_run:
         strays.remove(parts, found)
     return {"items": found.shown(), "freed": found.size()}
+
+
+def check(parts: Parts, job: Job) -> dict[str, Any]:
+    """`pydock system check`"""
+    request = msgspec.convert(job.args, requests.SystemCheck)
+    job.started()
+    summary = checking.run(parts, job, lambda found: job.emit(msgspec.to_builtins(found)), repair=request.repair)
+    job.emit({"summary": msgspec.to_builtins(summary)})
+    return {}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from reconciler.testing.graph_suite.blobs import Blobs
+from reconciler.testing.graph_suite.checking import Checking
 from reconciler.testing.graph_suite.fidelity import Fidelity
 from reconciler.testing.graph_suite.hostile import Hostile
 from reconciler.testing.graph_suite.layers import Layers
@@ -14,5 +15,5 @@ from reconciler.testing.graph_suite.snapshots import Snapshots
 __all__ = ["GZIP", "GraphSuite", "Place"]
 
 
-class GraphSuite(Blobs, Layers, Fidelity, Merging, Hostile, Snapshots):
+class GraphSuite(Blobs, Layers, Fidelity, Merging, Hostile, Snapshots, Checking):
     """All of it, theme by theme."""
