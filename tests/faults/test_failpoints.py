@@ -461,5 +461,7 @@ def killed_in(stage: Stage, operation: Operation, point: str) -> None:
     if not acknowledged:
         operation.do(stage)
     finish(stage, operation)
+    checked = stage.host.cli("system", "check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
     clean(stage)
     stage.used = False
