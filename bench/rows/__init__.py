@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench.report import Line
-from bench.rows import adopt, get, heal, idle, memory, one, planning, pull, remove, thirty
+from bench.rows import adopt, get, heal, idle, images, memory, one, planning, pull, remove, thirty
 from bench.stage import Stage
 
 ROWS: dict[str, Callable[[Stage], list[Line]]] = {
@@ -23,4 +23,5 @@ ROWS: dict[str, Callable[[Stage], list[Line]]] = {
     "adopt": adopt.measure,
     "planning": planning.measure,
     "pull": pull.measure,
+    "images": images.measure,
 }

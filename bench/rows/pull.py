@@ -15,8 +15,9 @@ from bench import clock, disk
 from bench.memory import Peak, tree
 from bench.peers.docker import Docker
 from bench.peers.podman import Podman
-from bench.report import Line
+from bench.report import Line, Unit
 from bench.stage import Host, Stage
+from reconciler.client.client import Client
 
 #: pulls by name of who does it
 Samples = dict[str, list[float]]
@@ -24,14 +25,16 @@ Pull = Callable[[str], object]
 
 
 def measure(stage: Stage) -> list[Line]:
-    first, second, packed = Samples(), Samples(), Samples()
+    first, again, second, packed = Samples(), Samples(), Samples(), Samples()
     for _ in stage.rounds(5, 1):
         for name, place in _PLACES.items():
             with place(stage) as pull:
                 _time(first, name, pull, stage.big("three"))
+                _time(again, name, pull, stage.big("three"))
                 _time(second, name, pull, stage.big("other"))
             with place(stage) as pull, contextlib.suppress(_Unable):
                 _time(packed, name, pull, stage.big("zstd"))
+    del again["bare"]  # it downloads all of it each time
     peaks = {name: _peak(stage, name) for name in ("pydock", "docker")}
     what = "pull of 3 layers, 232 MB packed, 28,000 files"
     return [
@@ -39,14 +42,16 @@ def measure(stage: Stage) -> list[Line]:
         _line("… the same, beside podman", first, "podman", 0.5),
         _line("… the same image packed with zstd", packed, "podman", 0.5),
         _line("pull of another that shares two layers", second, "docker", None),
+        _line("`pydock pull` again, the tag unchanged", again, "docker", None, "ms"),
+        Line("… over the API, one HEAD request in it", _again(stage), "ms", most=0.03),
         Line("peak memory while pulling a layer of 2 GB", [peaks["pydock"]], "MB", {"docker": [peaks["docker"]]},
              most=150e6),
     ]  # fmt: skip
 
 
-def _line(what: str, samples: Samples, against: str, most: float | None) -> Line:
+def _line(what: str, samples: Samples, against: str, most: float | None, unit: Unit = "s") -> Line:
     peers = {name: found for name, found in samples.items() if name != "pydock"}
-    return Line(what, samples["pydock"], "s", peers, against, most)
+    return Line(what, samples["pydock"], unit, peers, against, most)
 
 
 class _Unable(Exception):
@@ -57,6 +62,15 @@ def _time(samples: Samples, name: str, pull: Pull, reference: str) -> None:
     with clock.Stopwatch() as watch:
         pull(reference)
     samples.setdefault(name, []).append(watch.seconds)
+
+
+def _again(stage: Stage) -> list[float]:
+    """Pulls of an unchanged tag by one who has a connection already."""
+    found = Samples()
+    client = Client(str(stage.host.socket))
+    for _ in stage.rounds(20, 5):
+        _time(found, "pydock", lambda reference: list(client.pull(reference)), stage.image)
+    return found["pydock"]
 
 
 def _peak(stage: Stage, name: str) -> float:
