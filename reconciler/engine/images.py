@@ -162,22 +162,31 @@ class _Fetching:
                 writer.write(raw)
                 writer.commit()
 
-    def fetch(self, blob: registries.Descriptor, report: bool = True, again: bool = False) -> bool:
-        """Brings a blob into the graph; whether it had to be fetched."""
+    def fetch(
+        self,
+        blob: registries.Descriptor,
+        report: bool = True,
+        again: bool = False,
+        verified: Callable[[], None] = lambda: None,
+    ) -> bool:
+        """Brings a blob into the graph; whether it had to be fetched. ``verified`` is called when it can be unpacked,
+        and is not synced yet."""
         with _only(self._graph, blob.digest):
             if not again and self._graph.has_blob(blob.digest):
                 return False
-            while not self._bring(blob, report):
+            while not self._bring(blob, report, verified):
                 continue
-        if report:
-            self._report("downloaded", blob.digest, blob.size, blob.size)
         return True
 
-    def _bring(self, blob: registries.Descriptor, report: bool) -> bool:
+    def _bring(self, blob: registries.Descriptor, report: bool, verified: Callable[[], None]) -> bool:
         """Downloads and stores a blob; False if it was not what it should be, and there is somebody else to ask."""
         writer = self._graph.write_blob(blob.digest, blob.size)
         try:
             self._download(blob, writer, report)
+            writer.verify()
+            if report:
+                self._report("downloaded", blob.digest, blob.size, blob.size)
+            verified()
             writer.commit()
         except errors.PydockError as error:
             if isinstance(error, errors.Permanent) and self._registry.distrust(self._reference, blob.digest):
@@ -206,6 +215,14 @@ class _Fetching:
                     raise Stopped() from None
 
 
+class _Coming(NamedTuple):
+    """A layer's blob on its way. ``verified``: it can be unpacked (True: it had to be fetched). ``stored``: it is where
+    it belongs, and synced."""
+
+    verified: futures.Future[bool]
+    stored: futures.Future[None]
+
+
 class _Job(_Fetching):
     """One pull after its manifest is known."""
 
@@ -232,8 +249,8 @@ class _Job(_Fetching):
             raise errors.Permanent(f"image {self._reference}: {error.message}") from None
 
     def layers(self, diff_ids: tuple[str, ...], chain: tuple[str, ...], parallel: int) -> int:
-        """Fetches and unpacks what is missing; returns the bytes that all layers use. While one layer is synced, the
-        next is unpacked."""
+        """Fetches and unpacks what is missing; returns the bytes that all layers use. While a blob or a layer is
+        synced, the next layer is unpacked."""
         pool = futures.ThreadPoolExecutor(max(parallel, 1), thread_name_prefix="pull")
         settling = futures.ThreadPoolExecutor(1, thread_name_prefix="pull-sync")
         try:
@@ -241,7 +258,7 @@ class _Job(_Fetching):
             size, settled = 0, []
             for index, chain_id in enumerate(chain):
                 size += self._finish(index, fetched[index], diff_ids, chain)
-                settled.append(settling.submit(self._settle, chain_id))
+                settled.append(settling.submit(self._settle, chain_id, fetched[index]))
             for done in settled:
                 done.result()
             return size
@@ -250,21 +267,27 @@ class _Job(_Fetching):
             pool.shutdown(wait=True, cancel_futures=True)
             settling.shutdown(wait=True)
 
-    def _start(
-        self, pool: futures.ThreadPoolExecutor, layer: registries.Descriptor, chain: str
-    ) -> futures.Future[bool] | None:
+    def _start(self, pool: futures.ThreadPoolExecutor, layer: registries.Descriptor, chain: str) -> _Coming | None:
         if self._graph.has_layer(chain):
             self._report("exists", layer.digest, layer.size, layer.size)
             return None
         self._report("waiting", layer.digest, 0, layer.size)
-        return pool.submit(self.fetch, layer)
+        verified = futures.Future[bool]()
+        return _Coming(verified, pool.submit(self._come, layer, verified))
 
-    def _finish(
-        self, index: int, fetched: futures.Future[bool] | None, diff_ids: tuple[str, ...], chain: tuple[str, ...]
-    ) -> int:
+    def _come(self, layer: registries.Descriptor, verified: futures.Future[bool]) -> None:
+        try:
+            if not self.fetch(layer, verified=lambda: verified.set_result(True)):
+                verified.set_result(False)
+        except BaseException as error:
+            if not verified.done():
+                verified.set_exception(error)
+            raise
+
+    def _finish(self, index: int, fetched: _Coming | None, diff_ids: tuple[str, ...], chain: tuple[str, ...]) -> int:
         """Waits for a layer's blob and unpacks it."""
         layer, parent = self._manifest.layers[index], chain[index - 1] if index else ""
-        fresh = fetched.result() if fetched else False
+        fresh = fetched.verified.result() if fetched else False
         with _only(self._graph, chain[index]):
             if fetched:
                 self._report("unpacking", layer.digest, layer.size, layer.size)
@@ -284,7 +307,10 @@ class _Job(_Fetching):
         with self._named():
             return self._graph.unpack_layer(chain, parent, diff_id, layer.digest, layer.media_type)
 
-    def _settle(self, chain: str) -> None:
+    def _settle(self, chain: str, fetched: _Coming | None) -> None:
+        """A layer is there when its blob is."""
+        if fetched:
+            fetched.stored.result()
         with self._named():
             self._graph.settle_layer(chain)
 

@@ -29,16 +29,22 @@ class FakeWriter:
             raise errors.Permanent(f"{self._digest} is longer than the {self._size} bytes that were announced")
         self._data += data
 
-    def commit(self) -> str:
+    def verify(self) -> str:
         algorithm = self._digest.partition(":")[0] or "sha256"
         found = f"{algorithm}:{hashlib.new(algorithm, self._data).hexdigest()}"
         if self._digest not in ("", found) or self._size not in (-1, len(self._data)):
             raise errors.Permanent(f"the content does not match its digest: expected {self._digest}, found {found}")
-        self._graph.contents[found] = bytes(self._data)
+        self._graph.verified[found] = bytes(self._data)
+        return found
+
+    def commit(self) -> str:
+        found = self.verify()
+        self._graph.contents[found] = self._graph.verified.pop(found)
         return found
 
     def abort(self) -> None:
         self._data.clear()
+        self._graph.verified.pop(self._digest, None)
 
 
 class FakeGraph:
@@ -47,6 +53,7 @@ class FakeGraph:
 
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
+        self.verified: dict[str, bytes] = {}
         self.unpacked: dict[str, int] = {}
         self.settled: set[str] = set()
         self.damaged: dict[str, list[str]] = {}
@@ -106,9 +113,7 @@ class FakeGraph:
             raise errors.Invalid(f"layer {chain_id} is not what its parent and diff id make")
         if parent and parent not in self.unpacked:
             raise errors.NotFound(f"layer {parent} is not in the store")
-        if blob not in self.contents:
-            raise errors.NotFound(f"the blob of layer {diff_id} is not in the store")
-        self.unpacked[chain_id] = len(self.contents[blob])
+        self.unpacked[chain_id] = len(self.verified[blob] if blob in self.verified else self.read_blob(blob, 1 << 50))
         return self.unpacked[chain_id]
 
     def settle_layer(self, chain_id: str) -> None:

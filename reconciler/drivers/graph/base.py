@@ -25,6 +25,10 @@ class BlobWriter(Protocol):
 
     def write(self, data: bytes | memoryview) -> None: ...
 
+    def verify(self) -> str:
+        """Compares size and digest; returns the digest. From now on ``Graph.unpack_layer`` finds the blob, and nobody
+        else does. Raises ``Permanent`` and drops it if they differ."""
+
     def commit(self) -> str:
         """Verifies size and digest, syncs, makes the blob visible; returns its digest. Raises ``Permanent`` and drops
         it if they differ."""

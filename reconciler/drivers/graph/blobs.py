@@ -6,6 +6,7 @@ the directory, in this order: a name that is there after a power cut has all its
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -22,10 +23,13 @@ _PIECE = 1 << 20
 
 class FileWriter:
     """A ``base.BlobWriter`` on a file of its own. ``digest`` empty: what comes out names it. ``place`` tells the path
-    for a digest."""
+    for a digest; ``verified`` keeps where those are that have been verified and are not yet in their place."""
 
-    def __init__(self, digest: str, size: int, aside: str, place: Callable[[str], str]) -> None:
+    def __init__(
+        self, digest: str, size: int, aside: str, place: Callable[[str], str], verified: dict[str, str]
+    ) -> None:
         self._digest, self._size, self._aside, self._place = digest, size, aside, place
+        self._verified = verified
         self._hash = hashlib.new(digest.partition(":")[0] or "sha256")
         self._fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._offset = 0
@@ -50,8 +54,8 @@ class FileWriter:
             view = view[written:]
 
     def commit(self) -> str:
+        found = self.verify()
         try:
-            found = self._verified()
             path = self._place(found)
             os.fdatasync(self._fd)
             failpoints.hit("graph.blob.data.after")
@@ -64,15 +68,22 @@ class FileWriter:
         files.sync_directory(os.path.dirname(path))
         return found
 
-    def _verified(self) -> str:
-        if self._size not in (_FREE, self._offset):
-            raise errors.Permanent(f"{self._digest} has {self._offset} bytes where {self._size} were announced")
+    def verify(self) -> str:
         found = f"{self._hash.name}:{self._hash.hexdigest()}"
-        if self._digest not in ("", found):
-            raise errors.Permanent(f"the content does not match its digest: expected {self._digest}, found {found}")
+        problem = ""
+        if self._size not in (_FREE, self._offset):
+            problem = f"{self._digest} has {self._offset} bytes where {self._size} were announced"
+        elif self._digest not in ("", found):
+            problem = f"the content does not match its digest: expected {self._digest}, found {found}"
+        if problem:
+            self.abort()
+            raise errors.Permanent(problem)
+        self._verified[found] = self._aside
         return found
 
     def abort(self) -> None:
+        for digest in [digest for digest, path in list(self._verified.items()) if path == self._aside]:
+            del self._verified[digest]
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -84,6 +95,7 @@ class Blobs:
 
     def __init__(self, root: str, temporaries: str) -> None:
         self._root, self._temporaries = root, temporaries
+        self._verified: dict[str, str] = {}
         for algorithm in ("sha256", "sha512"):
             os.makedirs(os.path.join(root, algorithm), mode=0o700, exist_ok=True)
 
@@ -101,6 +113,16 @@ class Blobs:
         except FileNotFoundError:
             raise errors.NotFound(f"blob {digest} is not in the store") from None
 
+    def open_verified(self, digest: str) -> BinaryIO:
+        """Also of one that is not in its place yet. Raises ``NotFound``."""
+        aside = self._verified.get(digest, "")
+        with contextlib.suppress(errors.NotFound):
+            return self.open(digest)
+        if aside:
+            with contextlib.suppress(FileNotFoundError):
+                return open(aside, "rb", buffering=0)
+        return self.open(digest)  # it has come to its place meanwhile, or there is none
+
     def read(self, digest: str, limit: int) -> bytes:
         with self.open(digest) as file:
             data = file.read(limit + 1)
@@ -116,10 +138,10 @@ class Blobs:
 
     def write(self, digest: str, size: int) -> FileWriter:
         self.path(digest)
-        return FileWriter(digest, size, files.temporary(self._temporaries, "blob"), self.path)
+        return FileWriter(digest, size, files.temporary(self._temporaries, "blob"), self.path, self._verified)
 
     def write_new(self, size: int) -> FileWriter:
-        return FileWriter("", size, files.temporary(self._temporaries, "blob"), self.path)
+        return FileWriter("", size, files.temporary(self._temporaries, "blob"), self.path, self._verified)
 
     def check(self, digest: str) -> str:
         """What is wrong with a blob, in words; empty if it is what its name says."""

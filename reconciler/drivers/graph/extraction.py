@@ -10,15 +10,16 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO, NamedTuple
 
 from reconciler import errors, helper
 from reconciler.drivers.graph import files
 from reconciler.model import references
 
 _ANSWER = 64 << 20
-_HERE = os.O_RDONLY | os.O_CLOEXEC
+#: opens a blob; raises ``NotFound``
+Opener = Callable[[], BinaryIO]
 
 
 class Limits(NamedTuple):
@@ -31,7 +32,7 @@ class Limits(NamedTuple):
 class Layer(NamedTuple):
     """What to unpack: see ``extract.Request``."""
 
-    blob: str
+    blob: Opener
     target: str
     layers: str
     lower: Sequence[str]
@@ -48,14 +49,8 @@ class Result(NamedTuple):
 def run(layer: Layer, limits: Limits) -> Result:
     """Unpacks. Raises ``Permanent`` for an archive that is refused or does not match its diff id, ``Temporary`` where
     the host is at fault."""
-    try:
-        descriptor = os.open(layer.blob, _HERE)
-    except FileNotFoundError:
-        raise errors.NotFound(f"the blob of layer {layer.diff_id} is not in the store") from None
-    try:
-        answer = _ask("extract", _request(layer, limits, descriptor), descriptor)
-    finally:
-        os.close(descriptor)
+    with layer.blob() as file:
+        answer = _ask("extract", _request(layer, limits, file.fileno()), file.fileno())
     if "error" in answer:
         kind = errors.Temporary if answer.get("retry") else errors.Permanent
         raise kind(f"layer {layer.diff_id} cannot be unpacked: {answer['error']}")
@@ -66,21 +61,17 @@ def run(layer: Layer, limits: Limits) -> Result:
     return Result(int(answer["size"]), [bytes.fromhex(path) for path in answer["opaque"]])
 
 
-def diff_id(blob: str, temporaries: str, limits: Limits) -> str:
-    """The digest of the archive in the blob at path ``blob``. ``temporaries``: where an empty directory can be made,
+def diff_id(blob: Opener, temporaries: str, limits: Limits) -> str:
+    """The digest of the archive in the blob. ``temporaries``: where an empty directory can be made,
     which is all that the helper sees. Raises as ``run``."""
-    try:
-        descriptor = os.open(blob, _HERE)
-    except FileNotFoundError:
-        raise errors.NotFound("the layer's blob is not in the store") from None
     place = files.temporary(temporaries, "digest")
-    try:
+    with blob() as file:
         os.mkdir(place, 0o700)
-        request = {"blob": descriptor, "place": place, "max_bytes": limits.bytes, "parent": os.getpid()}
-        answer = _ask("digest", request, descriptor)
-    finally:
-        os.close(descriptor)
-        os.rmdir(place)
+        try:
+            request = {"blob": file.fileno(), "place": place, "max_bytes": limits.bytes, "parent": os.getpid()}
+            answer = _ask("digest", request, file.fileno())
+        finally:
+            os.rmdir(place)
     if "error" in answer:
         raise errors.Permanent(f"it cannot be read: {answer['error']}")
     try:

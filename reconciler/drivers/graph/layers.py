@@ -87,8 +87,8 @@ class Layers:
             found.append(chain)
         return found
 
-    def fill(self, chain: str, parent: str, diff_id: str, blob: str) -> int:
-        """Unpacks ``blob`` (its path) into the layer's tree; nobody sees it before ``settle``. Returns the bytes used;
+    def fill(self, chain: str, parent: str, diff_id: str, blob: extraction.Opener) -> int:
+        """Unpacks ``blob`` into the layer's tree; nobody sees it before ``settle``. Returns the bytes used;
         already there: no effect."""
         if chain != chains.chain_id(parent, references.check_digest(diff_id)):
             raise errors.Invalid(f"layer {chain} is not what its parent and diff id make")
@@ -143,8 +143,8 @@ class Layers:
         files.write(self._record_path(chain), json.dumps(record._asdict()).encode(), self._temporaries)
         failpoints.hit("graph.layer.record.after")
 
-    def check(self, chain: str, blob: str) -> list[str]:
-        """What is wrong with a layer, in words: compared with what ``blob`` (its path) unpacks to now. Those below must
+    def check(self, chain: str, blob: extraction.Opener) -> list[str]:
+        """What is wrong with a layer, in words: compared with what ``blob`` unpacks to now. Those below must
         be whole."""
         try:
             record = self.record(chain)
@@ -155,7 +155,7 @@ class Layers:
         with self._again(chain, record, blob) as fresh:
             return comparing.differences(self._tree(chain), fresh)
 
-    def renew(self, chain: str, blob: str) -> None:
+    def renew(self, chain: str, blob: extraction.Opener) -> None:
         """Puts what ``blob`` unpacks to in the place of a layer's tree, at once. Nobody may have it mounted."""
         record = self.record(chain)
         with self._again(chain, record, blob) as fresh:
@@ -172,7 +172,7 @@ class Layers:
                 raise _failed(chain, error) from error
 
     @contextlib.contextmanager
-    def _again(self, chain: str, record: Record, blob: str) -> Iterator[str]:
+    def _again(self, chain: str, record: Record, blob: extraction.Opener) -> Iterator[str]:
         """A layer unpacked anew, for a while."""
         if chain != chains.chain_id(record.parent, record.diff_id):
             raise errors.Permanent(f"the record of layer {chain} is not its own: remove and pull the image again")
@@ -196,7 +196,7 @@ class Layers:
             chain = self._known(chain).parent
         return found
 
-    def _unpack(self, target: str, lower: list[str], diff_id: str, blob: str) -> int:
+    def _unpack(self, target: str, lower: list[str], diff_id: str, blob: extraction.Opener) -> int:
         if self._form == "applied" and lower:
             self._trees.copy(self._tree(lower[0]), target)
         else:

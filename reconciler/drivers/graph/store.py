@@ -15,6 +15,7 @@ this: names appear by rename only. Containers' writable layers are as durable as
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import BinaryIO
 
@@ -52,7 +53,7 @@ class GraphStore:
         return self._blobs.write_new(size)
 
     def diff_id(self, blob: str) -> str:
-        return extraction.diff_id(self._blobs.path(blob), self.temporaries, self._limits)
+        return extraction.diff_id(self._opener(blob), self.temporaries, self._limits)
 
     def remove_blob(self, digest: str) -> None:
         self._blobs.remove(digest)
@@ -65,7 +66,7 @@ class GraphStore:
         return self.trees.has(chain_id)
 
     def unpack_layer(self, chain_id: str, parent: str, diff_id: str, blob: str, media_type: str) -> int:
-        return self.trees.fill(chain_id, parent, diff_id, self._blobs.path(blob))
+        return self.trees.fill(chain_id, parent, diff_id, self._opener(blob))
 
     def settle_layer(self, chain_id: str) -> None:
         self.trees.settle(chain_id)
@@ -77,11 +78,11 @@ class GraphStore:
         return self._blobs.check(digest)
 
     def check_layer(self, chain_id: str, blob: str) -> list[str]:
-        return self.trees.check(chain_id, self._blobs.path(blob))
+        return self.trees.check(chain_id, self._opener(blob))
 
     def renew_layer(self, chain_id: str, blob: str) -> None:
         """See ``base.GraphDriver``."""
-        self.trees.renew(chain_id, self._blobs.path(blob))
+        self.trees.renew(chain_id, self._opener(blob))
 
     def unfinished(self) -> tuple[str, ...]:
         return tuple(sorted(os.listdir(self.temporaries)))
@@ -97,6 +98,9 @@ class GraphStore:
 
     def space(self) -> measure.Space:
         return measure.space(self.root)
+
+    def _opener(self, blob: str) -> extraction.Opener:
+        return functools.partial(self._blobs.open_verified, blob)
 
     def _empty(self) -> None:
         """Removes what a crash left half-made, a probe's mount too."""

@@ -49,6 +49,34 @@ class Blobs:
         writer.abort()
         assert place.leftovers() == []
 
+    def test_a_verified_blob_can_be_unpacked_and_is_not_there_yet(self, place: Place) -> None:
+        archive = tars.archive([tars.Member(b"f", b"x")])
+        blob, diff_id = images.digest(archive), images.digest(archive)
+        writer = place.graph.write_blob(blob, len(archive))
+        writer.write(archive)
+        with pytest.raises(errors.NotFound):
+            place.graph.unpack_layer(diff_id, "", diff_id, blob, GZIP)
+        assert writer.verify() == blob
+        place.graph.unpack_layer(diff_id, "", diff_id, blob, GZIP)
+        assert (place.graph.has_blob(blob), place.graph.blobs()) == (False, ())
+        with pytest.raises(errors.NotFound):
+            place.graph.read_blob(blob, len(archive))
+        assert writer.commit() == blob
+        assert place.graph.read_blob(blob, len(archive)) == archive
+        place.graph.settle_layer(diff_id)
+        assert place.graph.has_layer(diff_id)
+
+    def test_a_verified_blob_that_is_dropped_is_gone(self, place: Place) -> None:
+        archive = tars.archive([tars.Member(b"f", b"x")])
+        blob = images.digest(archive)
+        writer = place.graph.write_blob(blob, len(archive))
+        writer.write(archive)
+        writer.verify()
+        writer.abort()
+        with pytest.raises(errors.NotFound):
+            place.graph.unpack_layer(blob, "", blob, blob, GZIP)
+        assert (place.graph.blobs(), place.leftovers()) == ((), [])
+
     def test_a_new_blob_is_named_by_what_it_has(self, place: Place) -> None:
         writer = place.graph.new_blob(7)
         writer.write(b"con")

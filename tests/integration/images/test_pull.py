@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import errno
 import json
 import os
 import pathlib
 import subprocess
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -223,3 +225,32 @@ def test_a_whole_blob_that_does_not_unpack_stays_for_the_image_that_has_it(place
 def _skopeo(source: str, target: str, form: str) -> None:
     command = ["skopeo", "copy", "--src-tls-verify=false", "--format", form, f"docker://{source}", target]
     subprocess.run(command, check=True, capture_output=True)
+
+
+def test_a_blob_that_cannot_be_synced_is_not_there_though_its_layer_was_unpacked(
+    place: Place, server: images.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = images.push(server.address, "unsynced", "v1", images.build([tars.archive([tars.Member(b"f", b"x")])]))
+    unpack, unpacked = place.graph.unpack_layer, threading.Event()
+    sync = os.fdatasync
+
+    def unpack_layer(*args: str) -> int:
+        size = unpack(*args)
+        unpacked.set()
+        return size
+
+    def fdatasync(descriptor: int) -> None:
+        if threading.current_thread().name.startswith("pull_"):
+            assert unpacked.wait(20), "a layer is unpacked while its blob is synced"
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place.graph, "unpack_layer", unpack_layer)
+        patch.setattr(os, "fdatasync", fdatasync)
+        with pytest.raises(errors.Temporary, match="Input/output error"):
+            pull(place, reference)
+    assert len(place.graph.blobs()) == 2  # manifest and configuration
+    found = pull(place, reference)
+    assert set(found.blobs) == set(place.graph.blobs())
+    assert place.leftovers() == []
