@@ -16,6 +16,7 @@ from reconciler.model import requests
 from reconciler.model.credentials import Credentials
 
 _REFERENCE_LIMIT = 512
+_MOST_HITS = 1000
 
 
 class Plans:
@@ -69,6 +70,39 @@ class Push(Pull):
 
     _job = "push_image"
     _request = requests.Push
+
+
+class Tags:
+    """``POST …/tags`` with ``{"repository"}``, perhaps ``credentials``: the tags that its registry lists."""
+
+    def __init__(self, engine: EngineClient) -> None:
+        self._engine = engine
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        Query(req, ())
+        document = body.read_json(req)
+        credentials = _credentials(document)
+        repository = records.members(document, {"repository": str})["repository"]
+        replies.send(resp, self._engine.call_raw("tags", requests.Tags(repository=repository, credentials=credentials)))
+
+
+class Search:
+    """``POST …/search`` with ``{"registry", "term"}``, perhaps ``limit`` and ``credentials``: what a registry finds."""
+
+    def __init__(self, engine: EngineClient) -> None:
+        self._engine = engine
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        Query(req, ())
+        document = body.read_json(req)
+        credentials = _credentials(document)
+        given = records.members(document, {"registry": str, "term": str}, {"limit": 25})
+        if not 1 <= given["limit"] <= _MOST_HITS:
+            raise Refused(400, f"limit must be between 1 and {_MOST_HITS}")
+        request = requests.Search(
+            registry=given["registry"], term=given["term"], limit=given["limit"], credentials=credentials
+        )
+        replies.send(resp, self._engine.call_raw("search", request))
 
 
 class Auth:

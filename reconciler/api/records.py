@@ -85,4 +85,10 @@ def members(
     return defaults | document
 
 
-_NAMES: dict[type, str] = {str: "a string", bool: "true or false", list: "a list", dict: "an object"}
+_NAMES: dict[type, str] = {
+    str: "a string",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}

@@ -56,6 +56,8 @@ def table(engine: EngineClient, open_streams: streams.Streams) -> list[tuple[str
         (f"{BASE}/graph/images/import", transfers.Import(engine, open_streams)),
         (f"{BASE}/graph/images/save", transfers.Save(engine, open_streams)),
         (f"{BASE}/push", actions.Push(engine, open_streams)),
+        (f"{BASE}/tags", actions.Tags(engine)),
+        (f"{BASE}/search", actions.Search(engine)),
         (f"{BASE}/auth", actions.Auth(engine)),
         (f"{BASE}/logins", actions.Logins(engine)),
         (f"{BASE}/logins/remove", actions.LoginRemove(engine)),

@@ -28,6 +28,7 @@ VERBS: dict[str, str] = {
     "validate": "validate",
     "pull": "pull",
     "push": "push",
+    "search": "search",
     "login": "login",
     "logout": "login",
     "image": "image",

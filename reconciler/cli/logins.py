@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 from reconciler import errors
-from reconciler.cli import docker_config, helpers
+from reconciler.cli import docker_config, helpers, session
 from reconciler.model.credentials import Credentials
+
+T = TypeVar("T")
 
 #: the name under which helpers give a token that is no password
 _TOKEN_NAME = "<token>"
@@ -22,6 +25,22 @@ def find(registry: str) -> Credentials | None:
     config = docker_config.read()
     helper = docker_config.helper(config, registry)
     return _from_helper(helper, registry) if helper else _from_file(config, registry)
+
+
+def used(run: session.Session, registry: str, ask: Callable[[Credentials | None], T]) -> T:
+    """What ``ask`` gives with the login that is kept. At a terminal a registry that wants another has it asked for."""
+    kept = find(registry)
+    try:
+        return ask(kept)
+    except errors.LoginNeeded as error:
+        from reconciler.cli import asking, report
+
+        if not asking.possible():
+            raise
+        report.line(error.message)
+        login = asking.ask(registry, usual=kept.username if kept else "")
+        asking.enter(run, registry, login)
+        return ask(login)
 
 
 def keep(registry: str, credentials: Credentials) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 Objects = list[Object]
+Strings = list[str]
 Names = list[str]
 Outcome = Literal["created", "configured", "unchanged"]
 Action = Literal["stop", "start", "restart"]
@@ -177,6 +178,17 @@ class Client:
         """Pulls an image, with ``credentials`` for its registry. Yields progress: ``status``, ``layer``, ``current``,
         ``total``; the last has ``digest``."""
         return self._progress("pull", {"reference": reference} | _shown(credentials))
+
+    def tags(self, repository: str, credentials: Credentials | None = None) -> Strings:
+        """The tags of a repository, as its registry lists them."""
+        answer = self._json("POST", f"{BASE}/tags", {"repository": repository} | _shown(credentials))
+        return list(map(str, answer["tags"]))
+
+    def search(self, registry: str, term: str, limit: int, credentials: Credentials | None = None) -> Objects:
+        """What a registry finds: ``name``, ``description``, ``stars``, ``official``."""
+        query = {"registry": registry, "term": term, "limit": limit} | _shown(credentials)
+        found: Objects = self._json("POST", f"{BASE}/search", query)["items"]
+        return found
 
     def push(self, reference: str, credentials: Credentials | None = None) -> Iterator[Object]:
         """Pushes an image to its registry. Yields as ``pull`` does."""

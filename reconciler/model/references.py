@@ -90,6 +90,31 @@ def parse(text: str) -> Reference:
     return Reference(registry, path, tag or ("" if at else DEFAULT_TAG), digest)
 
 
+def parse_repository(text: str) -> Reference:
+    """The repository that ``text`` names without tag and digest. Raises ``errors.Invalid``."""
+    found = parse(text)
+    if "@" in text or _split_tag(text)[1] is not None:
+        raise _wrong(text, f"a repository is expected, without tag and digest, such as {found.name}")
+    return found
+
+
+def is_tag(text: str) -> bool:
+    return bool(_TAG.fullmatch(text))
+
+
+def is_path(text: str) -> bool:
+    return len(text) <= MAX_NAME and bool(_PATH.fullmatch(text))
+
+
+def split_search(text: str) -> tuple[str, str]:
+    """The registry and the word of ``[REGISTRY/]TERM``. Raises ``errors.Invalid``."""
+    first, slash, rest = text.partition("/")
+    registry, term = (parse_registry(first), rest) if slash and _is_host(first) else (DEFAULT_REGISTRY, text)
+    if not term or len(term) > MAX_NAME or not term.isprintable():
+        raise errors.Invalid(f"search {text[:160]!r}: expected [REGISTRY/]TERM, the term of 1 to {MAX_NAME} characters")
+    return registry, term
+
+
 @lru_cache(maxsize=4096)
 def normalised(text: str) -> str:
     """The normalised form; ``text`` itself when it is no reference (older data may hold such)."""

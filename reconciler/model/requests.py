@@ -9,7 +9,7 @@ emits items and then ends. Jobs marked *fd* get a descriptor passed along and wr
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -162,6 +162,24 @@ class Pull(Request, frozen=True):
     stored nor logged."""
 
     reference: str
+    credentials: Credentials | None = None
+
+
+class Tags(Request, frozen=True):
+    """The tags of a repository, from its registry → ``{"repository": str, "tags": [str, …]}``, sorted. ``credentials``
+    as in ``Pull``."""
+
+    repository: str
+    credentials: Credentials | None = None
+
+
+class Search(Request, frozen=True):
+    """What ``registry`` (host[:port]) finds for ``term`` → ``{"items": [{"name", "description", "stars": int,
+    "official": bool}, …]}``, ``limit`` at most. ``credentials`` as in ``Pull``."""
+
+    registry: str
+    term: str
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 25
     credentials: Credentials | None = None
 
 
@@ -369,6 +387,8 @@ JOBS: dict[str, type[Request]] = {
     "image_save": ImageSave,
     "image_load": ImageLoad,
     "image_import": ImageImport,
+    "tags": Tags,
+    "search": Search,
     "auth": Auth,
     "login_keep": LoginKeep,
     "login_remove": LoginRemove,

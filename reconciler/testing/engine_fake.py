@@ -215,6 +215,12 @@ class FakeEngine:
         os.write(call.fds[0], " ".join(args.references).encode())
         call.result({})
 
+    def _tags(self, call: Call, args: requests.Tags) -> None:
+        call.result({"repository": args.repository, "tags": ["1", "2"]})
+
+    def _search(self, call: Call, args: requests.Search) -> None:
+        call.result({"items": []})
+
     def _auth(self, call: Call, args: requests.Auth) -> None:
         call.result({"registry": args.registry})
 

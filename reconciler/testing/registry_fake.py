@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from reconciler import errors
 from reconciler.drivers.registry import base, manifests
+from reconciler.model import references
 from reconciler.model.credentials import Credentials
 from reconciler.model.references import Reference
 from reconciler.testing import images
@@ -67,6 +68,17 @@ class FakeRegistry:
             sink(data[at : min(at + 65536, end)])
         if end < len(data):
             raise errors.Temporary(f"image {reference}: the connection broke", delay=0.001)
+
+    def tags(self, repository: Reference) -> list[str]:
+        self._check_up(repository)
+        found = [parsed.tag for parsed in map(references.parse, self.images) if parsed.name == repository.name]
+        if not found:
+            raise errors.NotFound(f"repository {repository.name}: registry {repository.registry}: it does not have it")
+        return sorted(found)
+
+    def search(self, registry: str, term: str, limit: int) -> list[base.Hit]:
+        names = {parsed.name for parsed in map(references.parse, self.images) if parsed.registry == registry}
+        return [base.Hit(name) for name in sorted(names) if term in name.partition("/")[2]][:limit]
 
     def push_blob(
         self,

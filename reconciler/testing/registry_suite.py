@@ -51,6 +51,17 @@ class RegistrySuite:
                 served.registry.fetch(served.reference, blob, offset, found.extend)
                 assert found == whole[offset:]
 
+    def test_tags(self, served: Served) -> None:
+        assert served.registry.tags(served.reference) == [served.reference.tag]
+        with pytest.raises(errors.NotFound, match=f"registry {served.reference.registry}"):
+            served.registry.tags(msgspec.structs.replace(served.reference, path="some/where/else"))
+
+    def test_repositories_are_found(self, served: Served) -> None:
+        at, path = served.reference.registry, served.reference.path
+        assert base.Hit(f"{at}/{path}") in served.registry.search(at, path[:-1], 10)
+        assert len(served.registry.search(at, "", 1)) == 1
+        assert served.registry.search(at, "nothing/has/this", 10) == []
+
     def test_a_blob_that_is_not_there(self, served: Served) -> None:
         absent = base.Descriptor("application/octet-stream", images.digest(b"absent"), 6)
         with pytest.raises(errors.NotFound):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -13,28 +14,41 @@ from reconciler.cli import group, logins, progress, report, session, table
 from reconciler.model import references
 
 
-@group.verb("pull", "pydock pull registry.example/team/app:1.2")
+@group.verb("pull", "pydock pull registry.example/team/app:1.2", "pydock pull --all-tags registry.example/team/app")
 @click.argument("reference", metavar="REFERENCE")
+@click.option("-a", "--all-tags", is_flag=True, help="All images of the repository REFERENCE, one after another.")
 @click.pass_obj
-def pull(run: session.Session, reference: str) -> None:
-    """Pull one image now.
+def pull(run: session.Session, reference: str, all_tags: bool) -> None:
+    """Pull one image now, or all of a repository.
 
     Containers that use it then start at once. A login for its registry is taken from docker's config.json, is used for
     this one pull, and is not kept by the server. At a terminal a registry that wants one has it asked for.
     """
-    registry = references.parse(reference).registry
-    kept = logins.find(registry)
-    try:
-        follow("pull", reference, run.client.pull(reference, kept))
-    except errors.LoginNeeded as error:
-        from reconciler.cli import asking
+    if all_tags:
+        _pull_all(run, references.parse_repository(reference))
+    else:
+        _pull(run, reference)
 
-        if not asking.possible():
-            raise
-        report.line(error.message)
-        login = asking.ask(registry, usual=kept.username if kept else "")
-        asking.enter(run, registry, login)
-        follow("pull", reference, run.client.pull(reference, login))
+
+def _pull(run: session.Session, reference: str) -> None:
+    registry = references.parse(reference).registry
+    logins.used(run, registry, lambda login: follow("pull", reference, run.client.pull(reference, login)))
+
+
+def _pull_all(run: session.Session, repository: references.Reference) -> None:
+    """One that cannot be pulled does not keep the others from coming."""
+    tags = logins.used(run, repository.registry, functools.partial(run.client.tags, repository.name))
+    if not tags:
+        raise errors.NotFound(f"repository {repository.name} has no tags")
+    failed = 0
+    for tag in tags:
+        try:
+            _pull(run, f"{repository.name}:{tag}")
+        except (errors.NotFound, errors.Permanent, errors.Temporary) as error:
+            report.error(error)
+            failed += 1
+    if failed:
+        raise errors.Permanent(f"{failed} of {len(tags)} images of {repository.name} could not be pulled")
 
 
 def follow(what: str, reference: str, items: Iterable[dict[str, Any]]) -> None:

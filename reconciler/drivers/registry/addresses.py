@@ -14,6 +14,8 @@ from reconciler import errors
 
 #: where the registry of Docker's own images is served
 _SERVED_AT = {"docker.io": "registry-1.docker.io"}
+#: where it is searched
+SEARCHED_AT = {"docker.io": "index.docker.io"}
 _PORTS = {"http": 80, "https": 443}
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 

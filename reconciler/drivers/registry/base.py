@@ -10,7 +10,7 @@ stream, and nothing unverified is handed on as complete.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -34,6 +34,15 @@ class Manifest(msgspec.Struct, frozen=True):
     raw: bytes
     config: Descriptor
     layers: tuple[Descriptor, ...]
+
+
+class Hit(NamedTuple):
+    """What a search has found: ``name`` is registry/path."""
+
+    name: str
+    description: str = ""
+    stars: int = 0
+    official: bool = False
 
 
 #: what became of a blob: the repository had it, or got it from another one of the registry, or from us
@@ -64,6 +73,13 @@ class Registry(Source, Protocol):
     def head(self, reference: Reference) -> str:
         """The digest of what the reference means now (a manifest's, or an index's): one request, without the content.
         Raises as ``resolve`` does."""
+
+    def tags(self, repository: Reference) -> list[str]:
+        """All tags of the reference's repository, sorted. Raises as ``resolve`` does."""
+
+    def search(self, registry: str, term: str, limit: int) -> list[Hit]:
+        """The repositories of ``registry`` that it finds for ``term``, ``limit`` at most. Raises as ``resolve`` does,
+        naming the registry; ``Permanent`` where it has no search."""
 
     def push_blob(
         self, reference: Reference, blob: Descriptor, content: Callable[[], Iterator[bytes]], elsewhere: str = ""

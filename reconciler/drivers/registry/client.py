@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlencode
 
 from reconciler import errors
-from reconciler.drivers.registry import addresses, auth, base, deadline, hosts, manifests, push, transport
+from reconciler.drivers.registry import addresses, auth, base, deadline, hosts, listing, manifests, push, transport
 from reconciler.model import references
 from reconciler.model.credentials import Credentials
 from reconciler.model.references import Reference
@@ -79,6 +79,34 @@ class RegistryClient:
             headers = {"Range": f"bytes={offset}-"} if offset else {}
             with self._below(reference, f"blobs/{blob.digest}", headers) as answer:
                 _copy(answer, blob, offset, sink)
+
+    def tags(self, repository: Reference) -> list[str]:
+        registry, scope = repository.registry, f"repository:{repository.path}:pull"
+        with self._named(registry, f"repository {repository.name}: registry {registry}"):
+            url = self._transports.of(registry).url
+            return listing.tags(lambda page: self._get(registry, page, {}, scope), url, repository.path)
+
+    def search(self, registry: str, term: str, limit: int) -> list[base.Hit]:
+        with self._named(registry, f"registry {registry}"):
+            at = addresses.SEARCHED_AT.get(registry, registry)
+            url = self._transports.of(at).url
+            try:
+                return listing.search(lambda page: self._get(at, page, {}, ""), url, registry, term, limit)
+            except (errors.NotFound, errors.Permanent) as error:
+                if at != registry:
+                    raise
+                return self._catalogue(registry, term, limit, error)
+
+    def _catalogue(self, registry: str, term: str, limit: int, before: errors.PydockError) -> list[base.Hit]:
+        """Of a registry without a search of its own."""
+        url, scope = self._transports.of(registry).url, "registry:catalog:*"
+        try:
+            return listing.catalogue(lambda page: self._get(registry, page, {}, scope), url, registry, term, limit)
+        except (errors.NotFound, errors.Permanent) as error:
+            raise errors.Permanent(
+                f"it offers no search ({before.message}), and does not tell the names that it has ({error.message}): "
+                "the tags of a repository that you know are shown by 'pydock search --list-tags'"
+            ) from None
 
     def push_blob(
         self,

@@ -174,18 +174,43 @@ def test_odd_looks_at_images(client: testing.TestClient, engine: FakeEngine, que
      {"username": "a", "password": ""}, {"username": "a", "password": "canary\n"},
      {"username": "a", "password": "canary", "canary": 1}, {"username": "a", "password": "canary" * 5000}],
 )  # fmt: skip
-@pytest.mark.parametrize("path", ["pull", "push", "auth", "logins"])
+@pytest.mark.parametrize("path", ["pull", "push", "auth", "logins", "tags", "search"])
 def test_odd_logins_are_refused_and_not_repeated(
     client: testing.TestClient, engine: FakeEngine, path: str, credentials: Any
 ) -> None:
     document = {
-        {"auth": "registry", "logins": "scope"}.get(path, "reference"): "r.example/x",
+        {"auth": "registry", "logins": "scope", "tags": "repository", "search": "registry"}.get(
+            path, "reference"
+        ): "r.example/x",
         "credentials": credentials,
     }
     answer = client.simulate_post(f"{BASE}/{path}", json=document)
     assert answer.status_code == 400
     assert "username" in answer.json["message"]
     assert "canary" not in answer.text
+    assert engine.asked == []
+
+
+def test_what_a_registry_has(client: testing.TestClient, engine: FakeEngine) -> None:
+    login = {"username": "me", "password": "secret"}
+    found = client.simulate_post(f"{BASE}/tags", json={"repository": "r.example/x", "credentials": login})
+    assert found.json == {"repository": "r.example/x", "tags": ["1", "2"]}
+    assert engine.last("tags") == requests.Tags(repository="r.example/x", credentials=Credentials(**login))
+    found = client.simulate_post(f"{BASE}/search", json={"registry": "r.example", "term": "x", "limit": 3})
+    assert found.json == {"items": []}
+    assert engine.last("search") == requests.Search(registry="r.example", term="x", limit=3)
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [("tags", {}), ("tags", {"repository": 1}), ("search", {"registry": "x"}),
+     ("search", {"registry": "x", "term": "x", "limit": 0}), ("search", {"registry": "x", "term": "x", "limit": 1001}),
+     ("search", {"registry": "x", "term": "x", "limit": "3"})],
+)  # fmt: skip
+def test_odd_questions_for_a_registry(
+    client: testing.TestClient, engine: FakeEngine, path: str, document: dict[str, Any]
+) -> None:
+    assert client.simulate_post(f"{BASE}/{path}", json=document).status_code == 400
     assert engine.asked == []
 
 

@@ -128,3 +128,31 @@ def test_a_registry_in_small_letters(text: str, small: str) -> None:
 
 def test_what_is_no_reference_is_spelled_as_it_is() -> None:
     assert references.spellings("No Reference") == ("No Reference",)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("alpine", "docker.io/library/alpine"), ("r.example:5000/a/b", "r.example:5000/a/b")]
+)
+def test_a_repository(text: str, name: str) -> None:
+    assert references.parse_repository(text).name == name
+
+
+@pytest.mark.parametrize("text", ["alpine:3", "r.example:5000/a:1", f"alpine@sha256:{'0' * 64}", "", "A"])
+def test_what_is_no_repository_alone(text: str) -> None:
+    with pytest.raises(errors.Invalid):
+        references.parse_repository(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "registry", "term"),
+    [("web server", "docker.io", "web server"), ("team/web", "docker.io", "team/web"),
+     ("docker.io/web", "docker.io", "web"), ("R.example:5000/we", "r.example:5000", "we"), ("localhost/x", "localhost", "x")],
+)  # fmt: skip
+def test_a_search(text: str, registry: str, term: str) -> None:
+    assert references.split_search(text) == (registry, term)
+
+
+@pytest.mark.parametrize("text", ["", "r.example/", "r.example:99999/x", "\x1b[2J", "x" * 256])
+def test_what_is_no_search(text: str) -> None:
+    with pytest.raises(errors.Invalid):
+        references.split_search(text)
