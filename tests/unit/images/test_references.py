@@ -146,7 +146,8 @@ def test_what_is_no_repository_alone(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "registry", "term"),
     [("web server", "docker.io", "web server"), ("team/web", "docker.io", "team/web"),
-     ("docker.io/web", "docker.io", "web"), ("R.example:5000/we", "r.example:5000", "we"), ("localhost/x", "localhost", "x")],
+     ("docker.io/web", "docker.io", "web"), ("R.example:5000/we", "r.example:5000", "we"),
+     ("localhost/x", "localhost", "x")],
 )  # fmt: skip
 def test_a_search(text: str, registry: str, term: str) -> None:
     assert references.split_search(text) == (registry, term)
