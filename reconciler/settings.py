@@ -29,6 +29,7 @@ import msgspec
 from reconciler import __version__, errors
 from reconciler.drivers.graph import options as graph_options
 from reconciler.drivers.registry import hosts as registry_hosts
+from reconciler.engine import trust
 from reconciler.model import collection, durations, names
 
 DEFAULT_CONFIG = "/etc/pydock/pydockd.toml"
@@ -47,7 +48,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``resync`` is the seconds between full looks when no event asks for one; ``api_user`` is the
     name or uid that the API process runs as; empty ``exec_runtime`` and ``storage_driver`` mean: probe for the best.
     ``image_gc_*`` say when images go by themselves, see ``model.collection``: per cent, and times such as ``30d``.
-    ``registry_mirrors`` are URLs for docker.io; ``certs_dir`` holds files of TLS as docker's certs.d does."""
+    ``registry_mirrors`` are URLs for docker.io; ``certs_dir`` holds files of TLS as docker's certs.d does;
+    ``trust_policy`` is the file that says which images may come."""
 
     root: str = "/var/lib/pydock"
     run_dir: str = "/run/pydock"
@@ -71,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep_events: int = 5_000
     debug: bool = False
     certs_dir: str = "/etc/pydock/certs.d"
+    trust_policy: str = trust.DEFAULT
     registry_mirrors: tuple[str, ...] = ()
     registry: Mapping[str, registry_hosts.Host] = {}
 
@@ -187,7 +190,7 @@ def make(given: dict[str, Any]) -> Settings:
         settings = msgspec.structs.replace(settings, registry=found)
     settings.registries()
     names.check_instance(settings.instance)
-    for name in ("root", "run_dir", "manifests", "certs_dir"):
+    for name in ("root", "run_dir", "manifests", "certs_dir", "trust_policy"):
         if not os.path.isabs(getattr(settings, name)):
             raise errors.Invalid(f"{name} {getattr(settings, name)!r}: expected an absolute path")
     if settings.resync <= 0:

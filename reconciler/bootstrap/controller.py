@@ -26,6 +26,7 @@ from reconciler.drivers.registry import mirrors as registry_driver
 from reconciler.engine.engine import Engine
 from reconciler.engine.parts import Parts
 from reconciler.engine.table import TABLE
+from reconciler.engine.trust import Trust
 from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.settings import Settings
@@ -95,6 +96,7 @@ def _parts(settings: Settings, opened: Store) -> Parts:
         sources=[],
         version=_version(settings, drivers),
         policy=settings.image_policy,
+        trust=Trust(settings.trust_policy),
     )
 
 

@@ -47,19 +47,22 @@ def pull(
     graph: graphs.Graph,
     *,
     platform: str = "",
+    admit: Callable[[registries.Manifest], None] = lambda manifest: None,
     progress: Progress | None = None,
     parallel: int = 3,
     stopping: threading.Event | None = None,
 ) -> Pulled:
     """Brings the image into the graph, complete when it returns: verified, unpacked, durable.
 
-    ``platform`` is ``linux/arm64`` or the like, empty for this host's. Raises what the drivers raise, naming the
-    reference; ``Temporary`` soon after ``stopping`` is set.
+    ``platform`` is ``linux/arm64`` or the like, empty for this host's. ``admit`` raises for an image that may not come:
+    nothing of it is fetched but its manifest. Raises what the drivers raise, naming the reference; ``Temporary`` soon
+    after ``stopping`` is set.
     """
     report = progress or (lambda status, digest, current, total: None)
     with _only(graph, str(reference)):
         report("resolving", "", 0, 0)
         manifest = registry.resolve(reference, platform)
+        admit(manifest)
         job = _Job(reference, registry, graph, manifest, report, stopping or threading.Event())
         try:
             config = job.config(platform)

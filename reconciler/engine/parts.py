@@ -15,6 +15,7 @@ from reconciler.drivers.registry.base import Registry
 from reconciler.engine.leftovers import Leftovers
 from reconciler.engine.locks import KeyedLocks
 from reconciler.engine.transfers import Transfers
+from reconciler.engine.trust import Trust
 from reconciler.model.collection import Policy
 from reconciler.model.keys import Key
 from reconciler.model.view import Moment
@@ -52,7 +53,7 @@ class Parts:
     by this process just now, so that the start that follows need not make sure of them again.
     ``logins`` are those that the host keeps for its own pulls. ``pulls`` are locks by image reference; ``transfers``
     tells how far pulls have come; ``leftovers`` is where what no image needs goes, ``policy`` when images go by
-    themselves."""
+    themselves, ``trust`` which may come."""
 
     instance: str
     log_dir: str
@@ -74,3 +75,4 @@ class Parts:
     transfers: Transfers = field(default_factory=Transfers)
     leftovers: Leftovers = field(default_factory=Leftovers)
     policy: Policy = field(default_factory=Policy)
+    trust: Trust = field(default_factory=Trust)

@@ -19,7 +19,8 @@ class FakeRegistry:
     references whose digest or manifest was asked for, ``fetched`` the digests of blobs, in order, with the offset they
     were asked from. ``breaks`` maps a digest to the offsets at which its transfer breaks off, one for each try;
     ``gate``, if set, holds every fetch until it is open; ``down`` fails every request for a digest or a manifest.
-    ``pushed`` are blobs by repository and digest; ``refuses`` is raised, the last first, for blobs that are pushed."""
+    ``pushed`` are blobs by repository and digest; ``refuses`` is raised, the last first, for blobs that are pushed;
+    ``signed`` are signatures by digest."""
 
     def __init__(self) -> None:
         self.images: dict[str, Image] = {}
@@ -31,6 +32,7 @@ class FakeRegistry:
         self.gate: threading.Event | None = None
         self.pushed: dict[str, dict[str, bytes]] = {}
         self.refuses: list[errors.PydockError] = []
+        self.signed: dict[str, list[base.Signature]] = {}
 
     def add(self, reference: str, image: Image) -> None:
         self.images[reference] = image
@@ -79,6 +81,10 @@ class FakeRegistry:
     def search(self, registry: str, term: str, limit: int) -> list[base.Hit]:
         names = {parsed.name for parsed in map(references.parse, self.images) if parsed.registry == registry}
         return [base.Hit(name) for name in sorted(names) if term in name.partition("/")[2]][:limit]
+
+    def signatures(self, reference: Reference, digest: str) -> list[base.Signature]:
+        self._check_up(reference)
+        return self.signed.get(digest, [])
 
     def push_blob(
         self,

@@ -45,6 +45,13 @@ class Hit(NamedTuple):
     official: bool = False
 
 
+class Signature(NamedTuple):
+    """``signature`` is over the bytes of ``payload``."""
+
+    payload: bytes
+    signature: bytes
+
+
 #: what became of a blob: the repository had it, or got it from another one of the registry, or from us
 Pushed = Literal["exists", "mounted", "uploaded"]
 
@@ -80,6 +87,10 @@ class Registry(Source, Protocol):
     def search(self, registry: str, term: str, limit: int) -> list[Hit]:
         """The repositories of ``registry`` that it finds for ``term``, ``limit`` at most. Raises as ``resolve`` does,
         naming the registry; ``Permanent`` where it has no search."""
+
+    def signatures(self, reference: Reference, digest: str) -> list[Signature]:
+        """What cosign has left in the repository for the image with that digest; nothing of it is verified. Raises as
+        ``resolve`` does, but for what is not there."""
 
     def push_blob(
         self, reference: Reference, blob: Descriptor, content: Callable[[], Iterator[bytes]], elsewhere: str = ""

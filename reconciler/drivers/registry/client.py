@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlencode
 
 from reconciler import errors
-from reconciler.drivers.registry import addresses, auth, base, deadline, hosts, listing, manifests, push, transport
+from reconciler.drivers.registry import (
+    addresses,
+    auth,
+    base,
+    deadline,
+    hosts,
+    listing,
+    manifests,
+    push,
+    signatures,
+    transport,
+)
 from reconciler.model import references
 from reconciler.model.credentials import Credentials
 from reconciler.model.references import Reference
@@ -96,6 +107,26 @@ class RegistryClient:
                 if at != registry:
                     raise
                 return self._catalogue(registry, term, limit, error)
+
+    def signatures(self, reference: Reference, digest: str) -> list[base.Signature]:
+        with self._named(reference.registry, f"image {reference}: registry {reference.registry}"):
+            try:
+                with self._below(
+                    reference, f"manifests/{signatures.tag(digest)}", {"Accept": manifests.OCI_MANIFEST}
+                ) as answer:
+                    offers = signatures.offers(answer.whole(manifests.MAX_MANIFEST))
+                return [base.Signature(self._small(reference, offer.blob), offer.signature) for offer in offers]
+            except errors.NotFound:
+                return []
+
+    def _small(self, reference: Reference, blob: base.Descriptor) -> bytes:
+        """A blob as a whole, verified."""
+        references.check_digest(blob.digest)
+        with self._below(reference, f"blobs/{blob.digest}", {}) as answer:
+            raw = answer.whole(blob.size)
+        if f"{(name := blob.digest.partition(':')[0])}:{hashlib.new(name, raw).hexdigest()}" != blob.digest:
+            raise errors.Permanent(f"what it sent for {blob.digest} is something else")
+        return raw
 
     def _catalogue(self, registry: str, term: str, limit: int, before: errors.PydockError) -> list[base.Hit]:
         """Of a registry without a search of its own."""

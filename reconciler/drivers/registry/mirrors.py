@@ -49,6 +49,21 @@ class MirroredClient(client.RegistryClient):
         ask = super().resolve
         return self._first(reference, lambda at: ask(at, platform))
 
+    def signatures(self, reference: Reference, digest: str) -> list[base.Signature]:
+        """All that there are, of mirrors and registry: a mirror that lacks one is no reason to refuse an image."""
+        found: list[base.Signature] = []
+        for mirror in self._useful(reference):
+            try:
+                found += super().signatures(_at(mirror, reference), digest)
+            except errors.PydockError as error:
+                self._note(reference, mirror, error, [])
+        try:
+            return found + super().signatures(reference, digest)
+        except errors.PydockError:
+            if found:
+                return found
+            raise
+
     def _first(self, reference: Reference, ask: Callable[[Reference], T]) -> T:
         """The answer of the first that has one."""
         failures: list[str] = []

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from reconciler import failpoints
-from reconciler.drivers.registry.base import Registry
+from reconciler.drivers.registry.base import Manifest, Registry
 from reconciler.engine import following, images
 from reconciler.engine.handlers import logins
 from reconciler.engine.job import Job
@@ -75,18 +75,24 @@ def _fetch(
     one that does so."""
     failpoints.hit("pull.before")
     transfers, name = parts.transfers, str(reference)
+
+    def admit(found: Manifest | ImageFacts) -> None:
+        parts.trust.admit(reference, registry, (found.index_digest, found.digest))
+
     with parts.leftovers.kept(parts.store, parts.graph), transfers.begun(name, job) as transfer:
         with parts.store.snapshot() as session:
             known = session.images.get(name)
             chain = session.images.chain(known.image_id) if known is not None else ()
         if known is not None and images.unchanged(reference, registry, parts.graph, known, chain, platform):
+            admit(known)
             transfer.report("unchanged", "", 0, 0)
             with parts.store.transaction(durable=False) as session:
                 session.relations.note_use([known.digest], parts.clock.now().wall)
             return known
         facts, blobs, chain = images.pull(
-            reference, registry, parts.graph, platform=platform, progress=transfer.report, stopping=stopping
-        )
+            reference, registry, parts.graph, platform=platform, admit=admit, progress=transfer.report,
+            stopping=stopping,
+        )  # fmt: skip
         failpoints.hit("pull.after")
         # a layer that was here already, of another packing, needed no blob
         held = [blob for blob in blobs if parts.graph.has_blob(blob)]
