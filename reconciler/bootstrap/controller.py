@@ -83,6 +83,11 @@ def _parts(settings: Settings, opened: Store) -> Parts:
         "network": network.probe(),
         "registry": "oci distribution 1.1, docker v2 schema 2",
     }
+    policy = Trust(settings.trust_policy)
+    try:
+        policy.check()
+    except errors.Permanent as error:  # what is here runs all the same
+        log.error("%s", error.message)
     return Parts(
         instance=settings.instance,
         log_dir=str(settings.root_path / "logs"),
@@ -96,7 +101,7 @@ def _parts(settings: Settings, opened: Store) -> Parts:
         sources=[],
         version=_version(settings, drivers),
         policy=settings.image_policy,
-        trust=Trust(settings.trust_policy),
+        trust=policy,
     )
 
 

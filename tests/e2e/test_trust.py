@@ -12,6 +12,24 @@ from reconciler.testing.daemon import Pydockd, condition, container
 from reconciler.testing.wait import until
 
 
+def test_a_policy_with_a_mistake_is_told_at_the_start_and_stops_nothing(
+    make_host: Callable[..., Pydockd], registry: images.Server, tmp_path: Path
+) -> None:
+    policy, config = tmp_path / "policy.yaml", tmp_path / "pydockd.toml"
+    config.write_text(f'trust_policy = "{policy}"\n')
+    policy.write_text("default: accept\n")
+    host = make_host().start(flags=["--config", str(config)])
+    host.apply(container("web", images.push(registry.address, "trusted/kept", "1", images.busybox())))
+    before = host.wait_ready_container("web")
+    assert host.stop() == 0
+    policy.write_text("default: signed\nkeys: [/does/not/exist.pub]\n")
+    host.start(flags=["--config", str(config)])
+    why = f"policy {policy}: key /does/not/exist.pub: no such file or directory: no image comes in"
+    assert why in host.tail()
+    after = host.wait_ready_container("web")
+    assert (after["startedAt"], after["restartCount"]) == (before["startedAt"], before["restartCount"])
+
+
 def test_a_host_that_takes_signed_images_only(
     make_host: Callable[..., Pydockd], registry: images.Server, tmp_path: Path
 ) -> None:
