@@ -1,12 +1,13 @@
-"""What only containers have: logs, and hand edits beside what their owner wrote."""
+"""What only containers have: logs, hand edits beside what their owner wrote, and images that are made of them."""
 
 from __future__ import annotations
 
+import functools
 from typing import Literal
 
 import falcon
 
-from reconciler.api import body, query, replies, streams
+from reconciler.api import body, query, records, replies, stored, streams, transfers
 from reconciler.api.problems import Refused
 from reconciler.api.query import Query
 from reconciler.ipc import EngineClient, Stream
@@ -54,3 +55,34 @@ class Act:
             raise Refused(400, f"{self._action} takes no arguments: send no body, or an empty object")
         args = requests.Override(namespace=namespace, name=name, action=self._action)
         replies.send_written(resp, self._engine.call_raw("override", args), with_plan=False)
+
+
+class Commit:
+    """``POST …/containers/{name}/commit`` with an object: perhaps ``reference``, ``author``, ``message``, ``config``
+    (members of ``requests.ImageConfig``): lines of progress, then one of the image, or an error."""
+
+    def __init__(self, engine: EngineClient, open_streams: streams.Streams) -> None:
+        self._engine = engine
+        self._streams = open_streams
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, name: str, namespace: str) -> None:
+        Query(req, ())
+        query.key_of(kinds.CONTAINER, namespace, name)
+        given = records.members(
+            body.read_json(req), {}, {"reference": "", "author": "", "message": "", "config": dict[str, object]()}
+        )
+        args = requests.Commit(
+            namespace=namespace,
+            name=name,
+            reference=stored.reference(given["reference"]) if given["reference"] else "",
+            author=transfers.words("author", given["author"]),
+            message=transfers.words("message", given["message"]),
+            config=transfers.config("config", given["config"]),
+        )
+        resp.content_type = falcon.MEDIA_JSON
+        resp.stream = streams.Lines(
+            self._streams,
+            req.env["gunicorn.socket"].fileno(),
+            functools.partial(self._engine.stream, "commit", args),
+            lambda problem: {"error": problem},
+        )

@@ -35,6 +35,7 @@ def table(engine: EngineClient, open_streams: streams.Streams) -> list[tuple[str
         (f"{_CONTAINER}/stop", containers.Act(engine, "stop")),
         (f"{_CONTAINER}/start", containers.Act(engine, "start")),
         (f"{_CONTAINER}/restart", containers.Act(engine, "restart")),
+        (f"{_CONTAINER}/commit", containers.Commit(engine, open_streams)),
         (f"{BASE}/events", records.Events(engine)),
         (f"{BASE}/jobs", records.Jobs(engine)),
         (f"{BASE}/sources", records.Sources(engine)),

@@ -54,9 +54,7 @@ class Import:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         asked = Query(req, ("reference", "message", "config"))
-        message = asked.text("message")
-        if len(message) > _WORDS:
-            raise Refused(400, f"the message must have {_WORDS} characters at most")
+        message = words("message", asked.text("message"))
         args = requests.ImageImport(
             reference=stored.reference(asked.text("reference")), message=message, config=_config(asked.text("config"))
         )
@@ -95,10 +93,24 @@ def _take(req: falcon.Request, resp: falcon.Response, open_streams: streams.Stre
     )
 
 
-def _config(text: str) -> requests.ImageConfig:
-    if not text:
-        return requests.ImageConfig()
+def words(what: str, text: str) -> str:
+    """What a person says of an image."""
+    if len(text) > _WORDS:
+        raise Refused(400, f"the {what} must have {_WORDS} characters at most")
+    return text
+
+
+def config(what: str, document: object) -> requests.ImageConfig:
+    """``what`` says where it came from."""
     try:
-        return msgspec.convert(manifest.parse_json(text.encode()), requests.ImageConfig)
-    except (errors.Invalid, msgspec.ValidationError) as error:
-        raise Refused(400, f"the query parameter 'config': {error}") from None
+        return msgspec.convert(document, requests.ImageConfig)
+    except msgspec.ValidationError as error:
+        raise Refused(400, f"{what}: {error}") from None
+
+
+def _config(text: str) -> requests.ImageConfig:
+    where = "the query parameter 'config'"
+    try:
+        return config(where, manifest.parse_json(text.encode()) if text else {})
+    except errors.Invalid as error:
+        raise Refused(400, f"{where}: {error}") from None

@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "pull": "pull",
     "push": "push",
     "search": "search",
+    "commit": "commit",
     "login": "login",
     "logout": "login",
     "image": "image",

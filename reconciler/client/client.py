@@ -177,7 +177,7 @@ class Client:
     def pull(self, reference: str, credentials: Credentials | None = None) -> Iterator[Object]:
         """Pulls an image, with ``credentials`` for its registry. Yields progress: ``status``, ``layer``, ``current``,
         ``total``; the last has ``digest``."""
-        return self._progress("pull", {"reference": reference} | _shown(credentials))
+        return self._progress(f"{BASE}/pull", {"reference": reference} | _shown(credentials))
 
     def tags(self, repository: str, credentials: Credentials | None = None) -> Strings:
         """The tags of a repository, as its registry lists them."""
@@ -192,12 +192,12 @@ class Client:
 
     def push(self, reference: str, credentials: Credentials | None = None) -> Iterator[Object]:
         """Pushes an image to its registry. Yields as ``pull`` does."""
-        return self._progress("push", {"reference": reference} | _shown(credentials))
+        return self._progress(f"{BASE}/push", {"reference": reference} | _shown(credentials))
 
-    def _progress(self, what: str, body: Object) -> Iterator[Object]:
+    def _progress(self, target: str, body: Object) -> Iterator[Object]:
         connection = http.Connection(self._path)
         try:
-            yield from _items(connection.request("POST", f"{BASE}/{what}", _encode(body), _JSON, timeout=None))
+            yield from _items(connection.request("POST", target, _encode(body), _JSON, timeout=None))
         finally:
             connection.close()
 
@@ -213,6 +213,14 @@ class Client:
         ``image_load`` does."""
         query = {"reference": reference, "message": message, "config": _encode(config).decode() if config else ""}
         return self._upload("import", query, pieces, length)
+
+    def commit(
+        self, namespace: str, name: str, reference: str, config: Object, *, author: str = "", message: str = ""
+    ) -> Iterator[Object]:
+        """Has an image made of a container, with ``config`` (``requests.ImageConfig``) beside what it has. Yields as
+        ``image_load`` does; ``reference`` empty: the image gets no name, but is known by its digest."""
+        body = {"reference": reference, "author": author, "message": message, "config": config}
+        return self._progress(f"{where(kinds.CONTAINER, namespace, name)}/commit", body)
 
     def _upload(
         self, what: str, query: Mapping[str, str], pieces: Iterable[bytes], length: int | None
@@ -284,7 +292,7 @@ class Client:
     def system_check(self, *, repair: bool) -> Iterator[Object]:
         """Has the server look whether what it keeps is what it should be. Yields what is damaged: ``what``, ``name``,
         ``problem``, ``images``, ``containers``, ``outcome``; the last item has ``summary``."""
-        return self._progress("system/check", {"repair": repair})
+        return self._progress(f"{BASE}/system/check", {"repair": repair})
 
     def image_tag(self, source: str, target: str) -> Object:
         """Gives an image one more reference; the image under that, as ``images`` lists it."""

@@ -34,8 +34,6 @@ _PIECE = 1 << 18
 _INDEX, _LAYOUT, _DOCKER = "index.json", "oci-layout", "manifest.json"
 _DOCUMENTS = (_INDEX, _LAYOUT, _DOCKER)
 _REF_NAME, _CONTAINERD_NAME = "org.opencontainers.image.ref.name", "io.containerd.image.name"
-_LAYER = "application/vnd.oci.image.layer.v1.tar"
-_CONFIG = "application/vnd.oci.image.config.v1+json"
 _PACKINGS = {
     b"\x1f\x8b": ("gzip", "gunzip"), b"\x28\xb5\x2f\xfd": ("zstd", "unzstd"), b"\xfd7zXZ": ("xz", "unxz"),
     b"BZh": ("bzip2", "bunzip2"),
@@ -203,8 +201,11 @@ class Archive:
         """An OCI manifest for what has none."""
         if len(entry.layers) > manifests.MAX_LAYERS:
             raise errors.Permanent(f"the archive has an image of {len(entry.layers)} layers")
-        config = self._descriptor(entry.config, _CONFIG)
-        layers = [self._descriptor(name, _LAYER + packing(self._graph, self._file(name))) for name in entry.layers]
+        config = self._descriptor(entry.config, manifests.OCI_CONFIG)
+        layers = [
+            self._descriptor(name, manifests.OCI_LAYER + packing(self._graph, self._file(name)))
+            for name in entry.layers
+        ]
         return manifest_of(self._graph, config, layers, self.taken)
 
     def _descriptor(self, name: str, media_type: str) -> registries.Descriptor:

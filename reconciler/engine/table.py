@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.engine.engine import Handler
 from reconciler.engine.handlers import (
     archived,
+    committing,
     containers,
     images,
     listing,
@@ -78,6 +79,7 @@ TABLE: dict[str, Handler] = {
     "image_save": Handler(archived.save, journal=True),
     "image_load": Handler(archived.load, journal=True),
     "image_import": Handler(archived.import_, journal=True),
+    "commit": Handler(committing.commit, journal=True),
     "tags": Handler(listing.tags),
     "search": Handler(listing.search),
     "auth": Handler(logins.auth),

@@ -340,6 +340,18 @@ class ImageImport(Request, frozen=True):
     config: ImageConfig = ImageConfig()
 
 
+class Commit(Request, frozen=True):
+    """Makes an image of a container: of its image, and of what it changed in its files. ``reference`` empty: it gets no
+    name. Streams as ``ImageLoad`` does; ``reference`` is the digest when it has no name."""
+
+    namespace: str
+    name: str
+    reference: str = ""
+    author: str = ""
+    message: str = ""
+    config: ImageConfig = ImageConfig()
+
+
 class Version(Request, frozen=True):
     """→ ``{"version", "apiVersion", "commit", "python", "os", "arch", "kernel", "instance", "drivers": {"exec",
     "graph", "network", "registry"}}``"""
@@ -387,6 +399,7 @@ JOBS: dict[str, type[Request]] = {
     "image_save": ImageSave,
     "image_load": ImageLoad,
     "image_import": ImageImport,
+    "commit": Commit,
     "tags": Tags,
     "search": Search,
     "auth": Auth,
@@ -398,5 +411,5 @@ JOBS: dict[str, type[Request]] = {
     "commands": Commands,
 }
 STREAMING: frozenset[str] = frozenset(
-    {"watch", "pull_image", "push_image", "image_load", "image_import", "system_check"}
+    {"watch", "pull_image", "push_image", "image_load", "image_import", "commit", "system_check"}
 )

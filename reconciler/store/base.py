@@ -144,7 +144,8 @@ class Images(Protocol):
     """The relations of the graph: which reference means which image, of which layers."""
 
     def put(self, facts: ImageFacts, blobs: Sequence[str], chain: Sequence[str]) -> None:
-        """``blobs``: digests of manifest(s), config and layers; ``chain``: chain ids, bottom first.
+        """``blobs``: digests of manifest(s), config and layers; ``chain``: chain ids, bottom first. With its digest as
+        reference the image gets none.
 
         An image that loses its last reference to another one stays, under its digest as reference, until that is
         removed: containers may use it.

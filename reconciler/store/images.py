@@ -73,7 +73,8 @@ class SqlImages:
             return
         body = encode(msgspec.structs.replace(facts, reference=""))
         self._link.write(_PUT_IMAGE, digest=facts.digest, image_id=facts.image_id, body=body)
-        self._link.write(_PUT_REFERENCE, reference=facts.reference, digest=facts.digest)
+        if facts.reference != facts.digest:
+            self._link.write(_PUT_REFERENCE, reference=facts.reference, digest=facts.digest)
         for clear in _CLEAR:
             self._link.write(clear, digest=facts.digest)
         for blob in dict.fromkeys(blobs):

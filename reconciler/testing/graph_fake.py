@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import pathlib
+from collections.abc import Collection, Iterator
 from typing import BinaryIO
 
 from reconciler import errors
@@ -196,6 +197,12 @@ class FakeGraphDriver:
         if standing:
             raise errors.Conflict(f"layer {chain_id} is mounted: {', '.join(standing)}")
         self._graph.damaged.pop(chain_id, None)
+
+    def diff(self, id: str, without: Collection[bytes] = ()) -> Iterator[bytes]:
+        """Nothing was changed."""
+        if id not in self.bases:
+            raise errors.NotFound(f"there is no snapshot {id}")
+        return iter([bytes(1024)])
 
     def usage(self, id: str) -> int:
         return 100 if id in self.bases else 0

@@ -246,6 +246,11 @@ def load_other(stage: Stage) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def commit(stage: Stage) -> None:
+    done = stage.host.cli("commit", "subject", copy_of_other(stage))
+    assert done.returncode == 0, done.stderr
+
+
 def login_on_host(stage: Stage) -> None:
     """The registry takes any login, having none."""
     login = {"username": "tester", "password": "secret"}
@@ -318,6 +323,7 @@ OPERATIONS = (
     Operation("collect", collect, lambda stage: stage.other_image not in pulled(stage), "pull"),
     Operation("leftovers", remove_leftovers, lambda stage: True),
     Operation("load", load_other, lambda stage: stage.other_image in pulled(stage)),
+    Operation("commit", commit, lambda stage: copy_of_other(stage) in pulled(stage), "create"),
     Operation("repair", repair, lambda stage: stage.host.cli("system", "check").returncode == 0, "pull"),
     Operation("login", login_on_host, lambda stage: logins(stage) == 1),
     Operation("logout", logout_on_host, lambda stage: logins(stage) == 0, "login"),

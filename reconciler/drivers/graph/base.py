@@ -11,6 +11,7 @@ directory is 0700: images hold setuid files and devices.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import BinaryIO, Protocol
 
 from reconciler.drivers.graph import measure
@@ -136,6 +137,11 @@ class GraphDriver(Protocol):
     def renew_layer(self, chain_id: str, blob: str) -> None:
         """Puts what ``blob`` unpacks to in the place of a damaged layer, at once and durably. Raises ``Conflict``
         naming the snapshots if some stand on it that are mounted, otherwise as ``Graph.unpack_layer``."""
+
+    def diff(self, id: str, without: Collection[bytes] = ()) -> Iterator[bytes]:
+        """The archive (tar) of a layer that makes of the snapshot's chain what the snapshot shows, but for empty files
+        at the paths ``without``. Files that change meanwhile are in it in some state, or it ends in ``Temporary``.
+        Raises ``NotFound``, and ``Permanent`` for what no layer can hold."""
 
     def usage(self, id: str) -> int:
         """Bytes on disk of a snapshot's own data (with vfs that is all of it); 0 if there is none."""

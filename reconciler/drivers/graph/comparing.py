@@ -93,17 +93,17 @@ class _Comparison:
             yield f"{shown} is {_kind(ours)}, not {_kind(theirs)}"
             return False
         is_directory = stat.S_ISDIR(ours.st_mode)
-        for what, here, there in _facts(ours, theirs, is_directory):
+        for what, here, there in facts(ours, theirs, is_directory):
             if here != there:
                 yield f"{shown} has {what} {here}, not {there}"
-        if (here := _attributes(found, name)) != (there := _attributes(expected, name)):
+        if (here := attributes(found, name)) != (there := attributes(expected, name)):
             names = sorted(each for each in here.keys() | there.keys() if here.get(each) != there.get(each))
             yield f"{shown} has other extended attributes: {', '.join(names)}"
         if not is_directory and not self._linked_alike(ours, theirs):
             yield f"{shown} is hard-linked otherwise"
         if stat.S_ISLNK(ours.st_mode) and os.readlink(name, dir_fd=found) != os.readlink(name, dir_fd=expected):
             yield f"{shown} leads elsewhere"
-        if stat.S_ISREG(ours.st_mode) and ours.st_size == theirs.st_size and not _same(found, expected, name):
+        if stat.S_ISREG(ours.st_mode) and ours.st_size == theirs.st_size and not same_content(found, expected, name):
             yield f"{shown} has other content"
         return is_directory
 
@@ -114,7 +114,7 @@ class _Comparison:
         return same and ours.st_nlink == theirs.st_nlink
 
 
-def _facts(ours: os.stat_result, theirs: os.stat_result, is_directory: bool) -> Iterator[tuple[str, object, object]]:
+def facts(ours: os.stat_result, theirs: os.stat_result, is_directory: bool) -> Iterator[tuple[str, object, object]]:
     yield "mode", f"{stat.S_IMODE(ours.st_mode):04o}", f"{stat.S_IMODE(theirs.st_mode):04o}"
     yield "owner", f"{ours.st_uid}:{ours.st_gid}", f"{theirs.st_uid}:{theirs.st_gid}"
     yield "device number", ours.st_rdev, theirs.st_rdev
@@ -128,14 +128,14 @@ def _is_whiteout(entry: os.stat_result) -> bool:
     return stat.S_ISCHR(entry.st_mode) and entry.st_rdev == 0
 
 
-def _attributes(directory: int, name: str) -> dict[str, bytes]:
+def attributes(directory: int, name: str) -> dict[str, bytes]:
     """Through the descriptor's own name: there is no listxattr that takes a directory."""
     path = f"/proc/self/fd/{directory}/{name}"
     names = os.listxattr(path, follow_symlinks=False)
     return {each: os.getxattr(path, each, follow_symlinks=False) for each in names if each != _OWN}
 
 
-def _same(found: int, expected: int, name: str) -> bool:
+def same_content(found: int, expected: int, name: str) -> bool:
     with (
         open(os.open(name, _FILE, dir_fd=found), "rb", buffering=0) as ours,
         open(os.open(name, _FILE, dir_fd=expected), "rb", buffering=0) as theirs,

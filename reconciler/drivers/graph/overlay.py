@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from reconciler import errors, failpoints
-from reconciler.drivers.graph import chains, measure, mountinfo, overlayfs, snapshots, store, syscalls, trees
+from reconciler.drivers.graph import chains, diff, measure, mountinfo, overlayfs, snapshots, store, syscalls, trees
 
 _SOURCE = "pydock"
 
@@ -169,6 +169,11 @@ class OverlayDriver:
 
     def snapshots(self) -> tuple[str, ...]:
         return self._snapshots.all()
+
+    def diff(self, id: str, without: Collection[bytes] = ()) -> Iterator[bytes]:
+        if self._snapshots.base(id) is None:
+            raise errors.NotFound(f"there is no snapshot {id}")
+        return diff.pieces(os.path.join(self._snapshots.path(id), "upper"), "", overlay=True, without=without)
 
     def usage(self, id: str) -> int:
         return measure.tree(self._snapshots.path(id))

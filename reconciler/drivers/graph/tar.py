@@ -20,7 +20,7 @@ FILE, LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = b"0", b"1", b"2"
 _KINDS = frozenset((FILE, LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO))
 #: types of header that stand for a regular file: old Unix, contiguous, sparse
 _REGULAR = frozenset((b"\0", b"7", b"S"))
-_XATTR = b"SCHILY.xattr."
+XATTR = b"SCHILY.xattr."
 _DECIMAL = re.compile(rb"-?[0-9]{1,20}(\.[0-9]*)?")
 _ZERO = bytes(BLOCK)
 
@@ -159,7 +159,7 @@ class Reader:
             (_number(header, 329, 337), _number(header, 337, 345)) if kind in (CHARACTER, BLOCK_DEVICE) else (0, 0)
         )
         entry.xattrs = (
-            {key[len(_XATTR) :]: value for key, value in records.items() if key.startswith(_XATTR)} if records else {}
+            {key[len(XATTR) :]: value for key, value in records.items() if key.startswith(XATTR)} if records else {}
         )
         entry.segments = None
         self._sized(entry, header, records, sparse)
@@ -268,7 +268,7 @@ def _records(data: bytes, known: dict[bytes, bytes]) -> tuple[dict[bytes, bytes]
         key, value = data[blank + 1 : equals], data[equals + 1 : end - 1]
         if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
             sparse.append(value)
-        elif value or key.startswith(_XATTR):
+        elif value or key.startswith(XATTR):
             found[key] = value
         else:
             found.pop(key, None)

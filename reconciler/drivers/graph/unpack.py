@@ -298,14 +298,14 @@ def _dress(descriptor: int, entry: tar.Entry, *, fresh: bool) -> None:
     os.fchmod(descriptor, entry.mode)
     if not fresh:
         for key in os.listxattr(descriptor):
-            if _kept(os.fsencode(key)):
+            if kept(os.fsencode(key)):
                 os.removexattr(descriptor, key)
     for name, value in entry.xattrs.items():
-        if _kept(name):
+        if kept(name):
             os.setxattr(descriptor, name, value)
 
 
-def _kept(name: bytes) -> bool:
+def kept(name: bytes) -> bool:
     """File capabilities, the users' own and ACLs. ``trusted.*`` and ``user.overlay.*`` would let an image steer the
     host's overlay; labels of the host's security modules are the host's."""
     if name.startswith(b"user."):

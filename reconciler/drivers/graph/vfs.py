@@ -6,9 +6,10 @@ Slow and large, but it needs nothing of the kernel: nothing is mounted, so nothi
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterator
 
 from reconciler import errors
-from reconciler.drivers.graph import measure, overlay, snapshots, store
+from reconciler.drivers.graph import diff, measure, overlay, snapshots, store
 
 
 class VfsDriver:
@@ -71,6 +72,13 @@ class VfsDriver:
     def renew_layer(self, chain_id: str, blob: str) -> None:
         """Snapshots are copies: none stands on it."""
         self.graph.renew_layer(chain_id, blob)
+
+    def diff(self, id: str, without: Collection[bytes] = ()) -> Iterator[bytes]:
+        top = self._snapshots.base(id)
+        if top is None:
+            raise errors.NotFound(f"there is no snapshot {id}")
+        below = self.graph.trees.path(top) if top else ""
+        return diff.pieces(self.rootfs(id), below, overlay=False, without=without)
 
     def usage(self, id: str) -> int:
         return measure.tree(self._snapshots.path(id))

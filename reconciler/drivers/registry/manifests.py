@@ -23,6 +23,9 @@ MAX_DEPTH = 4
 #: bytes; more than any disk has, and less than what overflows
 MAX_BLOB = 1 << 50
 
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+#: a layer's media type, but for its packing (``+gzip``, ``+zstd``)
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -31,9 +34,7 @@ MANIFESTS = frozenset((OCI_MANIFEST, DOCKER_MANIFEST))
 INDEXES = frozenset((OCI_INDEX, DOCKER_LIST))
 ACCEPTED = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
 
-CONFIGS = frozenset(
-    ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"),
-)
+CONFIGS = frozenset((OCI_CONFIG, "application/vnd.docker.container.image.v1+json"))
 _OCI_LAYER = "application/vnd.oci.image.layer."
 _DOCKER_LAYER = "application/vnd.docker.image.rootfs."
 LAYERS = frozenset(

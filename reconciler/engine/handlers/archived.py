@@ -22,19 +22,16 @@ from reconciler.engine.parts import Parts
 from reconciler.model import references, requests
 from reconciler.model.references import Reference
 
-_CONFIG = "application/vnd.oci.image.config.v1+json"
-_LAYER = "application/vnd.oci.image.layer.v1.tar"
-
 
 def load(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.ImageLoad)
     name = naming.new_name(request.name) if request.name else None
     found = archives.Archive(parts.graph)
-    with _receiving(parts, job, found.taken):
+    with receiving(parts, found.taken):
         found.read(_input(job))
         _check_whole(job)
         platform = manifests.host_platform(os.uname().machine)
-        return _record(parts, job, _named(found.images(platform, one=name is not None), name), found.taken)
+        return record(parts, job, _named(found.images(platform, one=name is not None), name))
 
 
 def _named(found: list[archives.Found], name: Reference | None) -> list[tuple[Reference, registries.Manifest]]:
@@ -52,7 +49,7 @@ def import_(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.ImageImport)
     reference = naming.new_name(request.reference)
     taken: dict[str, int] = {}
-    with _receiving(parts, job, taken):
+    with receiving(parts, taken):
         writer = parts.graph.new_blob(-1)
         try:
             for piece in _input(job).rest():
@@ -63,11 +60,11 @@ def import_(parts: Parts, job: Job) -> dict[str, Any]:
             writer.abort()
         taken[blob] = size
         manifest = _around(parts, request, _layer(parts, blob, size), taken)
-        return _record(parts, job, [(reference, manifest)], taken)
+        return record(parts, job, [(reference, manifest)])
 
 
 def _layer(parts: Parts, blob: str, size: int) -> registries.Descriptor:
-    return registries.Descriptor(_LAYER + archives.packing(parts.graph, blob), blob, size)
+    return registries.Descriptor(manifests.OCI_LAYER + archives.packing(parts.graph, blob), blob, size)
 
 
 def _around(
@@ -102,7 +99,7 @@ def _around(
         }
     )
     image_config.parse(raw, 1)
-    config = registries.Descriptor(_CONFIG, archives.keep(parts.graph, raw, taken), len(raw))
+    config = registries.Descriptor(manifests.OCI_CONFIG, archives.keep(parts.graph, raw, taken), len(raw))
     return archives.manifest_of(parts.graph, config, [layer], taken)
 
 
@@ -119,7 +116,7 @@ def _check_whole(job: Job) -> None:
 
 
 @contextlib.contextmanager
-def _receiving(parts: Parts, job: Job, taken: dict[str, int]) -> Iterator[None]:
+def receiving(parts: Parts, taken: dict[str, int]) -> Iterator[None]:
     """What came and is needed by no image in the end is removed, whatever happens."""
     failpoints.hit("archive.before")
     with parts.leftovers.kept(parts.store, parts.graph):
@@ -130,12 +127,14 @@ def _receiving(parts: Parts, job: Job, taken: dict[str, int]) -> Iterator[None]:
     failpoints.hit("archive.after")
 
 
-def _record(
-    parts: Parts, job: Job, wanted: list[tuple[Reference, registries.Manifest]], taken: dict[str, int]
+def record(
+    parts: Parts, job: Job, wanted: list[tuple[Reference, registries.Manifest]], platform: str = ""
 ) -> dict[str, Any]:
-    """Unpacks and records images whose blobs are there, all or none."""
+    """Unpacks and records images whose blobs are there, all or none. A reference with a digest is no name: such an
+    image gets none."""
     for reference, _ in wanted:
-        parts.trust.admit_unsigned(reference)
+        if not reference.digest:
+            parts.trust.admit_unsigned(reference)
     job.started()
 
     def progress(status: str, layer: str, current: int, total: int) -> None:
@@ -147,8 +146,15 @@ def _record(
         made = []
         try:
             for reference, manifest in wanted:
-                source = archives.Source(manifest)
-                made.append(images.pull(reference, source, parts.graph, progress=progress, stopping=job.stopping))
+                pulled = images.pull(
+                    reference,
+                    archives.Source(manifest),
+                    parts.graph,
+                    platform=platform,
+                    progress=progress,
+                    stopping=job.stopping,
+                )
+                made.append(_unnamed(pulled) if reference.digest else pulled)
         except BaseException:
             for _, manifest in wanted:
                 parts.leftovers.discard(parts.store, parts.graph, ([], _layers(parts, manifest)))
@@ -161,7 +167,10 @@ def _record(
         failpoints.hit("archive.record.after")
         with parts.store.snapshot() as session:
             users = [
-                user for each in made for user in session.objects.naming(references.spellings(each.facts.reference))
+                user
+                for each in made
+                if usage.tagged(each.facts)
+                for user in session.objects.naming(references.spellings(each.facts.reference))
             ]
         parts.look(users)
     for each in made:
@@ -169,6 +178,10 @@ def _record(
         status = f"Present: {name}"
         job.emit({"status": status, "layer": "", "current": 0, "total": 0, "digest": digest, "reference": name})
     return {"images": [each.facts.reference for each in made]}
+
+
+def _unnamed(pulled: images.Pulled) -> images.Pulled:
+    return pulled._replace(facts=msgspec.structs.replace(pulled.facts, reference=pulled.facts.digest))
 
 
 def _layers(parts: Parts, manifest: registries.Manifest) -> list[str]:
@@ -194,7 +207,7 @@ def save(parts: Parts, job: Job) -> dict[str, Any]:
             # an id stands for the image, a reference for its name
             own = [rows[0].reference] if len(rows) == 1 and usage.tagged(rows[0]) and not usage.is_id(text) else []
             names.setdefault(rows[0].digest, []).extend(own)
-        saved = [(_stored(parts, digest), tuple(dict.fromkeys(own))) for digest, own in names.items()]
+        saved = [(stored(parts, digest), tuple(dict.fromkeys(own))) for digest, own in names.items()]
         for manifest, _ in saved:
             for blob in (manifest.config, *manifest.layers):
                 if not parts.graph.has_blob(blob.digest):
@@ -206,7 +219,7 @@ def save(parts: Parts, job: Job) -> dict[str, Any]:
     return {}
 
 
-def _stored(parts: Parts, digest: str) -> registries.Manifest:
+def stored(parts: Parts, digest: str) -> registries.Manifest:
     raw = parts.graph.read_blob(digest, manifests.MAX_MANIFEST)
     parsed = manifests.parse(raw, "")
     assert parsed.config is not None

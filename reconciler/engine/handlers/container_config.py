@@ -18,6 +18,9 @@ _DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 #: resolved)
 _RESOLV_CONF = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 
+#: below the root, where files of the runs stand: a rootfs may have empty ones there to mount upon
+PLACED = frozenset((b"etc/hostname", b"etc/hosts", b"etc/resolv.conf"))
+
 
 def build(
     parts: Parts, desired: Desired, observed: ContainerObserved, image: ImageFacts, rootfs: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from reconciler.testing.graph_suite.blobs import Blobs
 from reconciler.testing.graph_suite.checking import Checking
+from reconciler.testing.graph_suite.diffs import Diffs
 from reconciler.testing.graph_suite.fidelity import Fidelity
 from reconciler.testing.graph_suite.hostile import Hostile
 from reconciler.testing.graph_suite.layers import Layers
@@ -15,5 +16,5 @@ from reconciler.testing.graph_suite.snapshots import Snapshots
 __all__ = ["GZIP", "GraphSuite", "Place"]
 
 
-class GraphSuite(Blobs, Layers, Fidelity, Merging, Hostile, Snapshots, Checking):
+class GraphSuite(Blobs, Layers, Fidelity, Merging, Hostile, Snapshots, Checking, Diffs):
     """All of it, theme by theme."""

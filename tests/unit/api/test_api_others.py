@@ -162,6 +162,19 @@ def test_odd_tags(client: testing.TestClient, engine: FakeEngine, document: dict
     assert engine.asked == []
 
 
+COMMIT = f"{BASE}/namespaces/default/containers/web/commit"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [[], {"reference": 1}, {"reference": "x" * 513}, {"message": "x" * 4097}, {"author": "x" * 4097}, {"pause": True},
+     {"config": []}, {"config": {"cmd": "a"}}, {"config": {"Cmd": ["a"]}}, {"config": {"env": [1]}}],
+)  # fmt: skip
+def test_odd_commits(client: testing.TestClient, engine: FakeEngine, document: Any) -> None:
+    assert client.simulate_post(COMMIT, json=document).status_code == 400
+    assert engine.asked == []
+
+
 @pytest.mark.parametrize("query", ["", "reference=", "name=a", "reference=a&reference=b"])
 def test_odd_looks_at_images(client: testing.TestClient, engine: FakeEngine, query: str) -> None:
     for what in ("inspect", "history"):
