@@ -12,7 +12,7 @@ from typing import Any
 from reconciler import errors
 from reconciler.manifest import paths
 from reconciler.manifest.sentences import Finding, quote
-from reconciler.model import quantity, references, signals
+from reconciler.model import quantity, references, signals, versions
 from reconciler.model.keys import Key
 
 Spec = dict[str, Any]
@@ -50,6 +50,20 @@ def _image(key: Key, spec: Spec) -> Iterator[Finding]:
     for field in ("image", "reference"):
         if field in spec:
             yield from _said(("spec", field), references.parse, spec[field])
+
+
+def _update_policy(key: Key, spec: Spec) -> Iterator[Finding]:
+    policy = spec.get("updatePolicy") or {}
+    path: paths.Path = ("spec", "updatePolicy", "range")
+    if policy.get("type") == "SemVer":
+        if "range" not in policy:
+            yield Finding(path[:-1], "SemVer needs a range beside it, such as 1.x")
+        if "@" in spec.get("reference", ""):
+            yield Finding(("spec", "reference"), "a digest is one image for ever: SemVer needs a reference without")
+    elif "range" in policy and "type" in policy:
+        yield Finding(path, f"only SemVer has a range: the type is {policy['type']}")
+    if "range" in policy:
+        yield from _said(path, versions.check_range, policy["range"])
 
 
 def _arguments(key: Key, spec: Spec) -> Iterator[Finding]:
@@ -208,7 +222,7 @@ def _address(value: str) -> ipaddress.IPv4Address:
 
 
 _RULES: dict[str, tuple[Rule, ...]] = {
-    "Image": (_image,),
+    "Image": (_image, _update_policy),
     "Network": (_subnet,),
     "Container": (
         _image,

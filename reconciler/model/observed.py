@@ -97,8 +97,8 @@ class ContainerObserved(msgspec.Struct, frozen=True, gc=False):
 
 class ImageObserved(msgspec.Struct, frozen=True, gc=False):
     """``reference`` is normalised; ``digest`` is the manifest's; ``index_digest`` that of what the reference named;
-    ``image_id`` the config's. ``latest`` is the registry's last answer to what the reference means, ``asked_*`` when it
-    came and for which generation."""
+    ``image_id`` the config's. ``latest`` is the registry's last answer to what the reference means, with ``latest_tag``
+    where that is the highest version of a range, ``asked_*`` when it came and for which generation."""
 
     reference: str = ""
     digest: str = ""
@@ -107,6 +107,7 @@ class ImageObserved(msgspec.Struct, frozen=True, gc=False):
     platform: str = ""
     size: int = 0
     latest: str = ""
+    latest_tag: str = ""
     asked_generation: int = 0
     asked_at: float = 0.0
     asked_mono: float = 0.0

@@ -159,6 +159,7 @@ def _image(observed: ImageObserved) -> dict[str, Any]:
         "indexDigest": observed.index_digest or None,
         "imageID": observed.image_id or None,
         "platform": observed.platform or None,
+        "latestTag": observed.latest_tag or None,
         "size": observed.size or None,
         "resolvedAt": _time_or_none(observed.asked_at),
     }

@@ -21,10 +21,12 @@ class Spec(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
 
 
 class UpdatePolicy(Spec, frozen=True):
-    """``interval``: a duration such as ``30m`` between two questions to the registry."""
+    """``interval``: a duration such as ``30m`` between two questions to the registry. ``range``: of versions, with
+    ``SemVer`` and only there (``model.versions``)."""
 
-    type: Literal["None", "Digest"]
+    type: Literal["None", "Digest", "SemVer"]
     interval: str = "1h"
+    range: str | None = None
 
 
 class ImageSpec(Spec, frozen=True):

@@ -84,7 +84,7 @@ class _Case:
         elif self._context.rewired(self._desired, self._observed):
             self._make_anew(made, "its networks have changed", diff)
         elif (keeper := self._context.follower(made)) is not None:
-            self._make_anew(made, f"{keeper.desired.key} follows its tag, which has moved", (*diff, self._moved(made)))
+            self._make_anew(made, _followed(keeper), (*diff, self._moved(made)))
         else:
             self._update(made, diff)
             self._process(made)
@@ -258,3 +258,10 @@ def _field(change: FieldChange) -> str:
     """The top-level field that a changed path belongs to."""
     parts = change.path.replace("[", ".").split(".")
     return "labels" if parts[0] == "metadata" else parts[1]
+
+
+def _followed(keeper: Entry) -> str:
+    wanted = refresh.range_of(keeper.desired)
+    if wanted:
+        return f"{keeper.desired.key} follows the versions {wanted}, and has another one"
+    return f"{keeper.desired.key} follows its tag, which has moved"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from reconciler.model import platforms, references
+from reconciler.model.objects import Desired
 from reconciler.model.observed import ImageObserved
-from reconciler.model.view import Entry
+from reconciler.model.view import Entry, ImageFacts
 from reconciler.planner import refresh
 from reconciler.planner.context import Context, Outcome
 from reconciler.planner.steps import Sequence
@@ -36,6 +37,10 @@ def _upkeep(context: Context, entry: Entry) -> Outcome:
     rival = _rival(context, entry, reference)
     if rival is None:
         _bring(context, entry, reference, sequence)
+    elif refresh.range_of(rival.desired) != refresh.range_of(entry.desired):
+        follows = refresh.range_of(rival.desired) or "its tag"
+        message = f"{rival.desired.key} keeps {reference} for {follows}: give one of the two another reference"
+        sequence.wait("RangeConflict", message, (rival.desired.key,))
     else:
         platform = rival.desired.spec.get("platform") or context.view.platform
         message = f"{rival.desired.key} keeps {reference} for {platform}: name one of the two by its digest"
@@ -47,12 +52,12 @@ def _upkeep(context: Context, entry: Entry) -> Outcome:
 
 
 def _rival(context: Context, entry: Entry, reference: str) -> Entry | None:
-    """The Image object that keeps the same reference for another platform, if it comes before this one."""
+    """The Image object that keeps the same reference for another platform or range, if it comes before this one."""
     keeper = context.image_object(reference)
     if keeper is None or keeper.desired.uid == entry.desired.uid:
         return None
     theirs, ours = (str(each.desired.spec.get("platform") or context.view.platform) for each in (keeper, entry))
-    return keeper if theirs != ours else None
+    return keeper if theirs != ours or refresh.range_of(keeper.desired) != refresh.range_of(entry.desired) else None
 
 
 def _bring(context: Context, entry: Entry, reference: str, sequence: Sequence) -> None:
@@ -70,19 +75,26 @@ def _bring(context: Context, entry: Entry, reference: str, sequence: Sequence) -
         else:
             sequence.pull(reference, lack, facts.digest if facts is not None else "")
         return
-    soft = refresh.policy(desired) != "Always"
+    unknown = refresh.range_of(desired) and observed.asked_generation != desired.generation
+    soft = refresh.policy(desired) != "Always" and not unknown
     if refresh.moved(facts, observed.latest) and (refresh.follows(desired) or refresh.asks_anew(desired, reference)):
         if not (soft and sequence.again_after_failure("pull")):
-            then = facts.index_digest or facts.digest
-            sequence.pull(reference, f"its tag has moved from {then} to {observed.latest}", facts.digest)
+            sequence.pull(reference, _news(desired, facts, observed), facts.digest)
         return
     left = refresh.due(entry, reference, context.now)
     if left is None or (left == 0 and soft and sequence.again_after_failure("check")):
         return
     if left:
-        sequence.again("NextCheck", "its tag is asked for again", context.now.mono + left)
+        sequence.again("NextCheck", "its registry is asked again", context.now.mono + left)
     else:
         sequence.check(reference, _why(entry))
+
+
+def _news(desired: Desired, facts: ImageFacts, observed: ImageObserved) -> str:
+    wanted, then = refresh.range_of(desired), facts.index_digest or facts.digest
+    if wanted:
+        return f"{observed.latest_tag} ({observed.latest}) is the highest version in {wanted}, not {then}"
+    return f"its tag has moved from {then} to {observed.latest}"
 
 
 def _other_variant(entry: Entry) -> bool:
@@ -99,6 +111,8 @@ def _why(entry: Entry) -> str:
         and refresh.policy(desired) != "IfNotPresent"
     ):
         return f"its pullPolicy is {refresh.policy(desired)}, and it is new or has changed"
+    if refresh.range_of(desired) and refresh.image_observed(entry).asked_generation != desired.generation:
+        return f"its updatePolicy is for {refresh.range_of(desired)}, and it is new or has changed"
     return f"its updatePolicy asks every {desired.spec['updatePolicy'].get('interval') or refresh.DEFAULT_INTERVAL}"
 
 

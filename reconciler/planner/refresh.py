@@ -31,8 +31,14 @@ def asks_anew(desired: Desired, reference: str) -> bool:
 
 
 def follows(desired: Desired) -> bool:
-    """Whether an Image goes after its tag."""
-    return (desired.spec.get("updatePolicy") or {}).get("type") == "Digest"
+    """Whether an Image goes after its tag, or after the versions of a range."""
+    return (desired.spec.get("updatePolicy") or {}).get("type") in ("Digest", "SemVer")
+
+
+def range_of(desired: Desired) -> str:
+    """The range of versions whose highest the reference stands for; empty: it is a tag."""
+    written = desired.spec.get("updatePolicy") or {}
+    return str(written["range"]) if written.get("type") == "SemVer" else ""
 
 
 def moved(facts: ImageFacts, latest: str) -> bool:
@@ -46,7 +52,7 @@ def due(entry: Entry, reference: str, now: Moment) -> float | None:
     Within one boot by CLOCK_BOOTTIME, which nobody sets; across boots by the wall clock, and at once if that went back.
     """
     desired, observed = entry.desired, image_observed(entry)
-    if asks_anew(desired, reference) and observed.asked_generation != desired.generation:
+    if (asks_anew(desired, reference) or range_of(desired)) and observed.asked_generation != desired.generation:
         return 0.0
     if not follows(desired) or "@" in reference:
         return None

@@ -56,7 +56,7 @@ class Sequence:
         may = keeper is not None and refresh.policy(keeper.desired) != "Never"
         owner = keeper.desired if keeper is not None and may and not own else self._entry.desired
         platform = str(keeper.desired.spec.get("platform") or "") if keeper is not None else ""
-        more = {"platform": platform, "replaces": replaces}
+        more = {"platform": platform, "replaces": replaces, "range": self._range(reference)}
         step = Step(
             id=f"pull {reference} for {owner.key}" if own else f"pull {reference}",
             action="pull", key=owner.key, uid=owner.uid, cause=cause or f"the image {reference} is not here",
@@ -66,7 +66,13 @@ class Sequence:
 
     def check(self, reference: str, cause: str) -> None:
         """Asks the registry what the reference means now."""
-        self.add("check", cause, args={"reference": reference})
+        wanted = self._range(reference)
+        self.add("check", cause, args={"reference": reference} | ({"range": wanted} if wanted else {}))
+
+    def _range(self, reference: str) -> str:
+        """The range of versions that the reference stands for here; empty: it is a tag."""
+        keeper = self._context.image_object(reference)
+        return refresh.range_of(keeper.desired) if keeper is not None else ""
 
     def again(self, reason: str, message: str, until: float) -> None:
         """The object is looked at again then; it lacks nothing meanwhile."""

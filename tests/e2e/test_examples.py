@@ -23,7 +23,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pydockd]:
     server = images.start_registry(tmp_path_factory.mktemp("registry"), port=5000)
     daemon = Pydockd(tmp_path_factory.mktemp("examples"))
     try:
-        for tag in ("demo", "current"):
+        for tag in ("demo", "current", "1.2.5"):
             images.push(server.address, "busybox", tag, images.busybox())
         yield daemon.start()
     finally:

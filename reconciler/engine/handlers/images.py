@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from reconciler import failpoints
+from reconciler import errors, failpoints
 from reconciler.drivers.registry.base import Manifest, Registry
 from reconciler.engine import following, images
 from reconciler.engine.handlers import logins
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.model import kinds, references, requests
+from reconciler.model import kinds, references, requests, versions
 from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved, ImageObserved
 from reconciler.model.view import ImageFacts
@@ -24,28 +24,64 @@ def check(parts: Parts, job: Job) -> str:
     """Asks the registry what a reference means now, and notes the answer: the next plan tells what follows from it."""
     reference = references.parse(str(job.args["reference"]))
     failpoints.hit("check.before")
+    wanted = str(job.args.get("range") or "")
     with logins.acting(parts, reference, None, own=True) as registry:
-        digest = registry.head(reference)
-    _note_asked(parts, job.uid, digest)
+        if wanted:
+            digest, tag = _highest(parts, job.uid, registry, reference, wanted)
+        else:
+            digest, tag = registry.head(reference), ""
+    _note_asked(parts, job.uid, digest, tag)
     failpoints.hit("check.after")
     return digest
+
+
+def _highest(
+    parts: Parts, uid: str, registry: Registry, reference: references.Reference, wanted: str
+) -> tuple[str, str]:
+    """Digest and tag of the highest version in the range ``wanted``. It is the one that was known before, if the
+    registry has a higher one no more: nothing goes back because a tag was removed."""
+    tags = registry.tags(reference)
+    with parts.store.snapshot() as session:
+        found = session.observed.get(uid)
+    if isinstance(found, ImageObserved) and found.index_digest and found.latest == found.index_digest:
+        former = found.latest_tag
+        if former not in tags and former and versions.newest([*tags, former], wanted) == former:
+            return found.latest, former
+    source = _of_range(reference, tags, wanted)
+    return registry.head(source), source.tag
+
+
+def _of_range(reference: references.Reference, tags: list[str], wanted: str) -> references.Reference:
+    tag = versions.newest(tags, wanted)
+    if not tag:
+        raise errors.NotFound(
+            f"image {reference}: none of the {len(tags)} tags of {reference.name} is a version in the range {wanted}: "
+            f"'pydock search --list-tags {reference.name}' shows them"
+        )
+    return msgspec.structs.replace(reference, tag=tag)
 
 
 def pull(parts: Parts, job: Job) -> str:
     """Makes the image complete in the graph and records its relations, unless another has done so meanwhile."""
     parsed, platform = references.parse(str(job.args["reference"])), str(job.args.get("platform") or "")
+    wanted, tag = str(job.args.get("range") or ""), ""
     with parts.pulls.hold(str(parsed)):
         with parts.store.snapshot() as session:
             known = session.images.get(str(parsed))
-        if known is None or known.digest == job.args.get("replaces"):
+        fresh = known is None or known.digest == job.args.get("replaces")
+        if known is None or fresh:
             with logins.acting(parts, parsed, None, own=True) as registry:
-                known = _fetch(parts, job.number, registry, parsed, job.stopping, platform)
-    _note_asked(parts, job.uid, known.index_digest)
+                source = _of_range(parsed, registry.tags(parsed), wanted) if wanted else parsed
+                known = _fetch(parts, job.number, registry, parsed, job.stopping, platform, source)
+                tag = source.tag if wanted else ""
+    if fresh or not wanted:  # which version an image is that came in another way, only the registry can tell
+        _note_asked(parts, job.uid, known.index_digest, tag)
     return known.digest
 
 
-def _note_asked(parts: Parts, uid: str, digest: str) -> None:
-    """What the registry has answered, and when, on the object that it was asked for."""
+def _note_asked(parts: Parts, uid: str, digest: str, tag: str = "") -> None:
+    """What the registry has answered, and when, on the object that it was asked for. ``tag``: that of the highest
+    version, where it was asked for one."""
     now = parts.clock.now()
     with parts.store.transaction(durable=False) as session:
         desired, found = session.objects.get(uid), session.observed.get(uid)
@@ -57,8 +93,8 @@ def _note_asked(parts: Parts, uid: str, digest: str) -> None:
             return
         image = found if isinstance(found, ImageObserved) else ImageObserved()
         fresh = msgspec.structs.replace(
-            image, latest=digest, asked_generation=desired.generation, asked_at=now.wall, asked_mono=now.mono,
-            asked_boot=now.boot_id,
+            image, latest=digest, latest_tag=tag, asked_generation=desired.generation, asked_at=now.wall,
+            asked_mono=now.mono, asked_boot=now.boot_id,
         )  # fmt: skip
         session.observed.put(uid, fresh)
 
@@ -70,9 +106,11 @@ def _fetch(
     reference: references.Reference,
     stopping: threading.Event,
     platform: str = "",
+    source: references.Reference | None = None,
 ) -> ImageFacts:
     """Asks the registry what the reference means now, and fetches what is missing of it. ``job`` is the number of the
-    one that does so."""
+    one that does so; ``source`` what the registry has the image under, if not the reference."""
+    source = source or reference
     failpoints.hit("pull.before")
     transfers, name = parts.transfers, str(reference)
 
@@ -83,16 +121,16 @@ def _fetch(
         with parts.store.snapshot() as session:
             known = session.images.get(name)
             chain = session.images.chain(known.image_id) if known is not None else ()
-        if known is not None and images.unchanged(reference, registry, parts.graph, known, chain, platform):
+        if known is not None and images.unchanged(source, registry, parts.graph, known, chain, platform):
             admit(known)
             transfer.report("unchanged", "", 0, 0)
             with parts.store.transaction(durable=False) as session:
                 session.relations.note_use([known.digest], parts.clock.now().wall)
             return known
         facts, blobs, chain = images.pull(
-            reference, registry, parts.graph, platform=platform, admit=admit, progress=transfer.report,
-            stopping=stopping,
+            source, registry, parts.graph, platform=platform, admit=admit, progress=transfer.report, stopping=stopping,
         )  # fmt: skip
+        facts = msgspec.structs.replace(facts, reference=name)
         failpoints.hit("pull.after")
         # a layer that was here already, of another packing, needed no blob
         held = [blob for blob in blobs if parts.graph.has_blob(blob)]

@@ -41,6 +41,21 @@ def move(loop: Loop, content: bytes = b"another layer") -> str:
     return made.digest
 
 
+def version(tag: str) -> str:
+    return f"{IMAGE.rpartition(':')[0]}:{tag}"
+
+
+def publish(loop: Loop, tag: str) -> str:
+    """A version in the repository of the image; its digest."""
+    made = images.build([tag.encode()], {"Cmd": ["serve"]})
+    loop.registry.add(version(tag), made)
+    return made.digest
+
+
+def ranged(wanted: str) -> dict[str, Any]:
+    return image(updatePolicy={"type": "SemVer", "range": wanted, "interval": "1h"})
+
+
 def kept(loop: Loop) -> ImageObserved:
     observed = loop.entry(KEPT).observed
     assert isinstance(observed, ImageObserved)
@@ -168,6 +183,80 @@ class TestFollowing:
         assert loop.observed("web").process == "running"
         assert [job.name for job in loop.jobs(KEPT)][-2:] == ["check", "pull"]
         assert loop.jobs(WEB)[-1].cause == "image/kept follows its tag, which has moved"
+
+    @effect_of("Image", "spec.updatePolicy.range")
+    def test_the_highest_version_of_a_range_is_what_the_reference_stands_for(self, loop: Loop) -> None:
+        published = {tag: publish(loop, tag) for tag in ("1.2.0", "1.9.1", "1.10.0-rc1", "2.0.0", "1.9", "latest")}
+        loop.apply(ranged("1.x"))
+        loop.apply(container("web"))
+        assert (kept(loop).digest, kept(loop).latest_tag) == (published["1.9.1"], "1.9.1")
+        assert loop.observed("web").process == "running"
+        assert loop.registry.asked == []
+        newer = publish(loop, "v1.10.0")
+        loop.pass_time(1.2 * HOUR)
+        made = loop.observed("web").incarnation
+        assert made is not None
+        assert (made.image_digest, kept(loop).latest_tag) == (newer, "v1.10.0")
+        assert loop.jobs(KEPT)[-1].cause.startswith(f"v1.10.0 ({newer}) is the highest version in 1.x, not sha256:")
+        assert loop.jobs(WEB)[-1].cause == "image/kept follows the versions 1.x, and has another one"
+        count = len(loop.jobs(KEPT))
+        loop.pass_time(0.5 * HOUR)
+        assert len(loop.jobs(KEPT)) == count
+
+    def test_nothing_goes_back_because_a_tag_was_removed(self, loop: Loop) -> None:
+        publish(loop, "1.2.0")
+        newer = publish(loop, "1.2.1")
+        loop.apply(ranged("1.x"))
+        loop.apply(container("web"))
+        del loop.registry.images[version("1.2.1")]
+        loop.pass_time(1.2 * HOUR)
+        assert (kept(loop).digest, kept(loop).latest_tag) == (newer, "1.2.1")
+        assert steps(loop, WEB) == ["create", "start"]
+        # another range may well mean an older one
+        loop.apply(ranged("1.2.0"))
+        assert kept(loop).latest_tag == "1.2.0"
+        assert steps(loop, WEB)[-3:] == ["remove", "create", "start"]
+
+    def test_a_range_without_a_version_is_told_and_changes_nothing(self, loop: Loop) -> None:
+        publish(loop, "1.2.0")
+        loop.apply(ranged("1.x"))
+        loop.apply(container("web"))
+        loop.apply(ranged("3.x"))
+        status, _, told = loop.ready(KEPT)
+        assert status == "False"
+        assert "none of the 2 tags of registry.example/web is a version in the range 3.x" in told
+        assert steps(loop, WEB) == ["create", "start"]
+        publish(loop, "3.0.0")
+        loop.pass_time(60)
+        assert (loop.ready(KEPT)[0], kept(loop).latest_tag) == ("True", "3.0.0")
+
+    def test_an_image_of_that_name_from_elsewhere_is_asked_about_at_once(self, loop: Loop) -> None:
+        newest = publish(loop, "1.2.0")
+        loop.ask("pull_image", reference=IMAGE)
+        loop.apply(ranged("1.x"))
+        assert (kept(loop).digest, steps(loop, KEPT)) == (newest, ["check", "pull"])
+
+    def test_two_ranges_of_one_reference(self, loop: Loop) -> None:
+        publish(loop, "1.2.0")
+        publish(loop, "2.0.0")
+        loop.apply(ranged("1.x"))
+        second = ranged("2.x")
+        second["metadata"]["name"] = "second"
+        loop.apply(second)
+        assert loop.ready(Key("Image", "", "second"))[1] == "RangeConflict"
+        loop.pass_time(5 * HOUR)
+        assert kept(loop).latest_tag == "1.2.0"
+        assert steps(loop, KEPT).count("pull") == 1
+
+    def test_a_container_that_asks_for_itself_gets_the_same_version(self, loop: Loop) -> None:
+        publish(loop, "1.2.0")
+        loop.apply(ranged("1.x"))
+        loop.apply(container("web", imagePullPolicy="Always"))
+        newest = publish(loop, "1.3.0")
+        edit(loop, imagePullPolicy="Always")
+        made = loop.observed("web").incarnation
+        assert made is not None
+        assert made.image_digest == newest
 
     def test_without_it_a_newer_image_restarts_nothing(self, loop: Loop) -> None:
         loop.apply(image(updatePolicy={"type": "None"}))
