@@ -192,7 +192,7 @@ class _Check:
         raw = graph.read_blob(self._known.facts[digest][0].image_id, image_config.MAX_BYTES)
         diff_ids = image_config.parse(raw, len(self._packed(digest))).diff_ids
         chain = chains.chain(diff_ids)
-        graph.unpack_layer(chain[place], chain[place - 1] if place else "", diff_ids[place], blob, "")
+        graph.unpack_layer(chain[place], chain[place - 1] if place else "", diff_ids[place], blob)
         graph.settle_layer(chain[place])
 
     def _renew(self, chain: str, blob: str) -> None:

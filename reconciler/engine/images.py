@@ -1,4 +1,4 @@
-"""Pulling an image: manifest, configuration, layers in parallel, unpacked in order while the next ones still come.
+"""Pulling an image: manifest, configuration, layers in parallel, unpacked as they come and put on one another in order.
 
 Two pulls that need the same blob or layer share it: the second waits, then finds it there. What is there already is
 not fetched: neither blobs, nor those of layers that are unpacked. A download that breaks off goes on from where it was.
@@ -19,6 +19,7 @@ from reconciler.drivers.graph import chains
 from reconciler.drivers.registry import base as registries
 from reconciler.drivers.registry import manifests
 from reconciler.engine import image_config
+from reconciler.engine.ahead import Ahead
 from reconciler.engine.stops import Stop, Stopped
 from reconciler.model import platforms
 from reconciler.model.references import Reference
@@ -240,6 +241,7 @@ class _Job(_Fetching):
     ) -> None:
         super().__init__(reference, registry, graph, report, stopping)
         self._manifest = manifest
+        self._ahead = Ahead(graph)
 
     def config(self, platform: str) -> image_config.Config:
         """Stores manifest and configuration; returns the checked configuration."""
@@ -257,7 +259,7 @@ class _Job(_Fetching):
         pool = futures.ThreadPoolExecutor(max(parallel, 1), thread_name_prefix="pull")
         settling = futures.ThreadPoolExecutor(1, thread_name_prefix="pull-sync")
         try:
-            fetched = [self._start(pool, layer, at) for layer, at in zip(self._manifest.layers, chain, strict=True)]
+            fetched = [self._start(pool, index, diff_ids, chain) for index in range(len(chain))]
             size, settled = 0, []
             for index, chain_id in enumerate(chain):
                 size += self._finish(index, fetched[index], diff_ids, chain)
@@ -268,20 +270,29 @@ class _Job(_Fetching):
         finally:
             self._stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
+            self._ahead.close()
             settling.shutdown(wait=True)
 
-    def _start(self, pool: futures.ThreadPoolExecutor, layer: registries.Descriptor, chain: str) -> _Coming | None:
-        if self._graph.has_layer(chain):
+    def _start(
+        self, pool: futures.ThreadPoolExecutor, index: int, diff_ids: tuple[str, ...], chain: tuple[str, ...]
+    ) -> _Coming | None:
+        layer = self._manifest.layers[index]
+        if self._graph.has_layer(chain[index]):
             self._report("exists", layer.digest, layer.size, layer.size)
             return None
         self._report("waiting", layer.digest, 0, layer.size)
         verified = futures.Future[bool]()
-        return _Coming(verified, pool.submit(self._come, layer, verified))
 
-    def _come(self, layer: registries.Descriptor, verified: futures.Future[bool]) -> None:
+        def come(fresh: bool) -> None:
+            self._ahead.begin(chain[index], chain[index - 1] if index else "", diff_ids[index], layer.digest)
+            verified.set_result(fresh)
+
+        return _Coming(verified, pool.submit(self._come, layer, verified, come))
+
+    def _come(self, layer: registries.Descriptor, verified: futures.Future[bool], come: Callable[[bool], None]) -> None:
         try:
-            if not self.fetch(layer, verified=lambda: verified.set_result(True)):
-                verified.set_result(False)
+            if not self.fetch(layer, verified=lambda: come(True)):
+                come(False)
         except BaseException as error:
             if not verified.done():
                 verified.set_exception(error)
@@ -308,7 +319,7 @@ class _Job(_Fetching):
 
     def _unpack(self, layer: registries.Descriptor, chain: str, parent: str, diff_id: str) -> int:
         with self._named():
-            return self._graph.unpack_layer(chain, parent, diff_id, layer.digest, layer.media_type)
+            return self._ahead.unpack(chain, parent, diff_id, layer.digest)
 
     def _settle(self, chain: str, fetched: _Coming | None) -> None:
         """A layer is there when its blob is."""

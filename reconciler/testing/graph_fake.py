@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from typing import BinaryIO
 
 from reconciler import errors
-from reconciler.drivers.graph import chains, measure
+from reconciler.drivers.graph import base, chains, measure
 from reconciler.model import references
 
 
@@ -46,6 +46,16 @@ class FakeWriter:
     def abort(self) -> None:
         self._data.clear()
         self._graph.verified.pop(self._digest, None)
+
+
+class FakePrepared:
+    """A ``base.Prepared``."""
+
+    def __init__(self, chain_id: str, size: int) -> None:
+        self.chain_id, self.size = chain_id, size
+
+    def discard(self) -> None:
+        pass
 
 
 class FakeGraph:
@@ -107,15 +117,31 @@ class FakeGraph:
     def has_layer(self, chain_id: str) -> bool:
         return references.check_digest(chain_id) in self.settled
 
-    def unpack_layer(self, chain_id: str, parent: str, diff_id: str, blob: str, media_type: str) -> int:
+    def prepare_layer(self, chain_id: str, parent: str, diff_id: str, blob: str) -> base.Prepared | None:
+        """Every layer stands alone."""
+        self._check(chain_id, parent, diff_id)
+        if chain_id in self.unpacked:
+            return None
+        return FakePrepared(chain_id, len(self._archive(blob)))
+
+    def unpack_layer(
+        self, chain_id: str, parent: str, diff_id: str, blob: str, prepared: base.Prepared | None = None
+    ) -> int:
         if chain_id in self.unpacked:
             return self.unpacked[chain_id]
-        if chain_id != chains.chain_id(parent, references.check_digest(diff_id)):
-            raise errors.Invalid(f"layer {chain_id} is not what its parent and diff id make")
+        self._check(chain_id, parent, diff_id)
         if parent and parent not in self.unpacked:
             raise errors.NotFound(f"layer {parent} is not in the store")
-        self.unpacked[chain_id] = len(self.verified[blob] if blob in self.verified else self.read_blob(blob, 1 << 50))
+        assert prepared is None or isinstance(prepared, FakePrepared)
+        self.unpacked[chain_id] = prepared.size if prepared else len(self._archive(blob))
         return self.unpacked[chain_id]
+
+    def _check(self, chain_id: str, parent: str, diff_id: str) -> None:
+        if chain_id != chains.chain_id(parent, references.check_digest(diff_id)):
+            raise errors.Invalid(f"layer {chain_id} is not what its parent and diff id make")
+
+    def _archive(self, blob: str) -> bytes:
+        return self.verified[blob] if blob in self.verified else self.read_blob(blob, 1 << 50)
 
     def settle_layer(self, chain_id: str) -> None:
         if chain_id not in self.unpacked:

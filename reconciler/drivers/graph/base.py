@@ -38,6 +38,13 @@ class BlobWriter(Protocol):
         """Drops it."""
 
 
+class Prepared(Protocol):
+    """A layer that was unpacked before its turn; ``Graph.unpack_layer`` takes it."""
+
+    def discard(self) -> None:
+        """Removes it. No effect once it was taken."""
+
+
 class Graph(Protocol):
     """Blobs and the layers made of them."""
 
@@ -65,9 +72,16 @@ class Graph(Protocol):
 
     def has_layer(self, chain_id: str) -> bool: ...
 
-    def unpack_layer(self, chain_id: str, parent: str, diff_id: str, blob: str, media_type: str) -> int:
-        """Unpacks ``blob`` (gzip, zstd or plain tar, by ``media_type``) in a confined helper, verifying the diff id;
-        whiteouts become the driver's own. Returns the bytes used. Already there: no effect.
+    def prepare_layer(self, chain_id: str, parent: str, diff_id: str, blob: str) -> Prepared | None:
+        """Unpacks ``blob`` as ``unpack_layer`` would, before the layers below it are there: None where that cannot be,
+        because of the driver or because the layer needs what is below, or where it failed: ``unpack_layer`` tells
+        why. May raise as that does."""
+
+    def unpack_layer(
+        self, chain_id: str, parent: str, diff_id: str, blob: str, prepared: Prepared | None = None
+    ) -> int:
+        """Unpacks ``blob`` (gzip, zstd or plain tar) in a confined helper, verifying the diff id, or takes what was
+        ``prepared``; whiteouts become the driver's own. Returns the bytes used. Already there: no effect.
 
         The layer is not there yet: ``settle_layer`` makes it so. Others may be unpacked on top of it meanwhile."""
 

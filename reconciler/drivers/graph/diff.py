@@ -15,7 +15,7 @@ import stat
 from collections.abc import Collection, Iterator
 
 from reconciler import errors
-from reconciler.drivers.graph import comparing, merged, tar, tar_writing, unpack
+from reconciler.drivers.graph import comparing, merged, stacked, tar, tar_writing, unpack
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PIECE = 1 << 20
@@ -132,7 +132,7 @@ class _Diff:
                 name = level.path + b"/" if level.path else b"./"
                 found = os.fstat(level.upper)
                 yield tar_writing.member(name, tar.DIRECTORY, found, xattrs=_xattrs(level.upper, b"."))
-                if self._overlay and _opaque(level.upper):
+                if self._overlay and stacked.is_opaque(level.upper):
                     yield tar_writing.empty(level.below(b".wh..wh..opq"))
 
     def _entry(self, level: _Level, name: bytes) -> Iterator[bytes]:
@@ -231,10 +231,3 @@ def _xattrs(directory: int, name: bytes) -> dict[bytes, bytes]:
     """Those that a layer may have."""
     found = comparing.attributes(directory, os.fsdecode(name))
     return {os.fsencode(key): value for key, value in found.items() if unpack.kept(os.fsencode(key))}
-
-
-def _opaque(directory: int) -> bool:
-    try:
-        return os.getxattr(directory, "trusted.overlay.opaque") == b"y"
-    except OSError:
-        return False

@@ -1,8 +1,9 @@
 """The extraction helper: unpacks one layer behind walls, and says what came of it.
 
 It reads a request (JSON) from standard input and writes one JSON object to standard output:
-``{"diff_id", "size", "opaque": [path as hexadecimal, …]}``, or ``{"error", "retry"}``. It opens no file by a name from
-the archive, has no network, and dies with its parent.
+``{"diff_id", "size", "opaque": [path as hexadecimal, …], "rooted", "implied": [[path, bool], …]}`` (see
+``extraction.Result``), or ``{"error", "retry"}``, or ``{"needed"}`` for a layer that cannot do without those below. It
+opens no file by a name from the archive, has no network, and dies with its parent.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from reconciler.drivers.graph import confine, decompress, merged, overlayfs, sys
 class Request(TypedDict):
     """``blob``: the inherited descriptor of the compressed layer; ``target``: the directory to fill; ``layers`` and
     ``lower``: the directory of layers and the names in it below this one, top first; ``lowest``: there is none;
-    ``overlay``: the form of whiteouts."""
+    ``ahead``: they are not known yet; ``overlay``: the form of whiteouts."""
 
     blob: int
     target: str
@@ -26,6 +27,7 @@ class Request(TypedDict):
     lower: list[str]
     overlay: bool
     lowest: bool
+    ahead: bool
     algorithm: str
     max_bytes: int
     max_entries: int
@@ -37,6 +39,8 @@ def main(arguments: list[str]) -> NoReturn:
     request: Request = json.load(sys.stdin)
     try:
         result = _run(request)
+    except merged.Needed:
+        result = {"needed": True}
     except (unpack.Full, MemoryError) as error:
         result = {"error": str(error) or (type(error).__doc__ or "").strip(), "retry": True}
     except (merged.Refused, tar.Malformed, decompress.Damaged, decompress.TooLarge, OSError) as error:
@@ -53,15 +57,18 @@ def _run(request: Request) -> dict[str, Any]:
     decompress.load()
     confine.leave_host()
     upper = confine.view(request["target"], read_only=False)
-    lower = _lower(request)
+    lower = merged.UNKNOWN if request["ahead"] else _lower(request)
     confine.enter(upper)
     stream = decompress.Stream(request["blob"], request["max_bytes"], request["algorithm"])
     tree = merged.Tree(upper, lower)
     budget = unpack.Budget(request["max_bytes"], request["max_entries"])
-    unpack.Unpacker(tree, budget, overlay=request["overlay"], lowest=request["lowest"]).run(tar.Reader(stream))
+    unpacker = unpack.Unpacker(tree, budget, overlay=request["overlay"], lowest=request["lowest"])
+    unpacker.run(tar.Reader(stream))
     digest = stream.drain()
     opaque = [path.hex() for path in sorted(tree.opaque)]
-    return {"diff_id": f"{request['algorithm']}:{digest}", "size": budget.used, "opaque": opaque}
+    implied = [(path.hex(), bare) for path, bare in tree.implied.items()]
+    return {"diff_id": f"{request['algorithm']}:{digest}", "size": budget.used, "opaque": opaque,
+            "rooted": unpacker.rooted, "implied": implied}  # fmt: skip
 
 
 def _lower(request: Request) -> int:

@@ -39,26 +39,41 @@ class Layer(NamedTuple):
     diff_id: str
     overlay: bool
     lowest: bool
+    ahead: bool = False
 
 
 class Result(NamedTuple):
+    """``rooted``: the root's owner, mode and time are not those of the layers below. ``implied``: see ``merged.Tree``,
+    outer directories first."""
+
     size: int
     opaque: list[bytes]
+    rooted: bool
+    implied: list[tuple[bytes, bool]]
 
 
-def run(layer: Layer, limits: Limits) -> Result:
-    """Unpacks. Raises ``Permanent`` for an archive that is refused or does not match its diff id, ``Temporary`` where
-    the host is at fault."""
+def run(layer: Layer, limits: Limits) -> Result | None:
+    """Unpacks; None for a layer ``ahead`` that needs those below it.
+
+    Raises ``Permanent`` for an archive that is refused or does not match its diff id, ``Temporary`` where the host is
+    at fault."""
     with layer.blob() as file:
         answer = _ask("extract", _request(layer, limits, file.fileno()), file.fileno())
     if "error" in answer:
         kind = errors.Temporary if answer.get("retry") else errors.Permanent
         raise kind(f"layer {layer.diff_id} cannot be unpacked: {answer['error']}")
+    if layer.ahead and answer.get("needed"):
+        return None
     if answer["diff_id"] != layer.diff_id:
         raise errors.Permanent(
             f"the layer's content does not match its diff id: expected {layer.diff_id}, found {answer['diff_id']}"
         )
-    return Result(int(answer["size"]), [bytes.fromhex(path) for path in answer["opaque"]])
+    return Result(
+        size=int(answer["size"]),
+        opaque=[bytes.fromhex(path) for path in answer["opaque"]],
+        rooted=bool(answer["rooted"]),
+        implied=[(bytes.fromhex(path), bool(bare)) for path, bare in answer["implied"]],
+    )
 
 
 def diff_id(blob: Opener, temporaries: str, limits: Limits) -> str:
@@ -90,6 +105,7 @@ def _request(layer: Layer, limits: Limits, descriptor: int) -> dict[str, Any]:
         "lower": list(layer.lower),
         "overlay": layer.overlay,
         "lowest": layer.lowest,
+        "ahead": layer.ahead,
         "algorithm": layer.diff_id.partition(":")[0],
         "max_bytes": min(limits.bytes, space.f_bavail * space.f_frsize * 9 // 10),
         "max_entries": entries,

@@ -4,6 +4,8 @@
 ``chains/HEX`` is the record, and writing it is the commit: a tree without a record is a leftover. A new layer is filled
 below ``tmp/``, checked against its diff id and renamed; then its file system is synced (``syncfs``, once a layer), then
 it is recorded. The next layer may be filled on top of it before it is settled so.
+
+Overlay's layers hold only what they bring, so that many can be unpacked before those below them are: ``prepare``.
 """
 
 from __future__ import annotations
@@ -16,11 +18,14 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from reconciler import errors, failpoints
-from reconciler.drivers.graph import chains, comparing, extraction, files, syscalls, volumes
+from reconciler.drivers.graph import chains, comparing, extraction, files, stacked, syscalls, volumes
+from reconciler.drivers.graph import trees as copying
 from reconciler.model import references
 
 Form = Literal["overlay", "applied"]
 _NOTHING = "empty"
+#: of directories that a layer only implies, times the layers below
+_MOST_LOOKUPS = 20_000
 
 
 class Record(NamedTuple):
@@ -29,6 +34,16 @@ class Record(NamedTuple):
     parent: str
     diff_id: str
     size: int
+
+
+class Prepared:
+    """A layer that was unpacked before those below it, aside."""
+
+    def __init__(self, chain: str, path: str, result: extraction.Result, trees: volumes.Volumes) -> None:
+        self.chain, self.path, self.result, self._trees = chain, path, result, trees
+
+    def discard(self) -> None:
+        self._trees.remove(self.path)
 
 
 class Layers:
@@ -87,17 +102,48 @@ class Layers:
             found.append(chain)
         return found
 
-    def fill(self, chain: str, parent: str, diff_id: str, blob: extraction.Opener) -> int:
-        """Unpacks ``blob`` into the layer's tree; nobody sees it before ``settle``. Returns the bytes used;
-        already there: no effect."""
-        if chain != chains.chain_id(parent, references.check_digest(diff_id)):
-            raise errors.Invalid(f"layer {chain} is not what its parent and diff id make")
+    def prepare(self, chain: str, parent: str, diff_id: str, blob: extraction.Opener) -> Prepared | None:
+        """Unpacks ``blob`` although the layers below may not be filled yet; ``fill`` then takes it. None if that cannot
+        be, because of the form or of what the layer needs of those below, or if it fails: its turn tells why then. The
+        lowest one raises as ``fill``."""
+        _check_chain(chain, parent, diff_id)
+        if self._form != "overlay" or chain in self._filled or self.has(chain):
+            return None
+        aside = files.temporary(self._temporaries, "layer")
+        done = None
+        try:
+            self._trees.make(aside)
+            layer = extraction.Layer(
+                blob, aside, self.directory, [], diff_id, overlay=True, lowest=not parent, ahead=bool(parent)
+            )
+            done = extraction.run(layer, self._limits)
+            return Prepared(chain, aside, done, self._trees) if done is not None else None
+        except errors.PydockError:
+            if parent:  # it may be right on top of what is below
+                return None
+            raise
+        except OSError as error:
+            raise _failed(chain, error) from error
+        finally:
+            if done is None:
+                self._trees.remove(aside)
+
+    def fill(
+        self, chain: str, parent: str, diff_id: str, blob: extraction.Opener, prepared: Prepared | None = None
+    ) -> int:
+        """Unpacks ``blob`` into the layer's tree, or takes what was ``prepared``; nobody sees it before ``settle``.
+        Returns the bytes used; already there: no effect."""
+        _check_chain(chain, parent, diff_id)
         if chain in self._filled or self.has(chain):
             return self._known(chain).size
         lower = self._lower(parent)
-        aside = files.temporary(self._temporaries, "layer")
+        aside = prepared.path if prepared else files.temporary(self._temporaries, "layer")
         try:
-            size = self._unpack(aside, lower, diff_id, blob)
+            if prepared and self._put_on(aside, lower, prepared.result):
+                size = prepared.result.size
+            else:
+                self._trees.remove(aside)
+                size = self._unpack(aside, lower, diff_id, blob)
             failpoints.hit("graph.layer.fill.after")
             path = self._tree(chain)
             self._trees.remove(path)
@@ -131,11 +177,8 @@ class Layers:
                 del self._filled[chain]
 
     def _sync(self) -> None:
-        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
+        with _opened(self.directory) as descriptor:
             syscalls.syncfs(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _commit(self, chain: str, record: Record) -> None:
         self._sync()
@@ -205,9 +248,29 @@ class Layers:
         overlay = self._form == "overlay"
         layer = extraction.Layer(blob, target, self.directory, names, diff_id, overlay=overlay, lowest=not lower)
         result = extraction.run(layer, self._limits)
+        assert result is not None
         for path in result.opaque:
             mark_opaque(target, path)
         return result.size
+
+    def _put_on(self, target: str, lower: list[str], result: extraction.Result) -> bool:
+        """Gives a prepared tree what only the layers below can tell: what directories are like that its archive only
+        implies. False if they are none there: then it should have been unpacked elsewhere."""
+        if len(result.implied) * len(lower) > _MOST_LOOKUPS:
+            return False
+        trees = [self._tree(chain) for chain in lower]
+        root = [] if result.rooted else [(b"", True)]
+        try:
+            # inner ones first: giving them a time changes none of those around them
+            for path, bare in (*reversed(result.implied), *root):
+                with stacked.directory(trees, path) as below, stacked.directory([target], path) as made:
+                    if bare and min(below, made) >= 0:
+                        found = os.fstat(below)
+                        copying.metadata(below, made, found)
+                        os.utime(made, ns=(found.st_mtime_ns, found.st_mtime_ns))
+        except stacked.NoDirectory:
+            return False
+        return True
 
     def nothing(self) -> str:
         """The name of an empty directory, to stack where there is no layer."""
@@ -233,6 +296,20 @@ class Layers:
 
     def _record_path(self, chain: str) -> str:
         return os.path.join(self._records, references.check_digest(chain).replace(":", "-", 1))
+
+
+def _check_chain(chain: str, parent: str, diff_id: str) -> None:
+    if chain != chains.chain_id(parent, references.check_digest(diff_id)):
+        raise errors.Invalid(f"layer {chain} is not what its parent and diff id make")
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _failed(chain: str, error: OSError) -> errors.Temporary:

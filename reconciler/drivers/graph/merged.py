@@ -15,6 +15,8 @@ import stat
 
 from reconciler.drivers.graph import trees
 
+#: in the place of a descriptor: whether there is anything below is not known yet
+UNKNOWN = -2
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MAX_LINKS = 40
 MAX_DEPTH = 512
@@ -22,6 +24,10 @@ MAX_DEPTH = 512
 
 class Refused(Exception):
     """the archive asks for something that no layer may have"""
+
+
+class Needed(Exception):
+    """the layers below are needed, and are not there yet"""
 
 
 class Directory:
@@ -37,7 +43,13 @@ class Directory:
         return self.path + b"/" + name if self.path else name
 
     def in_lower(self, name: bytes) -> os.stat_result | None:
+        self.know_lower()
         return lstat(self.lower, name) if self.lower >= 0 else None
+
+    def know_lower(self) -> None:
+        """Raises ``Needed`` if it is not known what is below."""
+        if self.lower == UNKNOWN:
+            raise Needed
 
     def hide_lower(self) -> None:
         if self.lower >= 0:
@@ -54,7 +66,9 @@ class Tree:
 
     ``times`` (path → mtime in ns) is what each directory touched must have in the end; ``opaque`` the paths of those
     that hide the directory of the same name in the layers below. Both may name directories that were replaced since.
-    ``lent``: files of the layers below that were copied up only because a hard link leads to them.
+    ``lent``: files of the layers below that were copied up only because a hard link leads to them. With *lower*
+    ``UNKNOWN`` what depends on the layers below raises ``Needed``, but for directories that the archive only implies:
+    they are made as if nothing were below, and are in ``implied`` (path → whether the archive has told no more of it).
     """
 
     def __init__(self, upper: int, lower: int) -> None:
@@ -62,6 +76,7 @@ class Tree:
         self.times: dict[bytes, int] = {}
         self.opaque: set[bytes] = set()
         self.lent: set[bytes] = set()
+        self.implied: dict[bytes, bool] = {}
 
     @property
     def top(self) -> Directory:
@@ -133,6 +148,10 @@ class Tree:
 
     def _step_lower(self, name: bytes, *, make: bool) -> bytes | None:
         here = self.top
+        if make and here.lower == UNKNOWN:
+            self._step_new(name, replaced=False)
+            self.implied[self.top.path] = True
+            return None
         found = here.in_lower(name)
         if found is None:
             if make:
@@ -179,6 +198,7 @@ class Tree:
 
     def hide_top(self) -> None:
         """The same for the top directory itself."""
+        self.top.know_lower()
         if self.top.lower >= 0:
             self.opaque.add(self.top.path)
             self.top.hide_lower()
@@ -206,7 +226,9 @@ class Tree:
             raise Refused(f"{shown(here.path)} is more than {MAX_DEPTH} directories deep")
         path = here.below(name)
         upper = os.open(name, DIRECTORY, dir_fd=here.upper)
-        lower = _open_directory(here.lower, name) if here.lower >= 0 and path not in self.opaque else -1
+        lower = min(here.lower, -1)
+        if here.lower >= 0:
+            lower = _open_directory(here.lower, name) if path not in self.opaque else -1
         self._stack.append(Directory(name, path, upper, lower))
         self.times.setdefault(path, mtime)
 

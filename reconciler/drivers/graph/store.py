@@ -65,8 +65,14 @@ class GraphStore:
     def has_layer(self, chain_id: str) -> bool:
         return self.trees.has(chain_id)
 
-    def unpack_layer(self, chain_id: str, parent: str, diff_id: str, blob: str, media_type: str) -> int:
-        return self.trees.fill(chain_id, parent, diff_id, self._opener(blob))
+    def prepare_layer(self, chain_id: str, parent: str, diff_id: str, blob: str) -> layers.Prepared | None:
+        return self.trees.prepare(chain_id, parent, diff_id, self._opener(blob))
+
+    def unpack_layer(
+        self, chain_id: str, parent: str, diff_id: str, blob: str, prepared: base.Prepared | None = None
+    ) -> int:
+        assert prepared is None or isinstance(prepared, layers.Prepared)
+        return self.trees.fill(chain_id, parent, diff_id, self._opener(blob), prepared)
 
     def settle_layer(self, chain_id: str) -> None:
         self.trees.settle(chain_id)

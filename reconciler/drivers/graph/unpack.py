@@ -52,6 +52,8 @@ class Unpacker:
     def __init__(self, tree: Tree, budget: Budget, *, overlay: bool, lowest: bool) -> None:
         self._tree, self._budget, self._overlay, self._lowest = tree, budget, overlay, lowest
         self._own: set[bytes] = set()
+        #: whether the root's owner, mode and time are what they should be: those of the layers below, unless told
+        self.rooted = tree.top.lower != merged.UNKNOWN
 
     def run(self, reader: tar.Reader) -> None:
         self._begin()
@@ -71,6 +73,8 @@ class Unpacker:
             found = os.fstat(root.lower)
             trees.metadata(root.lower, root.upper, found)
             self._tree.times[b""] = found.st_mtime_ns
+        elif not self.rooted:
+            return
         elif self._lowest:
             os.fchmod(root.upper, 0o755)
             self._tree.times[b""] = 0
@@ -126,6 +130,7 @@ class Unpacker:
         directory = self._enter(b"")
         _dress(directory.upper, entry, fresh=False)
         self._tree.times[b""] = entry.mtime
+        self.rooted = True
 
     def _directory(self, directory: Directory, name: bytes, entry: tar.Entry) -> None:
         fresh = True
@@ -142,7 +147,10 @@ class Unpacker:
             _dress(descriptor, entry, fresh=fresh)
         finally:
             os.close(descriptor)
-        self._tree.times[directory.below(name)] = entry.mtime
+        path = directory.below(name)
+        self._tree.times[path] = entry.mtime
+        if path in self._tree.implied:
+            self._tree.implied[path] = False
 
     def _file(self, directory: Directory, name: bytes, entry: tar.Entry, data: Iterator[memoryview]) -> None:
         try:
@@ -217,6 +225,7 @@ class Unpacker:
         directory = self._tree.walk(parent, make=False)
         if directory is None:
             return
+        directory.know_lower()
         if name != _OPAQUE:
             self._hide(directory, gone)
         elif not self._overlay:

@@ -10,10 +10,10 @@ from reconciler.testing.graph_suite.fidelity import Fidelity
 from reconciler.testing.graph_suite.hostile import Hostile
 from reconciler.testing.graph_suite.layers import Layers
 from reconciler.testing.graph_suite.merging import Merging
-from reconciler.testing.graph_suite.place import GZIP, Place
+from reconciler.testing.graph_suite.place import Place
 from reconciler.testing.graph_suite.snapshots import Snapshots
 
-__all__ = ["GZIP", "GraphSuite", "Place"]
+__all__ = ["GraphSuite", "Place"]
 
 
 class GraphSuite(Blobs, Layers, Fidelity, Merging, Hostile, Snapshots, Checking, Diffs):

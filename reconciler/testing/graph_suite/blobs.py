@@ -7,7 +7,7 @@ import pytest
 from reconciler import errors
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import images
-from reconciler.testing.graph_suite.place import GZIP, Place
+from reconciler.testing.graph_suite.place import Place
 
 
 class Blobs:
@@ -55,9 +55,9 @@ class Blobs:
         writer = place.graph.write_blob(blob, len(archive))
         writer.write(archive)
         with pytest.raises(errors.NotFound):
-            place.graph.unpack_layer(diff_id, "", diff_id, blob, GZIP)
+            place.graph.unpack_layer(diff_id, "", diff_id, blob)
         assert writer.verify() == blob
-        place.graph.unpack_layer(diff_id, "", diff_id, blob, GZIP)
+        place.graph.unpack_layer(diff_id, "", diff_id, blob)
         assert (place.graph.has_blob(blob), place.graph.blobs()) == (False, ())
         with pytest.raises(errors.NotFound):
             place.graph.read_blob(blob, len(archive))
@@ -74,7 +74,7 @@ class Blobs:
         writer.verify()
         writer.abort()
         with pytest.raises(errors.NotFound):
-            place.graph.unpack_layer(blob, "", blob, blob, GZIP)
+            place.graph.unpack_layer(blob, "", blob, blob)
         assert (place.graph.blobs(), place.leftovers()) == ((), [])
 
     def test_a_new_blob_is_named_by_what_it_has(self, place: Place) -> None:
@@ -116,7 +116,7 @@ class Blobs:
             lambda: place.graph.remove_blob(digest),
             lambda: place.graph.has_layer(digest),
             lambda: place.graph.remove_layer(digest),
-            lambda: place.graph.unpack_layer(digest, "", digest, digest, GZIP),
+            lambda: place.graph.unpack_layer(digest, "", digest, digest),
         ):
             with pytest.raises(errors.Invalid):
                 action()

@@ -10,7 +10,7 @@ from reconciler import errors
 from reconciler.drivers.graph import chains
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import images
-from reconciler.testing.graph_suite.place import GZIP, Place
+from reconciler.testing.graph_suite.place import Place
 
 
 class Layers:
@@ -26,7 +26,7 @@ class Layers:
         for digest in place.graph.blobs():
             place.graph.remove_blob(digest)
         blob = images.digest(b"gone")
-        assert place.graph.unpack_layer(chain, "", images.digest(archive), blob, GZIP) == 5
+        assert place.graph.unpack_layer(chain, "", images.digest(archive), blob) == 5
         assert place.graph.layers() == (chain,)
 
     def test_a_layer_is_there_once_it_is_settled_and_not_before(self, place: Place) -> None:
@@ -35,7 +35,7 @@ class Layers:
         for index, archive in enumerate((lower, upper)):
             blob = place.put(images.packed(archive, "gzip"))
             parent = chain[0] if index else ""
-            place.graph.unpack_layer(chain[index], parent, images.digest(archive), blob, GZIP)
+            place.graph.unpack_layer(chain[index], parent, images.digest(archive), blob)
         assert place.graph.layers() == ()
         with pytest.raises(errors.NotFound):
             place.driver.prepare("early", chain)
@@ -54,7 +54,7 @@ class Layers:
         blob = place.put(images.packed(tars.archive([tars.Member(b"a")]), "gzip"))
         wrong = images.digest(b"something else")
         with pytest.raises(errors.Permanent, match="does not match its diff id"):
-            place.graph.unpack_layer(wrong, "", wrong, blob, GZIP)
+            place.graph.unpack_layer(wrong, "", wrong, blob)
         assert place.graph.layers() == ()
         assert place.leftovers() == []
 
@@ -66,16 +66,16 @@ class Layers:
         archive = tars.archive([tars.Member(b"a")])
         blob = place.put(archive)
         with pytest.raises(errors.Invalid):
-            place.graph.unpack_layer(images.digest(b"x"), "", images.digest(archive), blob, GZIP)
+            place.graph.unpack_layer(images.digest(b"x"), "", images.digest(archive), blob)
 
     def test_a_layer_without_its_parent_or_blob_is_refused(self, place: Place) -> None:
         archive = tars.archive([tars.Member(b"a")])
         diff_id, absent = images.digest(archive), images.digest(b"absent")
         with pytest.raises(errors.NotFound):
-            place.graph.unpack_layer(diff_id, "", diff_id, absent, GZIP)
+            place.graph.unpack_layer(diff_id, "", diff_id, absent)
         blob = place.put(archive)
         with pytest.raises(errors.NotFound):
-            place.graph.unpack_layer(chains.chain_id(absent, diff_id), absent, diff_id, blob, GZIP)
+            place.graph.unpack_layer(chains.chain_id(absent, diff_id), absent, diff_id, blob)
         assert place.leftovers() == []
 
     def test_layers_are_removed(self, place: Place) -> None:

@@ -10,14 +10,14 @@ from reconciler.drivers.graph import base, chains
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import graph_trees, images
 
-GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
-
 
 class Place:
-    """A graph with its driver, and how to open it once more as after a restart."""
+    """A graph with its driver, and how to open it once more as after a restart. ``ahead``: layers are prepared before
+    their turn where they can be, ``prepared`` counts those on others."""
 
-    def __init__(self, root: pathlib.Path, driver: str, *options: str) -> None:
-        self.root, self.name, self.options = root, driver, options
+    def __init__(self, root: pathlib.Path, driver: str, *options: str, ahead: bool = False) -> None:
+        self.root, self.name, self.options, self.ahead = root, driver, options, ahead
+        self.prepared = 0
         self.open()
 
     def open(self) -> None:
@@ -45,7 +45,9 @@ class Place:
         blob = self.put(images.packed(archive, packing))
         diff_id = images.digest(archive)
         chain = chains.chain_id(parent, diff_id)
-        self.graph.unpack_layer(chain, parent, diff_id, blob, GZIP)
+        prepared = self.graph.prepare_layer(chain, parent, diff_id, blob) if self.ahead else None
+        self.prepared += bool(parent and prepared is not None)
+        self.graph.unpack_layer(chain, parent, diff_id, blob, prepared)
         self.graph.settle_layer(chain)
         return chain
 

@@ -18,6 +18,16 @@ class TestOverlay(GraphSuite):
         found.close()
 
 
+class TestOverlayAhead(GraphSuite):
+    """The same, with layers unpacked before those below them wherever that can be."""
+
+    @pytest.fixture
+    def place(self, tmp_path: pathlib.Path) -> Iterator[Place]:
+        found = Place(tmp_path / "graph", "overlay", ahead=True)
+        yield found
+        found.close()
+
+
 class TestVfs(GraphSuite):
     @pytest.fixture
     def place(self, tmp_path: pathlib.Path) -> Iterator[Place]:

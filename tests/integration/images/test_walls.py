@@ -18,7 +18,7 @@ from reconciler import errors, helper
 from reconciler.drivers.graph import chains, opening, options, syscalls
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import images
-from reconciler.testing.graph_suite import GZIP, Place
+from reconciler.testing.graph_suite import Place
 
 #: goes behind the walls as the helper does, then tries what a helper that was taken over would try
 _PRISONER = """
@@ -114,7 +114,7 @@ def test_a_bomb_meets_the_quota(tmp_path: pathlib.Path, packing: images.Packing)
     blob = images.packed(archive, packing)
     _store(graph, blob)
     with pytest.raises(errors.Permanent, match="allowed or that fit"):
-        graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(blob), GZIP)
+        graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(blob))
     assert os.listdir(tmp_path / "graph" / "tmp") == []
 
 
@@ -127,7 +127,7 @@ def test_holes_and_members_meet_the_quota(tmp_path: pathlib.Path) -> None:
     for archive, words in ((huge, "more than the 1073741824 bytes"), (many, "more files")):
         _store(graph, archive)
         with pytest.raises(errors.Permanent, match=words):
-            graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(archive), GZIP)
+            graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(archive))
 
 
 def test_a_full_disk_is_a_thing_to_try_again(tmp_path: pathlib.Path) -> None:
@@ -142,7 +142,7 @@ def test_a_full_disk_is_a_thing_to_try_again(tmp_path: pathlib.Path) -> None:
         blob = gzip.compress(archive)
         _store(graph, blob)
         with pytest.raises(errors.PydockError, match=r"no space left|that fit"):
-            graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(blob), GZIP)
+            graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(blob))
         writer = graph.write_blob(images.digest(b""), -1)
         with pytest.raises(errors.Temporary):
             writer.write(bytes(8 << 20))
@@ -164,7 +164,7 @@ def test_damaged_gzip(place: Place, damage: object, words: str) -> None:
     blob = damage(gzip.compress(archive))  # type: ignore[operator]
     place.put(blob)
     with pytest.raises(errors.Permanent, match=words):
-        place.graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(blob), GZIP)
+        place.graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(blob))
 
 
 def test_zstd_that_ends_too_early_has_another_diff_id(place: Place) -> None:
@@ -172,7 +172,7 @@ def test_zstd_that_ends_too_early_has_another_diff_id(place: Place) -> None:
     blob = images.packed(archive, "zstd")[:-1000]
     place.put(blob)
     with pytest.raises(errors.Permanent, match=r"diff id|ends in the middle"):
-        place.graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(blob), GZIP)
+        place.graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(blob))
 
 
 def test_many_members_and_frames(place: Place) -> None:
@@ -183,7 +183,7 @@ def test_many_members_and_frames(place: Place) -> None:
     for blob in (members, frames):
         place.put(blob)
         diff_id = images.digest(archive)
-        place.graph.unpack_layer(diff_id, "", diff_id, images.digest(blob), GZIP)
+        place.graph.unpack_layer(diff_id, "", diff_id, images.digest(blob))
         place.graph.settle_layer(diff_id)
         assert place.graph.has_layer(chains.chain_id("", diff_id))
         place.graph.remove_layer(diff_id)
@@ -200,7 +200,7 @@ def test_a_layer_that_cannot_be_synced_is_dropped_and_unpacked_anew(
 ) -> None:
     archive = tars.archive([tars.Member(b"f", b"data")])
     blob, diff_id = place.put(archive), images.digest(archive)
-    place.graph.unpack_layer(diff_id, "", diff_id, blob, GZIP)
+    place.graph.unpack_layer(diff_id, "", diff_id, blob)
     with monkeypatch.context() as patched:
         patched.setattr(syscalls, "syncfs", _fails)
         with pytest.raises(errors.Temporary, match="Input/output error"):
@@ -209,7 +209,7 @@ def test_a_layer_that_cannot_be_synced_is_dropped_and_unpacked_anew(
     with pytest.raises(errors.NotFound):
         place.graph.settle_layer(diff_id)
     assert os.listdir(place.root / "layers") == []
-    place.graph.unpack_layer(diff_id, "", diff_id, blob, GZIP)
+    place.graph.unpack_layer(diff_id, "", diff_id, blob)
     place.graph.settle_layer(diff_id)
     assert place.graph.layers() == (diff_id,)
 

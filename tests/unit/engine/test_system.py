@@ -94,7 +94,7 @@ def test_df_shows_leftovers(loop: Loop) -> None:
     writer.write(stray.blobs[blob])
     writer.commit()
     diff = stray.diff_ids[0]
-    loop.graph.unpack_layer(diff, "", diff, blob, "")
+    loop.graph.unpack_layer(diff, "", diff, blob)
     loop.graph.settle_layer(diff)
     loop.snapshots.prepare("nobodys", ())
     size = len(stray.blobs[blob])
