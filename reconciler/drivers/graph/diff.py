@@ -157,7 +157,7 @@ class _Diff:
         before = merged.lstat(level.lower, name) if level.lower >= 0 else None
         if self._overlay or before is None or found.st_ino in self._relinked:
             return False
-        return found.st_nlink == before.st_nlink and _same(level, name, found, before)
+        return _same(level, name, found, before)
 
     def _node(self, level: _Level, name: bytes, kind: bytes, found: os.stat_result) -> Iterator[bytes]:
         path = level.below(name)

@@ -157,6 +157,22 @@ class Diffs:
             assert (again / "old/a").read_text() == "1"
             assert {path.read_text() for path in again.glob("dir*/[fs]*")} <= {"here"}
 
+    def test_a_name_that_goes_while_it_is_looked_at(self, place: Place) -> None:
+        """Its other names hold the file then."""
+        chain = place.stack([tars.directory(b"d"), tars.Member(b"d/x", b"old"), tars.hard_link(b"d/y", b"d/x")])
+        root = pathlib.Path(place.driver.prepare("one", chain))
+        with (root / "d/x").open("r+") as file:
+            file.write("new")
+        os.link(root / "d/x", root / "d/z")
+        os.utime(root / "d", ns=(0, tars.directory(b"d").mtime))
+        archive = []
+        for piece in place.driver.diff("one"):
+            archive.append(piece)
+            if b"d/\0" in piece:
+                (root / "d/x").unlink(missing_ok=True)
+        rootfs = place.driver.prepare("again", (*chain, place.layer(b"".join(archive), chain[-1])))
+        assert (pathlib.Path(rootfs) / "d/z").read_text() == "new"
+
     def test_sockets_are_left_out(self, place: Place) -> None:
         root = pathlib.Path(place.driver.prepare("one", place.stack([tars.Member(b"a")])))
         os.mknod(root / "s", stat.S_IFSOCK | 0o755)
