@@ -67,7 +67,7 @@ def _bring(context: Context, entry: Entry, reference: str, sequence: Sequence) -
     platform = str(desired.spec.get("platform") or context.view.platform)
     fits = facts is not None and platforms.same_machine(facts.platform, platform) and not _other_variant(entry)
     if facts is None or not fits:
-        lack = f"the image {reference} is not here"
+        lack = refresh.lack(reference, refresh.range_of(desired))
         if facts is not None:
             lack = f"the image {reference} that is here is for {facts.platform}, wanted is {platform}"
         if refresh.policy(desired) == "Never":

@@ -25,6 +25,11 @@ def policy(desired: Desired) -> str:
     return str(desired.spec.get(_POLICY[desired.key.kind]) or "IfNotPresent")
 
 
+def lack(reference: str, wanted: str) -> str:
+    """Why an image is pulled that is not here; ``wanted``: the range that its reference stands for."""
+    return f"the image {reference}{f' (the highest version in {wanted})' if wanted else ''} is not here"
+
+
 def asks_anew(desired: Desired, reference: str) -> bool:
     """Whether the registry is asked even if the image is here. What a digest means never changes."""
     return policy(desired) in ("Always", "Newer") and "@" not in reference

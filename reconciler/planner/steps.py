@@ -56,10 +56,11 @@ class Sequence:
         may = keeper is not None and refresh.policy(keeper.desired) != "Never"
         owner = keeper.desired if keeper is not None and may and not own else self._entry.desired
         platform = str(keeper.desired.spec.get("platform") or "") if keeper is not None else ""
-        more = {"platform": platform, "replaces": replaces, "range": self._range(reference)}
+        wanted = self._range(reference)
+        more = {"platform": platform, "replaces": replaces, "range": wanted}
         step = Step(
             id=f"pull {reference} for {owner.key}" if own else f"pull {reference}",
-            action="pull", key=owner.key, uid=owner.uid, cause=cause or f"the image {reference} is not here",
+            action="pull", key=owner.key, uid=owner.uid, cause=cause or refresh.lack(reference, wanted),
             args={"reference": reference} | {name: value for name, value in more.items() if value},
         )  # fmt: skip
         self._steps.append(step)

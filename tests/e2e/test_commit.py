@@ -116,6 +116,15 @@ def test_a_commit_of_a_commit(host: Pydockd, image: str) -> None:
     assert layers == [layers[0], layers[0] + 1, layers[0] + 2]
 
 
+def test_a_stopped_container(host: Pydockd, image: str) -> None:
+    started(host, "first", image)
+    before = tree(rootfs(host, "first"))
+    good(host, "stop", "first", "--wait")
+    good(host, "commit", "first", "made:1")
+    started(host, "second", "made:1", SLEEP)
+    assert graph_trees.differences(before, tree(rootfs(host, "second"))) == []
+
+
 def test_an_image_without_a_name(host: Pydockd, image: str) -> None:
     started(host, "first", image)
     digest = good(host, "commit", "first").strip()

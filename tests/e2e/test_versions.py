@@ -48,7 +48,7 @@ def test_a_newer_version_of_the_range_makes_the_container_anew(host: Pydockd, ve
     host.apply(container("app", f"{versions.address}/team/app:1.x", **serves))
     before = host.wait_ready_container("app")
     assert latest(host) == ("1.2.10", first)
-    assert page(port) == "version 1.2.10\n"
+    wait.until(lambda: page(port) == "version 1.2.10\n", 20, "the page to be served")
     second = publish(versions, "v1.3.0")
     wait.until(lambda: latest(host) == ("v1.3.0", second), 20, "the new version to be found")
     wait.until(lambda: page(port) == "version v1.3.0\n", 20, "the container to be made of it")

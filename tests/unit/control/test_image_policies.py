@@ -192,6 +192,7 @@ class TestFollowing:
         assert (kept(loop).digest, kept(loop).latest_tag) == (published["1.9.1"], "1.9.1")
         assert loop.observed("web").process == "running"
         assert loop.registry.asked == []
+        assert loop.jobs(KEPT)[-1].cause == f"the image {IMAGE} (the highest version in 1.x) is not here"
         newer = publish(loop, "v1.10.0")
         loop.pass_time(1.2 * HOUR)
         made = loop.observed("web").incarnation
