@@ -20,9 +20,10 @@ from bench.clock import Stopwatch
 from reconciler import store
 from reconciler.drivers.exec import base, pids
 from reconciler.engine.handlers import network_config
+from reconciler.kinds.container.observed import ContainerObserved
+from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model.keys import Key
 from reconciler.model.objects import Owner
-from reconciler.model.observed import ContainerObserved, NetworkObserved
 from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.store.base import Session
 from reconciler.testing import exec_fake

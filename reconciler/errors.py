@@ -3,6 +3,7 @@
 ``Invalid``     the input is wrong: show it, do not try again.
 ``NotFound``    the thing named does not exist.
 ``Conflict``    the state moved on, or somebody else owns it: read again, then decide.
+``Outdated``    a step's ground has moved since it was planned: plan again; nothing was done.
 ``Expired``     a watch or a page asks for a revision that was compacted away: list again (HTTP 410).
 ``Forbidden``   the caller may not ask for this.
 ``LoginNeeded`` a registry wants a login, or another one: ask for it, then try again.
@@ -61,6 +62,10 @@ class NotFound(PydockError):
 
 class Conflict(PydockError):
     """the object was changed or is owned by somebody else"""
+
+
+class Outdated(Conflict):
+    """the plan is out of date"""
 
 
 class Expired(PydockError):

@@ -25,7 +25,7 @@ from reconciler.drivers.network import driver as network_driver
 from reconciler.drivers.registry import mirrors as registry_driver
 from reconciler.engine.engine import Engine
 from reconciler.engine.parts import Parts
-from reconciler.engine.table import TABLE
+from reconciler.engine.table import TABLE, steps
 from reconciler.engine.trust import Trust
 from reconciler.model import kinds
 from reconciler.model.keys import Key
@@ -50,7 +50,7 @@ def build(settings: Settings, api: life.Api) -> life.Daemon:
     """Opens the store first (it refuses before anything is touched), then drivers, then what works with them."""
     opened = store.open_store(settings.root_path / "state.db")
     parts = _parts(settings, opened)
-    engine = Engine(parts, TABLE)
+    engine = Engine(parts, TABLE, steps())
     parts.commands = engine.commands
     holder: list[Reconciler] = []
 

@@ -19,10 +19,12 @@ from reconciler import errors
 from reconciler.drivers import inotify
 from reconciler.drivers.exec import pids
 from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
-from reconciler.engine.handlers import container_config, network_config
 from reconciler.engine.parts import Parts
+from reconciler.kinds.container.effects import config as container_config
+from reconciler.kinds.container.observed import ContainerObserved, Incarnation
+from reconciler.kinds.network.effects import config as network_config
+from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model.keys import Key
-from reconciler.model.observed import ContainerObserved, Incarnation, NetworkObserved
 from reconciler.model.view import Entry
 
 log = logging.getLogger("pydock.events")

@@ -10,8 +10,8 @@ from reconciler import errors
 from reconciler.drivers.network.base import EndpointConfig
 from reconciler.engine import usage
 from reconciler.engine.parts import Parts
+from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model import names
-from reconciler.model.observed import ContainerObserved
 from reconciler.store.base import Session
 
 log = logging.getLogger("pydock.orphans")

@@ -1,4 +1,4 @@
-"""What keeps the loop from doing too much at once: one pull an image, and so many repairs of one object in a while."""
+"""What keeps the loop from doing too much at once: one pull of an image, so many repairs of one object in a while."""
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ from reconciler import errors
 from reconciler.model.keys import Key
 from reconciler.model.plan import Step
 
-_MENDING = ("repair", "network_repair")
 #: so many repairs of one object in so many seconds mean that somebody keeps undoing them
 _MOST, _WHILE = 30, 10.0
 #: seconds until the next one then
 _PAUSE = 5.0
 
 
-class Pulls:
-    """Who pulls which image now: whoever else wants it waits for that key, and holds no worker meanwhile."""
+class Shared:
+    """Who carries out which shared step now, such as a pull: whoever else wants it waits for that key, and holds no
+    worker meanwhile."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._by_reference: dict[str, Key] = {}
+        self._holders: dict[str, Key] = {}
 
-    def claim(self, reference: str, key: Key) -> Key | None:
-        """None when the pull is ``key``'s from now on; else the key that has it."""
+    @contextlib.contextmanager
+    def claim(self, what: str, key: Key) -> Iterator[Key | None]:
+        """None while the pull is ``key``'s; else the key that has it."""
         with self._guard:
-            holder = self._by_reference.setdefault(reference, key)
-            return None if holder == key else holder
+            holder = self._holders.setdefault(what, key)
+        try:
+            yield None if holder == key else holder
+        finally:
+            if holder == key:
+                with self._guard:
+                    self._holders.pop(what, None)
 
-    def holder(self, reference: str) -> Key | None:
+    def holder(self, what: str) -> Key | None:
         with self._guard:
-            return self._by_reference.get(reference)
-
-    def release(self, reference: str) -> None:
-        with self._guard:
-            self._by_reference.pop(reference, None)
+            return self._holders.get(what)
 
 
 class Places:
@@ -81,11 +83,11 @@ class Mends:
 
     def count(self, step: Step, now: float) -> None:
         """Raises ``Temporary`` when ``step`` is one repair too many. ``now`` is CLOCK_BOOTTIME seconds."""
-        if step.action not in _MENDING:
+        if not step.task.mends:
             return
         times = self._times.setdefault(step.key, deque(maxlen=_MOST))
         if len(times) == _MOST and now - times[0] < _WHILE:
-            facets = ", ".join(step.args.get("facets", ()))
+            facets = ", ".join(step.task.shown().get("facets", ()))
             raise errors.Temporary(
                 f"repaired {_MOST} times within {_WHILE:g} s ({facets}): another program on this host keeps undoing it",
                 delay=_PAUSE,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import logging
 import os
 import threading
@@ -11,18 +13,19 @@ from collections.abc import Callable, Iterable, Sequence
 
 from reconciler import errors, failpoints, planner
 from reconciler.control.observer import Observer
-from reconciler.control.pacing import Mends, Places, Pulls
+from reconciler.control.pacing import Mends, Places, Shared
 from reconciler.control.queue import KeyQueue
 from reconciler.engine import views
 from reconciler.engine.engine import Engine
-from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.kinds.container import restarts
+from reconciler.kinds.container.observed import ContainerObserved
+from reconciler.model import refs
 from reconciler.model.keys import Key
 from reconciler.model.objects import BUILTIN, Owner
-from reconciler.model.observed import Condition, ContainerObserved, Observed
+from reconciler.model.observed import Condition, Observed
 from reconciler.model.plan import Plan, Step
 from reconciler.model.view import DEFAULT_NETWORK, Entry, View
-from reconciler.planner import restarts
 from reconciler.store.base import Session
 
 log = logging.getLogger("pydock.reconcile")
@@ -32,14 +35,21 @@ _ROUNDS = 8
 _IDLE_WORKER = 10.0
 #: looks at once for each processor, and how long one counts among them (seconds): measured with 30 to start on two
 _AT_ONCE, _PATIENCE = 2, 0.2
-#: steps that may take long
-_SLOW = frozenset({"check", "pull", "stop"})
-#: steps that bring knowledge which the plan was made without
-_LEARNING = frozenset({"check", "pull"})
 #: seconds until the next look at a key whose steps failed and which has others to do
 _AFTER_FAILURE = 1.0
 #: remembered changes before those that nobody can have missed are dropped
 _MANY = 1000
+
+
+class Outcome(enum.Enum):
+    """How a step ended: it is done; another object carries it out; its ground had moved and nothing was done; it failed
+    and that is noted; the daemon ends."""
+
+    DONE = enum.auto()
+    ELSEWHERE = enum.auto()
+    OUTDATED = enum.auto()
+    FAILED = enum.auto()
+    ENDING = enum.auto()
 
 
 class Reconciler:
@@ -62,7 +72,7 @@ class Reconciler:
         self._epoch = 0
         self._changed_in: dict[Key, int] = {}
         self._under_way: dict[Key, int] = {}
-        self._pulls = Pulls()
+        self._shared = Shared()
         self._mends = Mends()
         self._places = Places(_AT_ONCE * len(os.sched_getaffinity(0)), _PATIENCE)
         self._guard = threading.Lock()
@@ -101,9 +111,8 @@ class Reconciler:
             # after a failure another thing may be due: it is planned without what has failed
             if not ran or failures > 1:
                 break
-            if key.kind == "Image":
-                # what a pull or an untag did is noted on the object by looking at the graph
-                self._observer.observe(key, closely=False)
+            # what the steps have brought is there to be seen
+            self._observer.observe(key, closely=False)
         else:
             self.queue.add(key)
         self._finish(key, changed, failures > 0)
@@ -151,74 +160,77 @@ class Reconciler:
                 continue
             if any(other in pending for other in step.after):
                 continue
-            if step.action == "pull" and (other_key := self._pulls.claim(str(step.args["reference"]), key)):
-                self._wait_for(key, other_key, epoch)
+            outcome = self._take(step, key, view, plan, epoch)
+            if outcome is Outcome.ELSEWHERE:
                 continue
-            if step.action in _SLOW:
-                # people see what is under way, not what was before
-                self._write_status(key, view, plan)
-            if not self._run(step, key, _planned(view, step)):
-                return True, True
+            if outcome is not Outcome.DONE:
+                return outcome is not Outcome.ENDING, outcome is Outcome.FAILED
             ran = True
             pending.discard(step.id)
-            if step.action in _LEARNING:
-                # what follows was planned without knowing the image
+            if step.task.learns:
+                # what follows was planned without knowing what this has brought
                 break
         return ran, False
 
-    def _run(self, step: Step, key: Key, entry: Entry | None) -> bool:
-        attempt = planner.attempt(entry, step.action) if entry else 1
-        job = Job(
-            step.action, args=dict(step.args), key=step.key, uid=step.uid, cause=step.cause, attempt=attempt, step=step
-        )
+    def _take(self, step: Step, key: Key, view: View, plan: Plan, epoch: int) -> Outcome:
+        """One step to its outcome. What several objects share is done by one of them."""
+        with contextlib.ExitStack() as held:
+            if step.task.shared:
+                other = held.enter_context(self._shared.claim(step.task.shared, key))
+                if other is not None:
+                    self._wait_for(key, other, epoch)
+                    return Outcome.ELSEWHERE
+                held.callback(self._wake, key)
+            if step.task.slow:
+                # people see what is under way, not what was before
+                self._write_status(key, view, plan)
+            return self._run(step, _planned(view, step))
+
+    def _run(self, step: Step, entry: Entry | None) -> Outcome:
+        """The one place where the ways in which a step may end are told apart."""
         failpoints.hit(f"step.{step.action}.before")
         try:
             self._mends.count(step, self._parts.clock.now().mono)
-            self._engine.run(job)
+            self._engine.take(step, planner.attempt(entry, step.action) if entry else 1)
+        except errors.Outdated as error:
+            log.info("%s: planned anew: %s", step.id, error.message)
+            return Outcome.OUTDATED
         except errors.PydockError as error:
-            self._failed(step, error, entry)
-            return False
+            return self._failed(step, error, entry)
         except Exception as error:
             # one object's trouble must not stop the others
-            log.exception("%s: internal error in %s", key, step.id)
-            self._failed(step, errors.Permanent(f"internal error: {error!r}"), entry)
-            return False
+            log.exception("%s: internal error in %s", step.key, step.id)
+            return self._failed(step, errors.Temporary(f"internal error: {error!r}"), entry)
         finally:
-            if step.action == "pull":
-                self._pulls.release(str(step.args["reference"]))
-                self._wake(key)
             failpoints.hit(f"step.{step.action}.after")
-        if step.action == "network_update":
-            # what its containers' interfaces take from it (mtu, the way out) is theirs to bring about
-            self.look(self._attached(step.uid), closely=True)
-        return True
+        if step.task.moves_users:
+            # what its users take from it is theirs to bring about
+            self.look(self._users(step), closely=True)
+        return Outcome.DONE
 
-    def _attached(self, network_uid: str) -> list[Key]:
-        """The containers that have an interface in that network."""
+    def _users(self, step: Step) -> list[Key]:
+        """The objects that hold the step's object by what they are now."""
         with self._parts.store.snapshot() as session:
-            seen = [(entry.desired.key, entry.observed) for entry in session.entries()]
-        return [
-            key
-            for key, observed in seen
-            if isinstance(observed, ContainerObserved)
-            and any(attachment.network_uid == network_uid for attachment in observed.attachments)
-        ]
+            return session.refs.to(refs.uid_target(step.uid))
 
-    def _failed(self, step: Step, error: errors.PydockError, planned: Entry | None) -> None:
+    def _failed(self, step: Step, error: errors.PydockError, planned: Entry | None) -> Outcome:
         """Notes the failure, unless it is the daemon's end, or something else is wanted of the object by now."""
         if self._engine.closed:
-            return
+            return Outcome.ENDING
         log.warning("%s failed: %s", step.id, error.message)
         now = self._parts.clock.now()
         delay = error.delay if isinstance(error, errors.Temporary) else 0.0
+        final = isinstance(error, (errors.Permanent, errors.Invalid))
         with self._parts.store.transaction(durable=False) as session:
             for entry in session.entries([step.key]):
                 if entry.desired.uid != step.uid:
                     continue
                 if planned is None or planner.same_wish(planned.desired, entry.desired):
-                    session.observed.put(step.uid, planner.after_error(entry, error.message, now, step.action, delay))
+                    noted = planner.after_error(entry, error.message, now, step.action, delay, final)
+                    session.observed.put(step.uid, noted)
                     reason = "".join(word.title() for word in step.action.split("_")) + "Failed"
                     session.events.record(str(step.key), step.uid, "Warning", reason, error.message, now.wall)
+        return Outcome.FAILED
 
     def _finish(self, key: Key, changed: bool, failed: bool) -> None:
         """Writes status, arranges when to look again, wakes those who waited for this key."""
@@ -246,14 +258,14 @@ class Reconciler:
         for step in plan.steps:
             if step.key != key:
                 self._wait_for(key, step.key, epoch)
-            elif pending.isdisjoint(step.after) and not self._pulled_by_another(step, key):
+            elif pending.isdisjoint(step.after) and not self._done_by_another(step, key):
                 self.look_at(key, self._parts.clock.now().mono + (_AFTER_FAILURE if failed else 0.0))
 
-    def _pulled_by_another(self, step: Step, key: Key) -> bool:
-        return step.action == "pull" and self._pulls.holder(str(step.args["reference"])) not in (None, key)
+    def _done_by_another(self, step: Step, key: Key) -> bool:
+        return bool(step.task.shared) and self._shared.holder(step.task.shared) not in (None, key)
 
     def _write_status(self, key: Key, view: View, plan: Plan) -> bool:
-        """Whether there was something to write."""
+        """Whether there was something to write: phase, conditions and generation, into the row as it is by now."""
         now = self._parts.clock.now()
         entries: list[Entry] = [view.live[key]] if key in view.live else []
         fresh = []
@@ -265,10 +277,12 @@ class Reconciler:
             return False
         with self._parts.store.transaction(durable=False) as session:
             for entry, status in fresh:
-                # nobody else writes this object's observed state while its key is ours
-                if session.objects.get(entry.desired.uid) is not None:
-                    session.observed.put(entry.desired.uid, status)
-                    _tell_back_off(session, entry, status, now.wall)
+                uid = entry.desired.uid
+                if session.objects.get(uid) is None:
+                    continue
+                present = session.observed.get(uid)
+                session.observed.put(uid, status if present is None else planner.with_status(present, entry, status))
+                _tell_back_off(session, entry, status, now.wall)
         return True
 
     def _wait_for(self, key: Key, other: Key, epoch: int) -> None:

@@ -7,19 +7,20 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler import errors, ipc, planner
 from reconciler.engine.job import Job
 from reconciler.engine.locks import KeyedLocks
-from reconciler.model import signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reconciler.engine.effects import StepHandler
     from reconciler.engine.parts import Parts
+    from reconciler.model.plan import Step
     from reconciler.store.base import Session
 
 log = logging.getLogger("pydock.engine")
@@ -27,14 +28,10 @@ log = logging.getLogger("pydock.engine")
 
 @dataclass(frozen=True)
 class Handler:
-    """``journal``: the job is a reconcile step, written to the journal. ``ordered``: jobs of the same object run one
-    after another. ``doing`` and ``did`` name the events that tell people of its begin and its good end."""
+    """What runs a job that somebody asked for; ``journal``: it is written to the journal."""
 
     run: Callable[[Parts, Job], Any]
     journal: bool = False
-    ordered: bool = False
-    doing: str = ""
-    did: str = ""
 
 
 class Engine:
@@ -43,10 +40,13 @@ class Engine:
     The journal is a record and a claim, never the source of intent.
     """
 
-    def __init__(self, parts: Parts, table: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, parts: Parts, table: Mapping[str, Handler], steps: Mapping[str, StepHandler] | None = None
+    ) -> None:
+        """``table`` holds the jobs that may be asked for, ``steps`` those that carry out plans."""
         self.id = secrets.token_hex(8)
         self.parts = parts
-        self._table = dict(table)
+        self._table, self._steps = dict(table), dict(steps or {})
         self._order = KeyedLocks()
         self._state = threading.Condition()
         self._running: set[int] = set()
@@ -55,20 +55,39 @@ class Engine:
 
     def commands(self) -> list[str]:
         """The names of all handlers."""
-        return sorted(self._table)
+        return sorted({**self._table, **self._steps})
 
     def run(self, job: Job) -> Any:
         """Runs the job in the caller's thread and returns its result; raises what the handler raised.
 
         An unknown name raises ``NotFound``; after ``shutdown`` has begun every job raises ``Temporary``.
         """
-        handler = self._table.get(job.name, _UNKNOWN)
         job.stopping = self._stopping
         with self._admitted(job):
-            if handler.ordered:
-                with self._order.hold(job.uid):
-                    return self._run(handler, job)
-            return self._run(handler, job)
+            handler = self._table.get(job.name, _UNKNOWN)
+            return self._carried(job, handler.journal, lambda: handler.run(self.parts, job))
+
+    def take(self, step: Step, attempt: int = 1) -> Any:
+        """Claims a step of a plan and carries it out.
+
+        Raises ``Outdated``, and has done nothing, if the step's ground has moved since it was planned.
+        """
+        handler = self._steps[step.action]
+        job = Job(step.action, key=step.key, uid=step.uid, cause=step.cause, attempt=attempt, task=step.task)
+        job.stopping = self._stopping
+        with self._admitted(job), self._order.hold(step.uid) if handler.ordered else nullcontext():
+            job.claim = self._claim(handler, job, step)
+            return self._carried(job, True, lambda: handler.carry_out(self.parts, job, job.claim), handler)
+
+    def _claim(self, handler: StepHandler, job: Job, step: Step) -> Any:
+        """One transaction: the ground is as planned, the journal says that the step has begun, its first write."""
+        with self.parts.store.transaction(durable=False) as session:
+            entry = next((each for each in session.entries([step.key]) if each.desired.uid == step.uid), None)
+            planner.check(step, entry)
+            assert entry is not None
+            _tell(session, job, handler.doing, handler)
+            job.number = self._journal(session, job)
+            return handler.claim(self.parts, session, step, entry)
 
     @property
     def closed(self) -> bool:
@@ -101,14 +120,16 @@ class Engine:
                 self._running.discard(id(job))
                 self._state.notify_all()
 
-    def _run(self, handler: Handler, job: Job) -> Any:
+    def _carried(self, job: Job, journal: bool, work: Callable[[], Any], handler: StepHandler | None = None) -> Any:
+        """Runs ``work`` as the job: its status, its journal row, a line in the log."""
         began = time.monotonic()
         log.debug("+job %s", job)
-        row = job.number = self._begin(handler, job) if handler.journal else 0
+        if journal and not job.number:
+            with self.parts.store.transaction(durable=False) as session:
+                job.number = self._journal(session, job)
         job.status = "running"
         try:
-            self._check(job)
-            job.result = handler.run(self.parts, job)
+            job.result = work()
             job.status = "done"
             return job.result
         except ipc.CallerLeft:
@@ -121,47 +142,29 @@ class Engine:
             job.status, job.error = "failed", f"internal error: {error!r}"
             raise
         finally:
-            if row:
-                self._end(handler, row, job)
-            level = logging.INFO if handler.journal else logging.DEBUG
+            if job.number:
+                self._end(job, handler)
+            level = logging.INFO if journal else logging.DEBUG
             tail = f": {job.error}" if job.error else ""
             log.log(level, "job %s %s in %.0f ms%s", job, job.status, (time.monotonic() - began) * 1000, tail)
 
-    def _check(self, job: Job) -> None:
-        """The world may have moved on since the plan was made: then the step is not taken."""
-        if job.step is None:
-            return
-        with self.parts.store.snapshot() as session:
-            entry = next((each for each in session.entries([job.step.key]) if each.desired.uid == job.uid), None)
-        planner.check(job.step, entry)
+    def _journal(self, session: Session, job: Job) -> int:
+        return session.journal.begin(job.name, str(job.key or ""), job.uid, job.cause, job.attempt, time.time())
 
-    def _begin(self, handler: Handler, job: Job) -> int:
-        with self.parts.store.transaction(durable=False) as session:
-            _tell(session, job, handler.doing)
-            return session.journal.begin(job.name, str(job.key or ""), job.uid, job.cause, job.attempt, time.time())
-
-    def _end(self, handler: Handler, row: int, job: Job) -> None:
+    def _end(self, job: Job, handler: StepHandler | None) -> None:
         output = "" if job.result is None else str(job.result)
         status = job.status if job.status in ("failed", "interrupted") else "done"
         with self.parts.store.transaction(durable=False) as session:
-            session.journal.end(row, status, time.time(), job.error, output)
-            if status == "done":
-                _tell(session, job, handler.did)
+            session.journal.end(job.number, status, time.time(), job.error, output)
+            if status == "done" and handler is not None:
+                _tell(session, job, handler.did, handler)
 
 
-def _tell(session: Session, job: Job, reason: str) -> None:
+def _tell(session: Session, job: Job, reason: str, handler: StepHandler) -> None:
     """The event ``reason`` about the job's object, with its cause; repeats of the same are counted."""
     if reason and job.key is not None:
-        session.events.record(str(job.key), job.uid, "Normal", reason, _told(job), time.time())
-
-
-def _told(job: Job) -> str:
-    if job.name == "pull":
-        return f"image {job.args['reference']} pulled" if job.result else f"pulling image {job.args['reference']}"
-    if job.name == "stop":
-        name = signals.name(int(job.args["signal"]))
-        return f"{job.cause}: {name}, then SIGKILL after {job.args['grace']:g} s"
-    return job.cause
+        message = handler.told(job) if handler.told is not None else job.cause
+        session.events.record(str(job.key), job.uid, "Normal", reason, message, time.time())
 
 
 def _unknown(parts: Parts, job: Job) -> Any:

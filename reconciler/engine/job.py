@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from reconciler.model.keys import Key
-from reconciler.model.plan import Step
+from reconciler.model.tasks import Task
 
 
 def _discard(item: Any) -> None:
@@ -32,7 +32,7 @@ class Job:
     streaming job, which calls ``started`` when nothing can go wrong any more that the caller should hear as an error.
     ``gone()`` tells that whoever asked has left; ``gone_fd`` is a descriptor that becomes readable then (-1: there is
     none). ``key``, ``uid``, ``cause`` and ``attempt`` go to the journal, where ``number`` is the job's (0: it is not in
-    it). ``step`` is the plan's, whose precondition is checked first. ``args`` may hold a login: no text of a job shows
+    it). ``task`` is a step's, and ``claim`` what was claimed for it. ``args`` may hold a login: no text of a job shows
     what is inside of them.
     """
 
@@ -43,7 +43,8 @@ class Job:
     uid: str = ""
     cause: str = ""
     attempt: int = 1
-    step: Step | None = None
+    task: Task | None = None
+    claim: Any = field(default=None, repr=False)
     number: int = 0
     fds: tuple[int, ...] = ()
     emit: Callable[[Any], None] = _discard

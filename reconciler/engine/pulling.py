@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from reconciler.engine.parts import Parts
-from reconciler.model import kinds, render
+from reconciler.kinds import render
+from reconciler.model import kinds
 
 #: seconds between two looks; more where they take long, so that they are no more than a tenth of the time
 EVERY, _REST = 0.5, 9

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from reconciler import errors, failpoints
 from reconciler.engine.parts import Parts
-from reconciler.model.observed import ContainerObserved
+from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.store.base import Session
 
 

@@ -1,52 +1,28 @@
-"""The one table of handlers: every job that the Engine can run."""
+"""The handlers of jobs that may be asked for, and those that carry out the steps of plans."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
+from reconciler.engine.effects import StepHandler
 from reconciler.engine.engine import Handler
 from reconciler.engine.handlers import (
     archived,
     committing,
-    containers,
-    images,
     listing,
     logins,
     logs,
     naming,
-    networks,
+    objects,
+    pulling,
     pushing,
     reads,
     stored,
     system,
     writes,
 )
-from reconciler.engine.job import Job
-from reconciler.engine.parts import Parts
-
-
-def _step(run: Callable[[Parts, Job], Any], did: str = "", doing: str = "") -> Handler:
-    """A step of the reconciler: in the journal, and in order with other steps of its object."""
-    return Handler(run, journal=True, ordered=True, did=did, doing=doing)
-
+from reconciler.kinds import table
+from reconciler.model import kinds
 
 TABLE: dict[str, Handler] = {
-    # steps of the reconciler
-    "check": _step(images.check),
-    "pull": Handler(images.pull, journal=True, doing="Pulling", did="Pulled"),
-    "untag": _step(images.untag, "Removed"),
-    "create": _step(containers.create, "Created"),
-    "start": _step(containers.start, "Started"),
-    "stop": _step(containers.stop, doing="Stopping"),
-    "remove": _step(containers.remove, "Removed"),
-    "update": _step(containers.update, "Updated"),
-    "repair": _step(containers.repair, "Repaired"),
-    "network_create": _step(networks.create, "Created"),
-    "network_update": _step(networks.update, "Updated"),
-    "network_repair": _step(networks.repair, "Repaired"),
-    "network_remove": _step(networks.remove, "Removed"),
-    # what the API asks
     "get": Handler(reads.get),
     "list": Handler(reads.list_),
     "watch": Handler(reads.watch),
@@ -62,7 +38,7 @@ TABLE: dict[str, Handler] = {
     "jobs": Handler(reads.jobs),
     "sources": Handler(reads.sources),
     "ack": Handler(reads.ack),
-    "pull_image": Handler(images.pull_image, journal=True),
+    "pull_image": Handler(pulling.pull_image, journal=True),
     "images": Handler(stored.images),
     "images_unused": Handler(stored.unused),
     "image_inspect": Handler(stored.inspect),
@@ -90,3 +66,11 @@ TABLE: dict[str, Handler] = {
     "ping": Handler(reads.ping),
     "commands": Handler(reads.commands),
 }
+
+
+def steps() -> dict[str, StepHandler]:
+    """The handlers of all kinds' steps, by action."""
+    found: dict[str, StepHandler] = {"purge": objects.PURGE}
+    for kind in kinds.KINDS:
+        found |= table.effects(kind.name).steps
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -11,7 +11,9 @@ import msgspec
 from reconciler import errors, planner
 from reconciler.drivers.registry import manifests
 from reconciler.engine.parts import Parts
-from reconciler.model import kinds, references
+from reconciler.kinds import table
+from reconciler.kinds.image.refs import KEEPS
+from reconciler.model import refs
 from reconciler.model.keys import Key
 from reconciler.model.objects import BUILTIN, Desired, Owner
 from reconciler.model.view import DEFAULT_NETWORK, Entry, ImageFacts, View
@@ -22,39 +24,9 @@ _PLATFORM = str(manifests.host_platform(os.uname().machine))
 
 
 def closure(session: Session, keys: Iterable[Key]) -> View:
-    """The given keys and, transitively, what their plans depend on. Whoever goes only when nobody uses it needs the
-    whole view."""
-    live: dict[Key, Entry] = {}
-    terminating: dict[Key, tuple[Entry, ...]] = {}
-    images = _images(session)
-    asked: set[str] = set()
-    todo, seen = list(keys), set[Key]()
-    while todo:
-        fresh = [key for key in dict.fromkeys(todo) if key not in seen]
-        seen.update(fresh)
-        todo = []
-        for entry in session.entries(fresh):
-            if planner.needs_users(entry):
-                return whole(session)
-            _place(entry, live, terminating)
-            todo.extend(planner.dependencies(entry.desired))
-            todo.extend(_keepers(session, entry.desired, asked))
-    return View(live=_with_default(live), terminating=terminating, images=images, platform=_PLATFORM)
-
-
-def _keepers(session: Session, desired: Desired, asked: set[str]) -> list[Key]:
-    """The Image objects that keep the image which an object is made from, or is: they say when it is pulled, and for
-    which platform. Nothing for a reference that was ``asked`` about before."""
-    field = {kinds.CONTAINER.name: "image", kinds.IMAGE.name: "reference"}.get(desired.key.kind)
-    if field is None:
-        return []
-    text = str(desired.spec[field])
-    reference = references.normalised(text)
-    if reference in asked:
-        return []
-    asked.add(reference)
-    found = session.objects.naming(references.spellings(text))
-    return [key for key in found if key.kind == kinds.IMAGE.name]
+    """The given keys and, transitively, what their plans depend on: what they name, the Image objects that keep their
+    images, and whoever refers to what may go."""
+    return _Loading(session).load(keys)
 
 
 def whole(session: Session) -> View:
@@ -63,7 +35,57 @@ def whole(session: Session) -> View:
     terminating: dict[Key, tuple[Entry, ...]] = {}
     for entry in session.entries():
         _place(entry, live, terminating)
-    return View(live=_with_default(live), terminating=terminating, images=_images(session), platform=_PLATFORM)
+    images = {facts.reference: facts for facts in session.images.all()}
+    return View(live=_with_default(live), terminating=terminating, images=images, platform=_PLATFORM)
+
+
+class _Loading:
+    """One view in the making. An index is asked for who refers to whom: no object is read that no plan asks for."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._live: dict[Key, Entry] = {}
+        self._terminating: dict[Key, tuple[Entry, ...]] = {}
+        self._images: dict[str, ImageFacts] = {}
+        self._asked: set[str] = set()
+
+    def load(self, keys: Iterable[Key]) -> View:
+        todo, seen, users = set(keys), set[Key](), set[Key]()
+        while todo:
+            seen |= todo
+            entries = self._session.entries(todo)
+            todo = {key for entry in entries for key in self._next(entry, users)} - seen
+            for entry in entries:
+                _place(entry, self._live, self._terminating)
+        for entry in self._session.entries(users - seen):
+            self._know_images(entry)
+            _place(entry, self._live, self._terminating)
+        return View(
+            live=_with_default(self._live), terminating=self._terminating, images=self._images, platform=_PLATFORM
+        )
+
+    def _next(self, entry: Entry, users: set[Key]) -> Iterator[Key]:
+        """What the plan of this object reads besides; ``users`` gets those of whom only the rows are asked for."""
+        pure = table.pure(entry.desired.key.kind)
+        yield from planner.dependencies(entry.desired)
+        for reference in self._know_images(entry):
+            yield from self._session.refs.live_to(refs.image_target(reference), KEEPS)
+        for target in pure.users(entry):
+            found = self._session.refs.to(target)
+            if pure.moves_users(entry):
+                yield from found
+            users.update(found)
+
+    def _know_images(self, entry: Entry) -> list[str]:
+        """References of images that the object names or is made from, seen for the first time; what the graph has of
+        them is noted."""
+        named = [each for each in table.pure(entry.desired.key.kind).images(entry) if each not in self._asked]
+        self._asked.update(named)
+        for reference in named:
+            facts = self._session.images.get(reference)
+            if facts is not None:
+                self._images[reference] = facts
+        return named
 
 
 def hypothetical(
@@ -111,13 +133,11 @@ def _place(entry: Entry, live: dict[Key, Entry], terminating: dict[Key, tuple[En
         terminating[key] = (*terminating.get(key, ()), entry)
 
 
-def _images(session: Session) -> dict[str, ImageFacts]:
-    return {facts.reference: facts for facts in session.images.all()}
-
-
 def _with_default(live: dict[Key, Entry]) -> dict[Key, Entry]:
     """The instance's own network is made when the first container needs it: planning may count on it."""
-    if DEFAULT_NETWORK in live or not any(key.kind == "Container" for key in live):
+    if DEFAULT_NETWORK in live:
+        return live
+    if not any(DEFAULT_NETWORK in planner.dependencies(entry.desired, live) for entry in live.values()):
         return live
     default = Desired(
         key=DEFAULT_NETWORK,

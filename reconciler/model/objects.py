@@ -39,10 +39,12 @@ class Document(msgspec.Struct, frozen=True):
 
 class Override(msgspec.Struct, frozen=True, gc=False):
     """Hand edits kept beside the owner's version: ``stopped`` by ``pydock stop``; ``restart`` counts
-    ``pydock restart`` (a container whose recorded count is lower is restarted once)."""
+    ``pydock restart`` (a container whose recorded count is lower is restarted once); ``grace`` is the grace period in
+    seconds that its deletion asked for, None for its own."""
 
     stopped: bool = False
     restart: int = 0
+    grace: float | None = None
 
 
 class Desired(msgspec.Struct, frozen=True, gc=False):

@@ -1,29 +1,14 @@
-"""The plan: an ordered graph of steps that make observed state agree with desired state."""
+"""A plan: what must be done, in which order, and why. Executors carry it out and decide nothing."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from reconciler.model.keys import Key
-
-#: each action is the name of the Engine's handler that carries it out
-Action = Literal[
-    "check",
-    "pull",
-    "untag",
-    "create",
-    "start",
-    "stop",
-    "remove",
-    "update",
-    "repair",
-    "network_create",
-    "network_update",
-    "network_repair",
-    "network_remove",
-]
+from reconciler.model.objects import Desired
+from reconciler.model.tasks import Task
 
 
 class FieldChange(msgspec.Struct, frozen=True):
@@ -36,25 +21,36 @@ class FieldChange(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One thing to do.
+    """One thing to do, with all that it was planned from.
 
-    ``id`` is unique in a plan, such as ``start container/default/web``. ``after`` holds ids of steps that must have
-    succeeded. ``precondition`` says what the step relies on; a handler checks it and raises ``Conflict`` if the
-    world has moved on. ``cause`` is a sentence. ``restarts``: a running process ends and starts again.
-    ``loses_data``: a writable layer goes. ``args`` are plain values for the handler.
+    ``id`` is unique in a plan, such as ``start container/default/web``. ``task`` says what is done, ``desired`` is the
+    object as it was planned for. ``after`` holds ids of steps that must have succeeded. ``precondition`` says what the
+    step relies on; it is checked in the transaction that claims the step (``planner.check``). ``cause`` is a sentence.
+    ``restarts``: a running process ends and starts again. ``loses_data``: a writable layer goes.
     """
 
     id: str
-    action: Action
-    key: Key
-    uid: str
+    task: Task
+    desired: Desired
     cause: str
     after: tuple[str, ...] = ()
     precondition: dict[str, Any] = {}
     diff: tuple[FieldChange, ...] = ()
     restarts: bool = False
     loses_data: bool = False
-    args: dict[str, Any] = {}
+
+    @property
+    def action(self) -> str:
+        """The name of the job that carries it out."""
+        return self.task.action
+
+    @property
+    def key(self) -> Key:
+        return self.desired.key
+
+    @property
+    def uid(self) -> str:
+        return self.desired.uid
 
 
 class Wait(msgspec.Struct, frozen=True):

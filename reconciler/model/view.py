@@ -49,14 +49,15 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 class View(msgspec.Struct, frozen=True):
     """One snapshot. ``live`` has at most one object a key; ``terminating`` those being removed (several may share
-    a key). ``images`` maps normalised references to complete images. ``default_network`` is the instance's own
-    network, always in ``live`` under ``DEFAULT_NETWORK`` unless a manifest defines it. ``platform`` is this host's:
-    what it runs."""
+    a key). ``images`` maps normalised references to complete images, as far as the objects name them.
+    ``referred`` holds the targets, of those that plans ask about, that some object refers to. ``platform`` is this
+    host's: what it runs."""
 
     live: dict[Key, Entry]
     terminating: dict[Key, tuple[Entry, ...]]
     images: dict[str, ImageFacts]
     platform: str = ""
+    referred: frozenset[str] = frozenset()
 
 
 DEFAULT_NETWORK = Key("Network", "default", "default")

@@ -6,37 +6,26 @@ everything: who carries a step out decides nothing, and looks again afterwards. 
 
 from __future__ import annotations
 
-from reconciler.planner.conditions import status
+from reconciler.kinds.base.retry import after_success, attempt, same_wish
+from reconciler.planner.checking import check
+from reconciler.planner.conditions import status, with_status
+from reconciler.planner.failures import after_error, this_boot
 from reconciler.planner.graph import find_cycle
-from reconciler.planner.planning import dependencies, needs_users, plan
+from reconciler.planner.planning import dependencies, plan
 from reconciler.planner.render import text, to_json
-from reconciler.planner.retry import (
-    GOOD_RUN,
-    after_error,
-    after_exit,
-    after_success,
-    attempt,
-    backoff,
-    same_wish,
-    this_boot,
-)
-from reconciler.planner.steps import check
 
 __all__ = [
-    "GOOD_RUN",
     "after_error",
-    "after_exit",
     "after_success",
     "attempt",
-    "backoff",
     "check",
     "dependencies",
     "find_cycle",
-    "needs_users",
     "plan",
     "same_wish",
     "status",
     "text",
     "this_boot",
     "to_json",
+    "with_status",
 ]

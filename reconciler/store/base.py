@@ -196,6 +196,22 @@ class Relations(Protocol):
         """Keeps sizes; those of parts that no image has are forgotten."""
 
 
+class Refs(Protocol):
+    """Who refers to whom (``model.refs``). Recorded by the store itself, with each change of an object."""
+
+    def to(self, target: str) -> list[Key]:
+        """The objects that refer to ``target``, by their spec or by what they are now, those being removed too."""
+
+    def live_to(self, target: str, role: str) -> list[Key]:
+        """Live objects whose reference has that role, by key."""
+
+    def some(self, target: str) -> bool:
+        """Whether any object refers to it."""
+
+    def rebuild(self) -> None:
+        """Finds all references anew."""
+
+
 class SourceFile(Protocol):
     """A row of ``files``: the last good version is what is in force; ``problems`` say why the present one is not."""
 
@@ -237,6 +253,7 @@ class Session(Protocol):
     leases: Leases
     images: Images
     relations: Relations
+    refs: Refs
     sources: SourceStates
     facts: Facts
 

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Integer, Text, bindparam, delete, func, insert, literal_column, select
 
 from reconciler import errors
-from reconciler.model import render
+from reconciler.kinds import render
 from reconciler.model.jobs import Change
 from reconciler.model.objects import Desired
 from reconciler.model.observed import Observed

@@ -9,10 +9,10 @@ import msgspec
 from sqlalchemy import FromClause, Select, Text, bindparam, func, literal_column, select, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 
-from reconciler.model import kinds
+from reconciler.kinds import table
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
-from reconciler.model.observed import ContainerObserved, ImageObserved, NetworkObserved, Observed
+from reconciler.model.observed import Observed
 from reconciler.model.view import Entry
 from reconciler.store import tables
 from reconciler.store.sql import Link, Query, collector_at_rest, decode, encode, packed
@@ -23,11 +23,7 @@ _PAGE = 250
 ORDER = (tables.objects.c.kind, tables.objects.c.namespace, tables.objects.c.name, tables.objects.c.uid)
 _o, _v, _b = tables.objects.c, tables.overrides.c, tables.observed.c
 
-OBSERVED_TYPES: dict[str, type[Observed]] = {
-    kinds.CONTAINER.name: ContainerObserved,
-    kinds.IMAGE.name: ImageObserved,
-    kinds.NETWORK.name: NetworkObserved,
-}
+OBSERVED_TYPES = table.observed_types()
 #: one decoder a kind, for a list of (desired, observed)
 _PAIRS: dict[str, msgspec.json.Decoder[list[tuple[Desired, Any]]]] = {
     kind: msgspec.json.Decoder(list[tuple[Desired, cls | None]])  # type: ignore[valid-type]

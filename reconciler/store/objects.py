@@ -18,6 +18,7 @@ from reconciler.store import checks, tables
 from reconciler.store.changes import SqlChanges
 from reconciler.store.entries import ORDER, desired_lines, entry, unpack_desired
 from reconciler.store.leases import SqlLeases
+from reconciler.store.refs import SqlRefs
 from reconciler.store.sql import Link, Query, decode, encode, packed
 
 _o, _m = tables.objects.c, tables.managers.c
@@ -84,10 +85,11 @@ def _find(given: frozenset[str]) -> Query:
 class SqlObjects:
     """``base.Objects``."""
 
-    def __init__(self, link: Link, changes: SqlChanges, leases: SqlLeases) -> None:
+    def __init__(self, link: Link, changes: SqlChanges, leases: SqlLeases, refs: SqlRefs) -> None:
         self._link = link
         self._changes = changes
         self._leases = leases
+        self._refs = refs
 
     def get(self, uid: str) -> Desired | None:
         return self._one(_GET, uid=uid)
@@ -122,6 +124,7 @@ class SqlObjects:
         self._link.write(
             _INSERT, kind=key.kind, namespace=key.namespace, name=key.name, uid=desired.uid, **_columns(desired)
         )
+        self._refs.spec(desired)
         self._changes.record("ADDED", desired, None)
         return desired
 
@@ -180,6 +183,7 @@ class SqlObjects:
             return present
         desired = msgspec.structs.replace(desired, revision=self._changes.take())
         self._link.write(_UPDATE, row=desired.uid, **_columns(desired))
+        self._refs.spec(desired)
         found = entry(self._link, desired.uid)
         self._changes.record("MODIFIED", desired, found.observed if found else None)
         return desired

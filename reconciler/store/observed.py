@@ -7,11 +7,12 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from reconciler import errors
-from reconciler.model import render
+from reconciler.kinds import render
 from reconciler.model.observed import Observed
 from reconciler.store import checks, tables
 from reconciler.store.changes import SqlChanges
 from reconciler.store.entries import OBSERVED_TYPES, decode_observed, entry
+from reconciler.store.refs import SqlRefs
 from reconciler.store.sql import Link, Query, encode
 
 _b, _o = tables.observed.c, tables.objects.c
@@ -28,9 +29,10 @@ _REVISE = Query(update(tables.objects).where(_o.uid == bindparam("row")).values(
 class SqlObserved:
     """``base.ObservedStates``."""
 
-    def __init__(self, link: Link, changes: SqlChanges) -> None:
+    def __init__(self, link: Link, changes: SqlChanges, refs: SqlRefs) -> None:
         self._link = link
         self._changes = changes
+        self._refs = refs
 
     def get(self, uid: str) -> Observed | None:
         row = self._link.row(_GET, uid=uid)
@@ -47,6 +49,7 @@ class SqlObserved:
         kind = desired.key.kind
         if not isinstance(observed, OBSERVED_TYPES[kind]):
             raise TypeError(f"{desired.key}: observed state of a {kind} expected, not {type(observed).__name__}")
+        self._refs.state(kind, uid, before, observed)
         body = encode(observed)
         self._link.write(_PUT, uid=uid, kind=kind, body=body, sum=checks.total(body))
         if render.status(desired, before) != render.status(desired, observed):

@@ -9,12 +9,15 @@ import urllib.parse
 from pathlib import Path
 
 from reconciler import errors
-from reconciler.store import checks, connections, faults, schema
+from reconciler.store import checks, connections, faults, refs, schema
 from reconciler.store.guard import Guard
+from reconciler.store.session import SqlSession
 from reconciler.store.sql import Link
 from reconciler.store.store import SqlStore
 
 _MAGIC = b"SQLite format 3\0"
+#: the fact that tells which version of references is recorded
+_REFERENCES = "references"
 
 
 def open_store(path: Path) -> SqlStore:
@@ -47,11 +50,30 @@ def _open(path: Path, guard: Guard) -> SqlStore:
             from reconciler.store import upgrade  # imports alembic
 
             upgrade.to_current(pool.writer)
+        _find_references(pool.writer, new=not found)
         guard.begin(checks.revision(pool.writer))
     except BaseException:
         pool.close()
         raise
     return SqlStore(pool, guard)
+
+
+def _find_references(link: Link, new: bool) -> None:
+    """References are recorded with each change; all are found anew where an older version did not."""
+    session = SqlSession(link)
+    try:
+        if session.facts.get(_REFERENCES) == refs.VERSION:
+            return
+        link.control("BEGIN IMMEDIATE")
+        if not new:
+            session.refs.rebuild()
+        session.facts.put(_REFERENCES, refs.VERSION)
+        link.control("COMMIT")
+    except BaseException:
+        link.rollback()
+        raise
+    finally:
+        session.end()
 
 
 def _examine(path: Path, guard: Guard) -> None:

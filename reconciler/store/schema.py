@@ -13,7 +13,7 @@ from reconciler.store import tables
 from reconciler.store.sql import Link, Query, ddl
 
 #: the newest migration in ``migrations/versions``
-CURRENT = "0002"
+CURRENT = "0003"
 #: "pydk": tells our files from other programs' SQLite databases
 APPLICATION_ID = 0x7079646B
 

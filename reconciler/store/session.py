@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from reconciler import errors
-from reconciler.model import render
+from reconciler.kinds import render
 from reconciler.model.keys import Key
 from reconciler.model.view import Entry
 from reconciler.store import base
@@ -19,6 +19,7 @@ from reconciler.store.leases import SqlLeases
 from reconciler.store.memory import SqlFacts, SqlSources
 from reconciler.store.objects import SqlObjects
 from reconciler.store.observed import SqlObserved
+from reconciler.store.refs import SqlRefs
 from reconciler.store.relations import SqlRelations
 from reconciler.store.sql import Link
 
@@ -34,6 +35,7 @@ class SqlSession:
     leases: base.Leases
     images: base.Images
     relations: base.Relations
+    refs: base.Refs
     sources: base.SourceStates
     facts: base.Facts
 
@@ -43,8 +45,10 @@ class SqlSession:
         leases = SqlLeases(self._link)
         self.changes = self._changes
         self.leases = leases
-        self.objects = SqlObjects(self._link, self._changes, leases)
-        self.observed = SqlObserved(self._link, self._changes)
+        refs = SqlRefs(self._link)
+        self.refs = refs
+        self.objects = SqlObjects(self._link, self._changes, leases, refs)
+        self.observed = SqlObserved(self._link, self._changes, refs)
         self.journal = SqlJournal(self._link)
         self.events = SqlEvents(self._link)
         self.images = SqlImages(self._link)

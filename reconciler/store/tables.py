@@ -68,6 +68,17 @@ observed = Table(
 )
 Index("observed_image", observed.c.image_id, observed.c.uid, sqlite_where=text("image_id IS NOT NULL"))
 
+#: who refers to whom: ``layer`` tells what a spec names from what is held by what is
+refs = Table(
+    "refs",
+    metadata,
+    Column("uid", Text, ForeignKey("objects.uid", ondelete="CASCADE"), primary_key=True, nullable=False),
+    Column("layer", Text, primary_key=True, nullable=False),
+    Column("role", Text, primary_key=True, nullable=False),
+    Column("target", Text, primary_key=True, nullable=False),
+)
+Index("refs_target", refs.c.target, refs.c.role, refs.c.uid)
+
 changes = Table(
     "changes",
     metadata,

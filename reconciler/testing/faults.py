@@ -15,9 +15,9 @@ import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from reconciler.model import plan
+from reconciler.engine import table
 from reconciler.testing import leaks, wait
 from reconciler.testing.daemon import Pydockd, condition, container
 
@@ -46,7 +46,7 @@ def _names(argument: ast.expr) -> list[str]:
         return [str(argument.value)]
     assert isinstance(argument, ast.JoinedStr), ast.unparse(argument)
     pattern = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in argument.values)
-    return [pattern.format(action) for action in get_args(plan.Action)]
+    return [pattern.format(action) for action in table.steps()]
 
 
 class Subject:

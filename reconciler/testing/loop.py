@@ -13,10 +13,10 @@ from reconciler.control.reconcile import Reconciler
 from reconciler.engine.engine import Engine
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Clock, Parts
-from reconciler.engine.table import TABLE
+from reconciler.engine.table import TABLE, steps
+from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model.jobs import EventRecord, JobRecord
 from reconciler.model.keys import Key
-from reconciler.model.observed import ContainerObserved
 from reconciler.model.view import DEFAULT_NETWORK, Entry, Moment
 from reconciler.store.base import Store
 from reconciler.store.logins import Logins
@@ -61,7 +61,7 @@ class Loop:
             graph_driver=self.snapshots, network=self.network, registry=self.registry, sources=[], version={},
             clock=self.clock, logins=Logins(scratch),
         )  # fmt: skip
-        self.engine = Engine(self.parts, TABLE)
+        self.engine = Engine(self.parts, TABLE, steps())
         self.reconciler = Reconciler(self.parts, self.engine, Observer(self.parts), 1, lambda key, entries: None)
         self.parts.look = self.reconciler.look
         self.looks: dict[Key, int] = {}

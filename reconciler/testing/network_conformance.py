@@ -12,7 +12,8 @@ import pytest
 
 from reconciler import errors
 from reconciler.drivers.network.base import EndpointConfig, NetworkConfig, NetworkDriver
-from reconciler.model.observed import Facet, NetworkFacet
+from reconciler.kinds.container.observed import Facet
+from reconciler.kinds.network.observed import NetworkFacet
 from reconciler.testing import network_tools as tools
 from reconciler.testing import wait
 

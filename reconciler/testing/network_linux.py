@@ -9,7 +9,8 @@ from pathlib import Path
 
 from reconciler.drivers.network import driver as drivers
 from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
-from reconciler.model.observed import Facet, NetworkFacet
+from reconciler.kinds.container.observed import Facet
+from reconciler.kinds.network.observed import NetworkFacet
 from reconciler.testing import network_tools as tools
 
 

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from reconciler import errors
+from reconciler.kinds.image.observed import ImageObserved
 from reconciler.model.keys import Key
 from reconciler.model.objects import Override
-from reconciler.model.observed import ImageObserved
 from reconciler.store.base import Session, Store
 from reconciler.testing.store_samples import API, FILE, SPEC, create, image, key, running
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from reconciler import errors
-from reconciler.model import render
+from reconciler.kinds import render
 from reconciler.store.base import Store
 from reconciler.testing.store_samples import FILE, create, running
 

@@ -15,22 +15,19 @@ from typing import Any
 import msgspec
 
 from reconciler import planner
+from reconciler.kinds import table
+from reconciler.kinds.base import changes
+from reconciler.kinds.container import runs
+from reconciler.kinds.container.observed import Attachment, ContainerObserved, ExitReason, Incarnation
+from reconciler.kinds.image.observed import ImageObserved
+from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model import references
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Override, Owner
-from reconciler.model.observed import (
-    Attachment,
-    ContainerObserved,
-    ExitReason,
-    ImageObserved,
-    Incarnation,
-    NetworkObserved,
-    Observed,
-)
+from reconciler.model.observed import Observed
 from reconciler.model.plan import Plan, Step
 from reconciler.model.spec import ContainerSpec, NetworkSpec
 from reconciler.model.view import DEFAULT_NETWORK, Entry, ImageFacts, Moment, View
-from reconciler.planner import changes, retry
 
 _OWNER = Owner("api", "test")
 _ALIVE = ("created", "running")
@@ -99,7 +96,7 @@ class World:
                 entry.observed, process="exited" if code is not None else "absent", pid=0, exit_code=code, drift=(),
                 exit_reason=reason if code is not None else "unknown", exit_signal=9 if reason == "signal" else 0,
             )  # fmt: skip
-            self._store(entry, planner.after_exit(ended, self.now))
+            self._store(entry, runs.after_exit(ended, self.now))
 
     def drift(self, key: Key, *facets: str) -> None:
         """Somebody alters what is around a running container, or a network."""
@@ -133,7 +130,7 @@ class World:
         if message is not None:
             self._store(entry, planner.after_error(entry, message, self.now, step.action))
             return False
-        if step.action != "pull":
+        if not step.task.shared:
             planner.check(step, entry)
         self._handlers()[step.action](entry, step)
         self.ran.append(step.id)
@@ -207,17 +204,17 @@ class World:
             "network_repair": self._network_repair, "network_remove": self._network_remove,
         }  # fmt: skip
 
-    def _pull(self, entry: Entry, step: Step) -> None:
-        reference = step.args["reference"]
+    def _pull(self, entry: Entry, step: Any) -> None:
+        reference = step.task.reference
         assert reference not in self.images, f"{reference} is here already"
         number = next(self._numbers)
         self.images[reference] = ImageFacts(
             reference=reference, digest=f"sha256:d{number}", image_id=f"sha256:i{number}", size=1, chain_id="sha256:c"
         )
 
-    def _untag(self, entry: Entry, step: Step) -> None:
-        if not step.args["keep"]:
-            facts = self.images.pop(step.args["reference"])
+    def _untag(self, entry: Entry, step: Any) -> None:
+        if not step.task.keep:
+            facts = self.images.pop(step.task.reference)
             made = [(each.desired.key, seen.incarnation) for each, seen in self._containers()]
             used = [key for key, incarnation in made if incarnation and incarnation.image_id == facts.image_id]
             assert not used, f"{facts.reference} is used by {used}"
@@ -226,11 +223,11 @@ class World:
         else:
             self._observe(entry, reference="", digest="", image_id="")
 
-    def _create(self, entry: Entry, step: Step) -> None:
+    def _create(self, entry: Entry, step: Any) -> None:
         assert self._twins(entry) == [entry], f"{step.id}: a predecessor is still there"
         facts = self.images.get(str(references.parse(entry.desired.spec["image"])))
         assert facts is not None, f"{step.id}: no image"
-        assert step.args["image"] in ("", facts.image_id)
+        assert step.task.image in ("", facts.image_id)
         incarnation = Incarnation(
             id=f"inc-{next(self._numbers)}", generation=entry.desired.generation, written=entry.desired.spec,
             effective=msgspec.convert(entry.desired.spec, ContainerSpec), labels=entry.desired.labels,
@@ -266,7 +263,7 @@ class World:
         own = [Key("Network", entry.desired.key.namespace, name) for name in names] or [DEFAULT_NETWORK]
         return [self.the(DEFAULT_NETWORK if key.name == "default" and self.find(key) is None else key) for key in own]
 
-    def _start(self, entry: Entry, step: Step) -> None:
+    def _start(self, entry: Entry, step: Any) -> None:
         observed = _container(entry)
         assert observed.incarnation is not None
         for network in self._networks(entry):
@@ -276,8 +273,8 @@ class World:
         for ref in entry.desired.spec.get("dependsOn") or ():
             self._assert_started(Key("Container", entry.desired.key.namespace, ref["name"]), step)
         self._observe(
-            entry, process="running", pid=next(self._numbers), starts=planner.this_boot(observed, self.now).starts + 1,
-            restart_count=observed.restart_count + (1 if step.args["counts"] else 0), started_at=self.now.wall,
+            entry, process="running", pid=next(self._numbers), starts=runs.this_boot(observed, self.now).starts + 1,
+            restart_count=observed.restart_count + (1 if step.task.counts else 0), started_at=self.now.wall,
             started_mono=self.now.mono, boot_id=self.now.boot_id, restart=entry.desired.override.restart, drift=(),
             exit_code=None, exit_reason="", exit_signal=0, supervised=True,
         )  # fmt: skip
@@ -289,10 +286,10 @@ class World:
         ran = observed.starts > 0 and observed.boot_id == self.now.boot_id
         assert ran or observed.process == "exited", f"{step.id}: {key} has not started"
 
-    def _stop(self, entry: Entry, step: Step) -> None:
+    def _stop(self, entry: Entry, step: Any) -> None:
         assert _container(entry).process in _ALIVE, f"{step.id}: does not run"
-        assert step.args["signal"] > 0
-        assert step.args["grace"] >= 0
+        assert step.task.signal > 0
+        assert step.task.grace >= 0
         self._observe(
             entry,
             process="exited",
@@ -304,10 +301,10 @@ class World:
             drift=(),
         )
 
-    def _remove(self, entry: Entry, step: Step) -> None:
+    def _remove(self, entry: Entry, step: Any) -> None:
         observed = _container(entry)
         assert observed.process not in _ALIVE or observed.boot_id != self.now.boot_id, f"{step.id}: it still runs"
-        if step.args["final"]:
+        if step.task.final:
             assert entry.desired.deleting_at is not None
             del self.entries[entry.desired.uid]
         else:
@@ -322,8 +319,8 @@ class World:
         )
         self._observe(entry, incarnation=fresh)
 
-    def _repair(self, entry: Entry, step: Step) -> None:
-        assert sorted(_container(entry).drift) == step.args["facets"]
+    def _repair(self, entry: Entry, step: Any) -> None:
+        assert tuple(sorted(_container(entry).drift)) == step.task.facets
         self._observe(entry, drift=())
 
     def _network_create(self, entry: Entry, step: Step) -> None:
@@ -384,7 +381,7 @@ class World:
         return fresh
 
     def _observe(self, entry: Entry, **fields: Any) -> None:
-        self._store(entry, msgspec.structs.replace(retry.observed_of(entry), **fields))
+        self._store(entry, msgspec.structs.replace(table.observed_of(entry), **fields))
 
     def _store(self, entry: Entry, observed: Observed) -> None:
         self.entries[entry.desired.uid] = Entry(desired=self.entries[entry.desired.uid].desired, observed=observed)

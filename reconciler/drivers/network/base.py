@@ -22,7 +22,8 @@ from typing import Protocol
 
 import msgspec
 
-from reconciler.model.observed import Facet, NetworkFacet
+from reconciler.kinds.container.observed import Facet
+from reconciler.kinds.network.observed import NetworkFacet
 
 
 class NetworkConfig(msgspec.Struct, frozen=True):

@@ -20,8 +20,8 @@ from reconciler.drivers.network.base import NetworkConfig
 from reconciler.drivers.network.firewall import Firewall
 from reconciler.drivers.network.links import Address, Link, Route
 from reconciler.drivers.network.pool import Pool
+from reconciler.kinds.network.observed import NetworkFacet
 from reconciler.model import names
-from reconciler.model.observed import NetworkFacet
 
 
 class Bridges:

@@ -26,8 +26,9 @@ from reconciler.drivers.network.namespaces import Namespaces
 from reconciler.drivers.network.nft import NftError
 from reconciler.drivers.network.pool import Pool
 from reconciler.drivers.network.veths import Veths
+from reconciler.kinds.container.observed import Facet
+from reconciler.kinds.network.observed import NetworkFacet
 from reconciler.model import names
-from reconciler.model.observed import Facet, NetworkFacet
 
 P = ParamSpec("P")
 T = TypeVar("T")

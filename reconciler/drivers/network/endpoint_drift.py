@@ -10,7 +10,7 @@ from reconciler.drivers.network.namespaces import Namespaces
 from reconciler.drivers.network.pool import Pool
 from reconciler.drivers.network.ruleset import Element
 from reconciler.drivers.network.veths import Veths
-from reconciler.model.observed import Facet
+from reconciler.kinds.container.observed import Facet
 
 
 class EndpointDrift:

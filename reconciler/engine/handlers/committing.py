@@ -15,12 +15,13 @@ from reconciler import errors, ipc
 from reconciler.drivers.registry import base as registries
 from reconciler.drivers.registry import manifests
 from reconciler.engine import archives, image_config
-from reconciler.engine.handlers import archived, container_config, naming
+from reconciler.engine.handlers import archived, naming
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.kinds.container.effects import config as container_config
+from reconciler.kinds.container.observed import ContainerObserved, Incarnation
 from reconciler.model import references, requests
 from reconciler.model.keys import Key
-from reconciler.model.observed import ContainerObserved, Incarnation
 from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import ImageFacts
 

@@ -13,7 +13,7 @@ from reconciler import errors, planner
 from reconciler.drivers.registry.base import Registry
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.model import references, render, requests
+from reconciler.model import references, requests, times
 from reconciler.model.credentials import Credentials
 from reconciler.model.references import Reference
 from reconciler.store.logins import Kept
@@ -52,7 +52,7 @@ def logins(parts: Parts, job: Job) -> dict[str, Any]:
 
 
 def _shown(parts: Parts, scope: str, kept: Kept) -> dict[str, Any]:
-    found = {"scope": scope, "since": render.time(kept.since), "username": "", "problem": ""}
+    found = {"scope": scope, "since": times.text(kept.since), "username": "", "problem": ""}
     try:
         return found | {"username": parts.logins.open(scope, kept).username}
     except errors.Permanent as error:

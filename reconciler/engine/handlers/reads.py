@@ -16,7 +16,8 @@ from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.engine.pulling import EVERY as PULLING_EVERY
 from reconciler.engine.pulling import Pulling
-from reconciler.model import kinds, render, requests, selectors
+from reconciler.kinds import render
+from reconciler.model import kinds, requests, selectors
 from reconciler.model.jobs import JobRecord
 from reconciler.model.keys import Key
 

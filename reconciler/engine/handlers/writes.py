@@ -11,8 +11,9 @@ from reconciler import errors, failpoints, manifest, planner
 from reconciler.engine import views
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.kinds import render
 from reconciler.manifest import merge
-from reconciler.model import render, requests
+from reconciler.model import requests
 from reconciler.model.keys import Key
 from reconciler.model.objects import BUILTIN, Desired, Document, Override, Owner
 from reconciler.model.view import DEFAULT_NETWORK

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from reconciler.model.observed import ContainerObserved
+from reconciler.kinds.base import sequence as steps
+from reconciler.kinds.base.context import Context
+from reconciler.kinds.container import refs, restarts, runs
+from reconciler.kinds.container.observed import ContainerObserved
+from reconciler.kinds.container.tasks import Create, Remove, Start
+from reconciler.kinds.network.wiring import networks
 from reconciler.model.plan import Wait
 from reconciler.model.view import Entry
-from reconciler.planner import restarts, retry, steps
-from reconciler.planner.context import Context, container_observed
 
 
 class Gate(NamedTuple):
@@ -52,7 +55,7 @@ def wiring(context: Context, entry: Entry) -> Gate:
     """The container's networks must be there and as they should be."""
     after: list[str] = []
     waits: list[Wait] = []
-    for key in context.networks(entry.desired):
+    for key in networks(context, entry.desired):
         network = context.view.live.get(key)
         if network is None:
             waits.append(steps.wait(entry, "NetworkMissing", f"{key} does not exist", (key,)))
@@ -70,18 +73,18 @@ def in_the_way(context: Context, entry: Entry, observed: ContainerObserved, gate
     """
     if not gate.waits:
         return False
-    live = [key for key in context.networks(entry.desired) if key in context.view.live]
+    live = [key for key in networks(context, entry.desired) if key in context.view.live]
     former = {gone.desired.uid for key in live for gone in context.view.terminating.get(key, ())}
     return any(at.network_uid in former for at in observed.attachments)
 
 
 def _name(context: Context, entry: Entry) -> Gate:
     """Former containers of the name go first. One that is an incarnation already is past that."""
-    if container_observed(entry).incarnation is not None:
+    if runs.observed_of(entry).incarnation is not None:
         return Gate()
     key, after = entry.desired.key, []
     for predecessor in context.view.terminating.get(key, ()):
-        removal = context.outcome(predecessor).find("remove")
+        removal = context.outcome(predecessor).find(Remove)
         if removal is None:
             return Gate((), (steps.wait(entry, "NameTerminating", f"the former {key} is still being removed", (key,)),))
         after.append(removal.id)
@@ -92,14 +95,14 @@ def _turn(context: Context, entry: Entry) -> Gate:
     """The containers it depends on must have started."""
     after: list[str] = []
     waits: list[Wait] = []
-    for key in restarts.dependencies(entry.desired):
+    for key in refs.orders(entry.desired):
         other = context.view.live.get(key)
         if other is None:
             waits.append(steps.wait(entry, "DependencyMissing", f"{key} does not exist", (key,)))
             continue
         planned = context.outcome(other)
-        anew = planned.find("remove") or planned.find("create")
-        start = planned.find("start")
+        anew = planned.find(Remove, Create)
+        start = planned.find(Start)
         if not anew and _has_started(context, other):
             continue
         if start is not None:
@@ -111,7 +114,7 @@ def _turn(context: Context, entry: Entry) -> Gate:
 
 def _has_started(context: Context, entry: Entry) -> bool:
     """In this boot; or it has done what it was for, and need not start again."""
-    observed = retry.this_boot(container_observed(entry), context.now)
+    observed = runs.this_boot(runs.observed_of(entry), context.now)
     if observed.incarnation is None:
         return False
     if observed.starts > 0 and observed.process in ("running", "exited"):

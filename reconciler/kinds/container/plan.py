@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.model import platforms
-from reconciler.model.observed import ContainerObserved, Incarnation
+from reconciler.kinds.base import changes, retry
+from reconciler.kinds.base.context import Context, Outcome
+from reconciler.kinds.base.sequence import Sequence
+from reconciler.kinds.container import gates, restarts, runs
+from reconciler.kinds.container.observed import ContainerObserved, Incarnation
+from reconciler.kinds.container.tasks import Create, Kill, Remove, Repair, Resume, Start, Update
+from reconciler.kinds.image import keepers, refresh
+from reconciler.kinds.network.wiring import networks, wiring
+from reconciler.model import platforms, signals
+from reconciler.model.objects import Desired
 from reconciler.model.plan import FieldChange
 from reconciler.model.view import Entry, ImageFacts
-from reconciler.planner import changes, gates, refresh, restarts, retry
-from reconciler.planner.context import Context, Outcome, container_observed
-from reconciler.planner.steps import Sequence
 
 _ALIVE = ("created", "running")
 #: what a start may find
@@ -41,8 +46,8 @@ def agrees(context: Context, entry: Entry) -> bool:
         and observed.boot_id == context.now.boot_id
         and not override.stopped
         and override.restart <= observed.restart
-        and not context.rewired(desired, observed)
-        and context.follower(made) is None
+        and not _rewired(context, desired, observed)
+        and _follower(context, made) is None
     )
 
 
@@ -54,15 +59,15 @@ class _Case:
     def __init__(self, context: Context, entry: Entry) -> None:
         self.sequence = Sequence(context, entry)
         self._context, self._entry, self._desired = context, entry, entry.desired
-        self._observed = retry.this_boot(container_observed(entry), context.now)
+        self._observed = runs.this_boot(runs.observed_of(entry), context.now)
         self._made = self._observed.incarnation
 
     def removal(self) -> None:
         made, cause = self._made, "it is being deleted"
-        if made is not None and self._alive:
-            self._stop(made, cause)
-        args = {"incarnation": made.id if made else "", "final": True}
-        self.sequence.add("remove", cause, args=args, loses_data=made is not None)
+        if made is not None and self._alive and not self._stop(made, cause):
+            return
+        task = Remove(incarnation=made.id if made else "", final=True)
+        self.sequence.add(task, cause, loses_data=made is not None)
 
     def halt(self) -> None:
         """Stopped by hand: changes wait until it is started."""
@@ -81,9 +86,9 @@ class _Case:
         diff = changes.container_changes(made, self._desired, self._context.same_image)
         if any(not change.in_place for change in diff):
             self._make_anew(made, "its spec has changed", diff)
-        elif self._context.rewired(self._desired, self._observed):
+        elif _rewired(self._context, self._desired, self._observed):
             self._make_anew(made, "its networks have changed", diff)
-        elif (keeper := self._context.follower(made)) is not None:
+        elif (keeper := _follower(self._context, made)) is not None:
             self._make_anew(made, _followed(keeper), (*diff, self._moved(made)))
         else:
             self._update(made, diff)
@@ -108,10 +113,11 @@ class _Case:
         self.sequence.waits(held.waits)
         if self._alive and held.waits and not gates.in_the_way(self._context, self._entry, self._observed, held.wiring):
             return
-        if self._alive:
-            self._stop(made, cause, after=() if held.keep_from_creating else held.after, diff=diff, restarts=True)
+        after = () if held.keep_from_creating else held.after
+        if self._alive and not self._stop(made, cause, after=after, diff=diff, restarts=True):
+            return
         self.sequence.add(
-            "remove", cause, args={"incarnation": made.id, "final": False}, diff=() if self._alive else diff,
+            Remove(incarnation=made.id, final=False), cause, diff=() if self._alive else diff,
             relies={"incarnation": made.id}, loses_data=True,
         )  # fmt: skip
         self._create(held, cause)
@@ -121,11 +127,11 @@ class _Case:
         if held.keep_from_creating:
             return
         facts = self._context.image(str(self._desired.spec["image"]))
-        args = {"image": facts.image_id if facts is not None else ""}
+        task = Create(image=facts.image_id if facts is not None else "")
         before = (*held.name.after, *held.wiring.after)
-        self.sequence.add("create", cause, args=args, after=before, relies={"incarnation": ""})
+        self.sequence.add(task, cause, after=before, relies={"incarnation": ""})
         if not held.waits:
-            self.sequence.add("start", cause, args={"counts": False}, after=held.after, relies={"process": _STARTABLE})
+            self.sequence.add(Start(counts=False), cause, after=held.after, relies={"process": _STARTABLE})
 
     def _moved(self, made: Incarnation) -> FieldChange:
         facts = self._context.image(made.effective.image)
@@ -136,7 +142,7 @@ class _Case:
         """Whether the image is here or comes with the plan."""
         context = self._context
         reference = context.reference(str(self._desired.spec["image"]))
-        facts, keeper = context.view.images.get(reference), context.image_object(reference)
+        facts, keeper = context.view.images.get(reference), keepers.keeper(context, reference)
         if self._foreign(reference, facts, keeper):
             return False
         if facts is not None:
@@ -146,10 +152,11 @@ class _Case:
             self._never(reference, keeper)
             return False
         if keeper is not None and retry.held_back(keeper, "pull", context.now):
-            observed = retry.observed_of(keeper)
+            observed = keeper.observed
+            assert observed is not None
             self.sequence.wait("ImagePullBackOff", observed.error, (keeper.desired.key,), observed.retry_mono)
             return False
-        self.sequence.pull(reference)
+        self._pull(reference)
         return True
 
     def _foreign(self, reference: str, facts: ImageFacts | None, keeper: Entry | None) -> bool:
@@ -168,7 +175,7 @@ class _Case:
             self.sequence.wait("ForeignPlatform", f"{reference} is for {facts.platform}, and this host runs {host}")
         else:
             cause = f"the image {reference} that is here is for {facts.platform}, and this host runs {host}"
-            self.sequence.pull(reference, cause, facts.digest)
+            self._pull(reference, cause, facts.digest)
             return False
         return True
 
@@ -180,10 +187,14 @@ class _Case:
         soft = policy == "Newer"
         if observed.asked != self._desired.generation:
             if not (soft and self.sequence.again_after_failure("check")):
-                self.sequence.check(reference, f"its imagePullPolicy is {policy}, and it is about to be created")
+                cause = f"its imagePullPolicy is {policy}, and it is about to be created"
+                keepers.check(self._context, self.sequence, reference, cause)
         elif refresh.moved(facts, observed.latest) and not (soft and self.sequence.again_after_failure("pull")):
             then = facts.index_digest or facts.digest
-            self.sequence.pull(reference, f"its tag has moved from {then} to {observed.latest}", facts.digest, own=True)
+            self._pull(reference, f"its tag has moved from {then} to {observed.latest}", facts.digest, own=True)
+
+    def _pull(self, reference: str, cause: str = "", replaces: str = "", *, own: bool = False) -> None:
+        keepers.pull(self._context, self._entry, self.sequence, reference, cause, replaces, own=own)
 
     def _never(self, reference: str, keeper: Entry | None) -> None:
         if keeper is not None and refresh.policy(keeper.desired) != "Never":
@@ -195,7 +206,7 @@ class _Case:
     def _update(self, made: Incarnation, diff: tuple[FieldChange, ...]) -> None:
         if diff:
             fields = ", ".join(dict.fromkeys(_field(change) for change in diff))
-            self.sequence.add("update", f"{fields} changed", diff=diff, relies={"incarnation": made.id})
+            self.sequence.add(Update(), f"{fields} changed", diff=diff, relies={"incarnation": made.id})
 
     def _process(self, made: Incarnation) -> None:
         """Brings the process of an incarnation that stays to where it should be."""
@@ -204,6 +215,8 @@ class _Case:
         if observed.process == "running":
             if asked:
                 self._restart(made)
+            elif observed.stop_mono:
+                self.sequence.add(Resume(), "its stop was taken back", relies={"incarnation": made.id})
             elif observed.drift:
                 self._repair(made)
         elif observed.process == "created":
@@ -223,7 +236,7 @@ class _Case:
         if observed.next_start_mono <= self._context.now.mono:
             self._start(made, ended, counts=True)
             return
-        pause = f"{retry.backoff(observed.failures):g} s later, after {observed.failures} exits in a row"
+        pause = f"{runs.backoff(observed.failures):g} s later, after {observed.failures} exits in a row"
         self.sequence.wait("CrashLoopBackOff", f"{ended}; it is started again {pause}", until=observed.next_start_mono)
 
     def _restart(self, made: Incarnation) -> None:
@@ -231,27 +244,40 @@ class _Case:
         self.sequence.waits(held.waits)
         if not held.waits:
             cause = "its restart was asked for"
-            self._stop(made, cause, after=held.after, restarts=True)
-            self._start(made, cause)
+            if self._stop(made, cause, after=held.after, restarts=True):
+                self._start(made, cause)
 
     def _start(self, made: Incarnation, cause: str, counts: bool = False) -> None:
         held = gates.gates(self._context, self._entry)
         self.sequence.waits(held.waits)
         if not held.waits:
             relies = {"incarnation": made.id, "process": _STARTABLE}
-            self.sequence.add("start", cause, args={"counts": counts}, after=held.after, relies=relies)
+            self.sequence.add(Start(counts=counts), cause, after=held.after, relies=relies)
 
     def _repair(self, made: Incarnation) -> None:
         """Only of what runs: a start makes sure of everything anyway."""
-        facets = sorted(self._observed.drift)
+        facets = tuple(sorted(self._observed.drift))
         after = gates.wiring(self._context, self._entry).after
         relies = {"incarnation": made.id, "process": ["running"]}
         cause = "missing or altered: " + ", ".join(facets)
-        self.sequence.add("repair", cause, args={"facets": facets}, after=after, relies=relies)
+        self.sequence.add(Repair(facets=facets), cause, after=after, relies=relies)
 
-    def _stop(self, made: Incarnation, cause: str, **more: Any) -> None:
-        args = restarts.stop_args(self._desired, made, self._context.image(made.effective.image))
-        self.sequence.add("stop", cause, args=args, relies={"incarnation": made.id}, **more)
+    def _stop(self, made: Incarnation, cause: str, **more: Any) -> bool:
+        """Whether the process has ended once the steps so far are done: while its grace period lasts, what follows
+        waits."""
+        task = restarts.stop(self._desired, made, self._context.image(made.effective.image))
+        observed, relies = self._observed, {"incarnation": made.id, "process": list(_ALIVE)}
+        until = observed.stop_mono + task.grace
+        if not observed.stop_sent or observed.process == "created":
+            self.sequence.add(task, cause, relies=relies, **more)
+        elif until <= self._context.now.mono:
+            over = f"{cause}, and it has not ended {task.grace:g} s after {signals.name(task.signal)}"
+            self.sequence.add(Kill(), over, relies=relies, **more)
+        else:
+            message = f"{cause}: {signals.name(task.signal)} was sent, SIGKILL follows {task.grace:g} s after it"
+            self.sequence.wait("Stopping", message, until=until)
+            return False
+        return True
 
 
 def _field(change: FieldChange) -> str:
@@ -265,3 +291,32 @@ def _followed(keeper: Entry) -> str:
     if wanted:
         return f"{keeper.desired.key} follows the versions {wanted}, and has another one"
     return f"{keeper.desired.key} follows its tag, which has moved"
+
+
+def _follower(context: Context, made: Incarnation) -> Entry | None:
+    """The Image object that went after its tag, so that the incarnation's reference means another image now."""
+    reference = context.reference(made.effective.image)
+    facts = context.view.images.get(reference)
+    if facts is None or facts.image_id == made.image_id:
+        return None
+    keeper = keepers.keeper(context, reference)
+    return keeper if keeper is not None and refresh.follows(keeper.desired) else None
+
+
+def _rewired(context: Context, desired: Desired, observed: ContainerObserved) -> bool:
+    """Whether the container's attachments no longer are those of its networks. A network that is not there changes
+    nothing.
+    """
+    wanted = [wiring(context, key) for key in networks(context, desired)]
+    if None in wanted:
+        return False
+    attached = observed.attachments
+    if len(attached) != len(wanted):
+        return True
+    return any(
+        wired is not None
+        and (
+            at.network_uid != wired.uid or (wired.gateway and (at.gateway, at.prefix) != (wired.gateway, wired.prefix))
+        )
+        for at, wired in zip(attached, wanted, strict=True)
+    )

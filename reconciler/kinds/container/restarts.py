@@ -6,21 +6,15 @@ import signal
 from typing import Any
 
 from reconciler import errors
+from reconciler.kinds.base import changes
+from reconciler.kinds.container.observed import ContainerObserved, Incarnation
+from reconciler.kinds.container.tasks import Stop
 from reconciler.model import signals
-from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
-from reconciler.model.observed import ContainerObserved, Incarnation
 from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import ImageFacts
-from reconciler.planner import changes
 
 _DEFAULTS = ContainerSpec(image="")
-
-
-def dependencies(desired: Desired) -> tuple[Key, ...]:
-    """The containers that must have started before this one."""
-    kind, namespace, _ = desired.key
-    return tuple(Key(kind, namespace, str(item["name"])) for item in desired.spec.get("dependsOn") or ())
 
 
 def wants_start(desired: Desired, observed: ContainerObserved) -> bool:
@@ -49,16 +43,17 @@ def setting(desired: Desired, incarnation: Incarnation | None, field: str) -> An
     return getattr(source, dict(changes.fields(ContainerSpec))[field])
 
 
-def stop_args(desired: Desired, made: Incarnation, facts: ImageFacts | None) -> dict[str, Any]:
+def stop(desired: Desired, made: Incarnation, facts: ImageFacts | None) -> Stop:
     """How the process is asked to end: the spec's signal, the image's, or SIGTERM (a number); the grace in seconds.
 
     ``facts`` are those of the image's reference, which by now may mean another image.
     """
+    asked = desired.override.grace
     of_image = facts.stop_signal if facts is not None and facts.image_id == made.image_id else ""
-    return {
-        "signal": signal_number(setting(desired, made, "stopSignal") or of_image),
-        "grace": setting(desired, made, "terminationGracePeriodSeconds"),
-    }
+    return Stop(
+        signal=signal_number(setting(desired, made, "stopSignal") or of_image),
+        grace=asked if asked is not None else setting(desired, made, "terminationGracePeriodSeconds"),
+    )
 
 
 def signal_number(text: str) -> int:

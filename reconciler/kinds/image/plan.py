@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from reconciler.model import platforms, references
+from reconciler.kinds.base.context import Context, Outcome
+from reconciler.kinds.base.sequence import Sequence
+from reconciler.kinds.container import runs
+from reconciler.kinds.container.tasks import Remove
+from reconciler.kinds.image import keepers, refresh
+from reconciler.kinds.image.observed import ImageObserved
+from reconciler.kinds.image.tasks import Untag
+from reconciler.model import kinds, platforms, references
 from reconciler.model.objects import Desired
-from reconciler.model.observed import ImageObserved
 from reconciler.model.view import Entry, ImageFacts
-from reconciler.planner import refresh
-from reconciler.planner.context import Context, Outcome
-from reconciler.planner.steps import Sequence
 
 
 def plan(context: Context, entry: Entry) -> Outcome:
@@ -25,10 +28,13 @@ def agrees(context: Context, entry: Entry) -> bool:
     return _recorded(entry) in ("", reference) and platforms.same_machine(facts.platform, context.view.platform)
 
 
-def has_moved(entry: Entry) -> bool:
-    """Whether a live Image object now names another reference than the one that was noted for it."""
-    former = _recorded(entry)
-    return bool(former) and former != references.normalised(str(entry.desired.spec["reference"]))
+def leaving(entry: Entry) -> str:
+    """The reference whose image may go: that of an object which is being deleted, or the former one of an object that
+    names another by now; empty for none."""
+    former, now = _recorded(entry), references.normalised(str(entry.desired.spec["reference"]))
+    if entry.desired.deleting_at is not None:
+        return former or now
+    return former if former != now else ""
 
 
 def _upkeep(context: Context, entry: Entry) -> Outcome:
@@ -53,7 +59,7 @@ def _upkeep(context: Context, entry: Entry) -> Outcome:
 
 def _rival(context: Context, entry: Entry, reference: str) -> Entry | None:
     """The Image object that keeps the same reference for another platform or range, if it comes before this one."""
-    keeper = context.image_object(reference)
+    keeper = keepers.keeper(context, reference)
     if keeper is None or keeper.desired.uid == entry.desired.uid:
         return None
     theirs, ours = (str(each.desired.spec.get("platform") or context.view.platform) for each in (keeper, entry))
@@ -73,13 +79,13 @@ def _bring(context: Context, entry: Entry, reference: str, sequence: Sequence) -
         if refresh.policy(desired) == "Never":
             sequence.wait("ErrImageNeverPull", f"{lack}, and pullPolicy is Never")
         else:
-            sequence.pull(reference, lack, facts.digest if facts is not None else "")
+            keepers.pull(context, entry, sequence, reference, lack, facts.digest if facts is not None else "")
         return
     unknown = refresh.range_of(desired) and observed.asked_generation != desired.generation
     soft = refresh.policy(desired) != "Always" and not unknown
     if refresh.moved(facts, observed.latest) and (refresh.follows(desired) or refresh.asks_anew(desired, reference)):
         if not (soft and sequence.again_after_failure("pull")):
-            sequence.pull(reference, _news(desired, facts, observed), facts.digest)
+            keepers.pull(context, entry, sequence, reference, _news(desired, facts, observed), facts.digest)
         return
     left = refresh.due(entry, reference, context.now)
     if left is None or (left == 0 and soft and sequence.again_after_failure("check")):
@@ -87,7 +93,7 @@ def _bring(context: Context, entry: Entry, reference: str, sequence: Sequence) -
     if left:
         sequence.again("NextCheck", "its registry is asked again", context.now.mono + left)
     else:
-        sequence.check(reference, _why(entry))
+        keepers.check(context, sequence, reference, _why(entry))
 
 
 def _news(desired: Desired, facts: ImageFacts, observed: ImageObserved) -> str:
@@ -130,7 +136,7 @@ def _untag(context: Context, entry: Entry, reference: str, cause: str, sequence:
     if after is None:
         return
     reason = f"{cause}; the image stays, it is in use" if keep and reference in context.view.images else cause
-    sequence.add("untag", reason, args={"reference": reference, "keep": keep}, after=after)
+    sequence.add(Untag(reference=reference, keep=keep), reason, after=after)
 
 
 def _recorded(entry: Entry) -> str:
@@ -142,13 +148,13 @@ def _kept(context: Context, entry: Entry, reference: str) -> bool:
     facts = context.view.images.get(reference)
     if facts is None:
         return True
-    others = (other for other in context.images() if other.desired.uid != entry.desired.uid)
+    others = (other for other in context.live(kinds.IMAGE.name) if other.desired.uid != entry.desired.uid)
     if any(context.reference(str(other.desired.spec["reference"])) == reference for other in others):
         return True
     return any(
         context.reference(str(user.desired.spec["image"])) == reference
         or (seen.incarnation is not None and seen.incarnation.image_id == facts.image_id)
-        for user, seen in context.containers(terminating=False)
+        for user, seen in runs.observed_all(context.live(kinds.CONTAINER.name))
     )
 
 
@@ -156,9 +162,9 @@ def _removals(context: Context, reference: str, sequence: Sequence) -> list[str]
     """The removals of terminating containers made from the image; None, with a wait, when one of them is stuck."""
     facts = context.view.images[reference]
     after = []
-    for user, seen in context.containers(terminating=True):
+    for user, seen in runs.observed_all(context.terminating(kinds.CONTAINER.name)):
         if seen.incarnation is not None and seen.incarnation.image_id == facts.image_id:
-            removal = context.outcome(user).find("remove")
+            removal = context.outcome(user).find(Remove)
             if removal is None:
                 sequence.wait("InUse", f"used by {user.desired.key}, which is being removed", (user.desired.key,))
                 return None

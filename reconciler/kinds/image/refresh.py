@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 
+from reconciler.kinds.image.observed import ImageObserved
 from reconciler.model import durations
 from reconciler.model.objects import Desired
-from reconciler.model.observed import ImageObserved
 from reconciler.model.view import Entry, ImageFacts, Moment
 
 DEFAULT_INTERVAL = "1h"

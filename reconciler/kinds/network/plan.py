@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from reconciler.kinds.base import changes
+from reconciler.kinds.base.context import Context, Outcome
+from reconciler.kinds.base.sequence import Sequence
+from reconciler.kinds.container import restarts, runs
+from reconciler.kinds.container import tasks as container_tasks
+from reconciler.kinds.container.observed import ContainerObserved
+from reconciler.kinds.network.tasks import Create, Remove, Repair, Update
+from reconciler.kinds.network.wiring import network_observed
+from reconciler.model import kinds
 from reconciler.model.keys import Key
-from reconciler.model.observed import ContainerObserved
 from reconciler.model.view import Entry
-from reconciler.planner import changes, restarts, retry
-from reconciler.planner.context import Context, Outcome, network_observed
-from reconciler.planner.steps import Sequence
 
 
 def plan(context: Context, entry: Entry) -> Outcome:
     return _removal(context, entry) if entry.desired.deleting_at is not None else _upkeep(context, entry)
 
 
-def agrees(entry: Entry) -> bool:
+def agrees(context: Context, entry: Entry) -> bool:
     """Whether nothing is to be done for a live network; may say no where planning finds nothing either."""
     observed = network_observed(entry)
     return observed.created and not observed.drift and observed.written == entry.desired.spec
@@ -25,7 +30,7 @@ def attached(observed: ContainerObserved, network_uid: str) -> bool:
     return any(at.network_uid == network_uid for at in observed.attachments)
 
 
-def moves_containers(entry: Entry) -> bool:
+def moves_users(entry: Entry) -> bool:
     """Whether a live network's pending change makes its containers anew."""
     observed = network_observed(entry)
     return observed.created and any(not change.in_place for change in changes.network_changes(observed, entry.desired))
@@ -39,10 +44,10 @@ def _upkeep(context: Context, entry: Entry) -> Outcome:
         return sequence.outcome()
     diff = changes.network_changes(observed, entry.desired)
     if diff:
-        sequence.add("network_update", "its spec has changed", diff=diff)
+        sequence.add(Update(), "its spec has changed", diff=diff)
     elif observed.drift:
-        facets = sorted(observed.drift)
-        sequence.add("network_repair", "missing or altered: " + ", ".join(facets), args={"facets": facets})
+        facets = tuple(sorted(observed.drift))
+        sequence.add(Repair(facets=facets), "missing or altered: " + ", ".join(facets))
     return sequence.outcome()
 
 
@@ -50,34 +55,36 @@ def _creation(context: Context, entry: Entry, sequence: Sequence) -> None:
     """After the removal of predecessors: two networks of one name may want the same subnet."""
     after = []
     for predecessor in context.view.terminating.get(entry.desired.key, ()):
-        removal = context.outcome(predecessor).find("network_remove")
+        removal = context.outcome(predecessor).find(Remove)
         if removal is None:
             sequence.wait(
                 "NameTerminating", f"the former {entry.desired.key} is still being removed", (entry.desired.key,)
             )
             return
         after.append(removal.id)
-    sequence.add("network_create", "it has not been made yet", after=after)
+    sequence.add(Create(), "it has not been made yet", after=after)
 
 
 def _removal(context: Context, entry: Entry) -> Outcome:
     sequence = Sequence(context, entry)
     uid = entry.desired.uid
     users = [
-        user.desired.key for user, seen in context.containers(terminating=False) if _holds(context, user, seen, uid)
+        user.desired.key
+        for user, seen in runs.observed_all(context.live(kinds.CONTAINER.name))
+        if _holds(context, user, seen, uid)
     ]
     if users:
         sequence.wait("InUse", "used by " + _names(users), tuple(users))
         return sequence.outcome()
     after = []
-    for user, seen in context.containers(terminating=True):
+    for user, seen in runs.observed_all(context.terminating(kinds.CONTAINER.name)):
         if attached(seen, uid):
-            removal = context.outcome(user).find("remove")
+            removal = context.outcome(user).find(container_tasks.Remove)
             if removal is None:
                 sequence.wait("InUse", f"used by {user.desired.key}, which is being removed", (user.desired.key,))
                 return sequence.outcome()
             after.append(removal.id)
-    sequence.add("network_remove", "it is being deleted", args={"bridge": network_observed(entry).bridge}, after=after)
+    sequence.add(Remove(bridge=network_observed(entry).bridge), "it is being deleted", after=after)
     return sequence.outcome()
 
 
@@ -85,7 +92,7 @@ def _holds(context: Context, user: Entry, seen: ContainerObserved, uid: str) -> 
     """Whether a live container runs, or is about to run again, in the network. One that is stopped or has done its
     work does not: should it start again, it is wired anew.
     """
-    observed = retry.this_boot(seen, context.now)
+    observed = runs.this_boot(seen, context.now)
     if observed.incarnation is None or not attached(observed, uid):
         return False
     if observed.process in ("created", "running"):

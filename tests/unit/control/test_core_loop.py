@@ -10,9 +10,9 @@ import pytest
 
 from reconciler import errors
 from reconciler.engine.job import Job
+from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model.keys import Key
 from reconciler.model.objects import Owner
-from reconciler.model.observed import NetworkObserved
 from reconciler.model.plan import Plan
 from reconciler.model.view import DEFAULT_NETWORK, View
 from reconciler.testing.loop import IMAGE, Loop, container, container_key, network

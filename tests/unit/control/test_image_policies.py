@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from reconciler.kinds.image.observed import ImageObserved
 from reconciler.model.keys import Key
-from reconciler.model.observed import ImageObserved
 from reconciler.testing import images
 from reconciler.testing.effects import effect_of
 from reconciler.testing.loop import IMAGE, Loop, container, container_key

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from reconciler import errors
 from reconciler.control.observer import Observer
 from reconciler.control.reconcile import Reconciler
+from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model.keys import Key
-from reconciler.model.observed import ContainerObserved
 from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.testing import wait
 from reconciler.testing.loop import Loop, container, container_key, network

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from reconciler.model import render
+from reconciler.kinds import render
+from reconciler.kinds.container.observed import ContainerObserved
+from reconciler.kinds.image.observed import ImageObserved
+from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Override, Owner
-from reconciler.model.observed import Condition, ContainerObserved, ImageObserved, NetworkObserved, Observed
+from reconciler.model.observed import Condition, Observed
 from reconciler.model.view import ImageFacts
 from reconciler.testing.store_samples import running
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
-from reconciler.model.observed import Facet, NetworkFacet
+from reconciler.kinds.container.observed import Facet
+from reconciler.kinds.network.observed import NetworkFacet
 from reconciler.testing import network_conformance
 from reconciler.testing import network_tools as tools
 from reconciler.testing.network_fake import FakeHost, FakeNetwork

@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from reconciler import planner
+from reconciler.kinds.base import retry
+from reconciler.kinds.container import runs
+from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Owner
-from reconciler.model.observed import ContainerObserved
 from reconciler.model.view import Entry, Moment
 
 TEN_YEARS = 10 * 365 * 86400.0
@@ -24,8 +26,8 @@ RAN = ContainerObserved(process="exited", started_mono=4999.0, starts=1, failure
 class TestTheClockIsMoved:
     def test_between_exits(self, moved: float) -> None:
         there = msgspec.structs.replace(NOW, wall=NOW.wall + moved)
-        assert planner.after_exit(RAN, there).next_start_mono == planner.after_exit(RAN, NOW).next_start_mono
-        assert planner.after_exit(RAN, there).failures == 5
+        assert runs.after_exit(RAN, there).next_start_mono == runs.after_exit(RAN, NOW).next_start_mono
+        assert runs.after_exit(RAN, there).failures == 5
 
     def test_between_failed_steps(self, moved: float) -> None:
         once = planner.after_error(Entry(DESIRED, RAN), "no", NOW, "start")
@@ -37,6 +39,6 @@ class TestTheClockIsMoved:
         failed = planner.after_error(Entry(DESIRED, RAN), "no", NOW, "start", delay=30.0)
         for passed, wall in ((29.0, NOW.wall + moved), (29.0, NOW.wall)):
             moment = Moment(mono=NOW.mono + passed, wall=wall, boot_id="here")
-            assert planner.retry.held_back(Entry(DESIRED, failed), "start", moment)
+            assert retry.held_back(Entry(DESIRED, failed), "start", moment)
         moment = Moment(mono=NOW.mono + 31.0, wall=NOW.wall + moved, boot_id="here")
-        assert not planner.retry.held_back(Entry(DESIRED, failed), "start", moment)
+        assert not retry.held_back(Entry(DESIRED, failed), "start", moment)

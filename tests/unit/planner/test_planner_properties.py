@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler import planner
+from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model.keys import Key
-from reconciler.model.observed import ContainerObserved
 from reconciler.model.plan import Plan
 from reconciler.model.view import DEFAULT_NETWORK, View
 from reconciler.testing.world import World

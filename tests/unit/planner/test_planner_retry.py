@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler import planner
+from reconciler.kinds.container import runs
+from reconciler.kinds.container.observed import ContainerObserved
+from reconciler.kinds.image.observed import ImageObserved
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Override, Owner
-from reconciler.model.observed import ContainerObserved, ImageObserved, Observed
+from reconciler.model.observed import Observed
 from reconciler.model.view import Entry, Moment
 
 WEB = Key("Container", "default", "web")
@@ -29,36 +32,36 @@ def later(seconds: float) -> Moment:
 
 
 def test_pauses() -> None:
-    assert [planner.backoff(failures) for failures in range(13)] == [0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert [runs.backoff(failures) for failures in range(13)] == [0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
 @given(st.integers(0, 10**9))
 def test_pauses_grow_and_are_capped(failures: int) -> None:
-    assert planner.backoff(failures) <= planner.backoff(failures + 1) <= 300.0
+    assert runs.backoff(failures) <= runs.backoff(failures + 1) <= 300.0
 
 
 def test_first_exit_starts_again_at_once() -> None:
-    ended = planner.after_exit(RAN, NOW)
+    ended = runs.after_exit(RAN, NOW)
     assert (ended.failures, ended.next_start_mono) == (1, NOW.mono)
 
 
 def test_exits_in_a_row() -> None:
     observed, pauses = RAN, []
     for _ in range(4):
-        observed = planner.after_exit(observed, NOW)
+        observed = runs.after_exit(observed, NOW)
         pauses.append(observed.next_start_mono - NOW.mono)
     assert pauses == [0, 1, 2, 4]
 
 
-@pytest.mark.parametrize(("lasted", "failures"), [(planner.GOOD_RUN - 0.1, 8), (planner.GOOD_RUN, 1)])
+@pytest.mark.parametrize(("lasted", "failures"), [(runs.GOOD_RUN - 0.1, 8), (runs.GOOD_RUN, 1)])
 def test_a_good_run_starts_over(lasted: float, failures: int) -> None:
     observed = msgspec.structs.replace(RAN, failures=7, started_mono=NOW.mono - lasted)
-    assert planner.after_exit(observed, NOW).failures == failures
+    assert runs.after_exit(observed, NOW).failures == failures
 
 
 def test_an_end_by_reboot_counts_against_nobody() -> None:
     observed = msgspec.structs.replace(RAN, process="running", failures=7, next_start_mono=9e9, boot_id="before", pid=7)
-    ended = planner.after_exit(observed, NOW)
+    ended = runs.after_exit(observed, NOW)
     assert (ended.failures, ended.next_start_mono, ended.starts, ended.process, ended.pid) == (0, 0.0, 0, "absent", 0)
 
 
@@ -123,7 +126,7 @@ def test_pauses_of_a_crash_loop_never_shrink_without_a_good_run(runs: list[float
         start = max(mono, observed.next_start_mono)
         mono = start + lasted
         ended = msgspec.structs.replace(observed, started_mono=start)
-        observed = planner.after_exit(ended, Moment(mono=mono, wall=0.0, boot_id="here"))
+        observed = runs.after_exit(ended, Moment(mono=mono, wall=0.0, boot_id="here"))
         pauses.append((lasted, observed.next_start_mono - mono))
     for (_, before), (lasted, after) in pairwise(pauses):
-        assert after == 0 if lasted >= planner.GOOD_RUN else after >= before
+        assert after == 0 if lasted >= runs.GOOD_RUN else after >= before

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from reconciler.planner import restarts
+from reconciler.kinds.container import restarts
 
 
 @pytest.mark.parametrize(

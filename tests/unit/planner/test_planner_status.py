@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from reconciler import planner
+from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model.keys import Key
-from reconciler.model.observed import Condition, ContainerObserved
+from reconciler.model.observed import Condition
 from reconciler.model.view import DEFAULT_NETWORK, Entry
 from reconciler.testing.world import World
 

@@ -210,7 +210,7 @@ def test_deletion(running: World) -> None:
         "stop container/default/web: it is being deleted\n"
         "remove container/default/web: it is being deleted (its writable layer is lost)\n"
     )
-    assert running.plan().steps[1].args["final"] is True
+    assert running.plan().steps[1].task.final is True
 
 
 def test_successor_of_the_same_name(running: World) -> None:
@@ -644,7 +644,7 @@ def test_stop_signal_of_the_image(running: World) -> None:
     facts = running.images[REFERENCE]
     running.images[REFERENCE] = msgspec.structs.replace(facts, stop_signal="SIGQUIT")
     running.delete(WEB)
-    assert running.plan().steps[0].args["signal"] == 3
+    assert running.plan().steps[0].task.signal == 3
 
 
 def test_json(running: World) -> None:

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from reconciler import errors, planner
+from reconciler.kinds.container.observed import ContainerObserved
+from reconciler.kinds.image.observed import ImageObserved
 from reconciler.model.keys import Key
-from reconciler.model.observed import ContainerObserved, ImageObserved
 from reconciler.model.view import DEFAULT_NETWORK, Entry, View
 from reconciler.testing.world import World
 

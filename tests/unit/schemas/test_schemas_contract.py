@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from reconciler import manifest
+from reconciler.kinds.base import changes
 from reconciler.manifest import contract, schema
 from reconciler.model import kinds, quantity
 from reconciler.model.spec import ContainerSpec, ImageSpec, NetworkSpec
-from reconciler.planner import changes
 
 FILES = ("metadata.json", "image.json", "network.json", "container.json")
 ANNOTATIONS = {

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from reconciler import errors
+from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model.objects import Desired, Override
-from reconciler.model.observed import ContainerObserved
 from reconciler.store.base import Session
 from reconciler.testing.store import memory_store
 from reconciler.testing.store_samples import API, FILE, key

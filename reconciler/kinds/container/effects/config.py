@@ -7,9 +7,9 @@ import os
 
 from reconciler.drivers.exec.base import BindMount, ContainerConfig, Limits, TmpfsMount
 from reconciler.engine.parts import Parts
+from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model import quantity
 from reconciler.model.objects import Desired
-from reconciler.model.observed import ContainerObserved
 from reconciler.model.spec import ContainerSpec, Mount
 from reconciler.model.view import ImageFacts
 

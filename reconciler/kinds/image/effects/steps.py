@@ -1,30 +1,83 @@
-"""Steps and jobs of images: check, pull, forget, `pydock pull`."""
+"""Steps of images: check, pull, forget."""
 
 from __future__ import annotations
 
-import threading
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
 from reconciler import errors, failpoints
-from reconciler.drivers.registry.base import Manifest, Registry
-from reconciler.engine import following, images
+from reconciler.drivers.registry.base import Registry
 from reconciler.engine.handlers import logins
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.model import kinds, references, requests, versions
+from reconciler.kinds.container.observed import ContainerObserved
+from reconciler.kinds.image import tasks
+from reconciler.kinds.image.effects import fetching
+from reconciler.kinds.image.effects.observe import noted
+from reconciler.kinds.image.observed import ImageObserved
+from reconciler.model import kinds, references, versions
 from reconciler.model.keys import Key
-from reconciler.model.observed import ContainerObserved, ImageObserved
-from reconciler.model.view import ImageFacts
+from reconciler.model.plan import Step
+from reconciler.model.tasks import Task
+from reconciler.model.view import Entry
 from reconciler.store.base import Session
 
 
-def check(parts: Parts, job: Job) -> str:
+class _Unused(NamedTuple):
+    """Blobs and chain ids that no image needs any more."""
+
+    blobs: list[str]
+    layers: list[str]
+
+
+def claim(parts: Parts, session: Session, step: Step, entry: Entry) -> Task:
+    """Nothing is written before the registry has answered."""
+    return step.task
+
+
+def claim_untag(parts: Parts, session: Session, step: Step, entry: Entry) -> _Unused:
+    """Forgets a reference, and says what no other image needs; ``keep`` leaves the image. The object goes too if it is
+    being deleted.
+
+    Raises ``Outdated`` if somebody has come to need the image since the plan was made.
+    """
+    assert isinstance(step.task, tasks.Untag)
+    unused = _Unused([], [])
+    if not step.task.keep:
+        if user := _user(session, step.uid, step.task.reference):
+            raise errors.Outdated(f"image {step.task.reference} is used by {user} by now")
+        unused = _Unused(*session.images.remove(step.task.reference))
+    if step.desired.deleting_at is not None:
+        session.objects.purge(step.uid)
+    elif isinstance(entry.observed, ImageObserved):
+        session.observed.put(step.uid, noted(entry.observed, None))
+    return unused
+
+
+def untag(parts: Parts, job: Job, unused: _Unused) -> None:
+    """Removes what is not needed."""
+    failpoints.hit("untag.record.after")
+    parts.leftovers.discard(parts.store, parts.graph, unused)
+    failpoints.hit("untag.after")
+
+
+def _user(session: Session, uid: str, reference: str) -> Key | None:
+    """Another object that names the image, or a container that was made from it."""
+    for key in session.objects.naming(references.spellings(reference)):
+        live = session.objects.live(key)
+        if live is not None and live.uid != uid:
+            return key
+    facts = session.images.get(reference)
+    made = session.relations.made().get(facts.image_id, []) if facts is not None else []
+    return made[0] if made else None
+
+
+def check(parts: Parts, job: Job, task: tasks.Check) -> str:
     """Asks the registry what a reference means now, and notes the answer: the next plan tells what follows from it."""
-    reference = references.parse(str(job.args["reference"]))
+    reference = references.parse(task.reference)
     failpoints.hit("check.before")
-    wanted = str(job.args.get("range") or "")
+    wanted = task.range
     with logins.acting(parts, reference, None, own=True) as registry:
         if wanted:
             digest, tag = _highest(parts, job.uid, registry, reference, wanted)
@@ -61,18 +114,17 @@ def _of_range(reference: references.Reference, tags: list[str], wanted: str) -> 
     return msgspec.structs.replace(reference, tag=tag)
 
 
-def pull(parts: Parts, job: Job) -> str:
+def pull(parts: Parts, job: Job, task: tasks.Pull) -> str:
     """Makes the image complete in the graph and records its relations, unless another has done so meanwhile."""
-    parsed, platform = references.parse(str(job.args["reference"])), str(job.args.get("platform") or "")
-    wanted, tag = str(job.args.get("range") or ""), ""
+    parsed, platform, wanted, tag = references.parse(task.reference), task.platform, task.range, ""
     with parts.pulls.hold(str(parsed)):
         with parts.store.snapshot() as session:
             known = session.images.get(str(parsed))
-        fresh = known is None or known.digest == job.args.get("replaces")
+        fresh = known is None or known.digest == task.replaces
         if known is None or fresh:
             with logins.acting(parts, parsed, None, own=True) as registry:
                 source = _of_range(parsed, registry.tags(parsed), wanted) if wanted else parsed
-                known = _fetch(parts, job.number, registry, parsed, job.stopping, platform, source)
+                known = fetching.fetch(parts, job.number, registry, parsed, job.stopping, platform, source)
                 tag = source.tag if wanted else ""
     if fresh or not wanted:  # which version an image is that came in another way, only the registry can tell
         _note_asked(parts, job.uid, known.index_digest, tag)
@@ -99,109 +151,6 @@ def _note_asked(parts: Parts, uid: str, digest: str, tag: str = "") -> None:
         session.observed.put(uid, fresh)
 
 
-def _fetch(
-    parts: Parts,
-    job: int,
-    registry: Registry,
-    reference: references.Reference,
-    stopping: threading.Event,
-    platform: str = "",
-    source: references.Reference | None = None,
-) -> ImageFacts:
-    """Asks the registry what the reference means now, and fetches what is missing of it. ``job`` is the number of the
-    one that does so; ``source`` what the registry has the image under, if not the reference."""
-    source = source or reference
-    failpoints.hit("pull.before")
-    transfers, name = parts.transfers, str(reference)
-
-    def admit(found: Manifest | ImageFacts) -> None:
-        parts.trust.admit(reference, registry, (found.index_digest, found.digest))
-
-    with parts.leftovers.kept(parts.store, parts.graph), transfers.begun(name, job) as transfer:
-        with parts.store.snapshot() as session:
-            known = session.images.get(name)
-            chain = session.images.chain(known.image_id) if known is not None else ()
-        if known is not None and images.unchanged(source, registry, parts.graph, known, chain, platform):
-            admit(known)
-            transfer.report("unchanged", "", 0, 0)
-            with parts.store.transaction(durable=False) as session:
-                session.relations.note_use([known.digest], parts.clock.now().wall)
-            return known
-        facts, blobs, chain = images.pull(
-            source, registry, parts.graph, platform=platform, admit=admit, progress=transfer.report, stopping=stopping,
-        )  # fmt: skip
-        facts = msgspec.structs.replace(facts, reference=name)
-        failpoints.hit("pull.after")
-        # a layer that was here already, of another packing, needed no blob
-        held = [blob for blob in blobs if parts.graph.has_blob(blob)]
-        with parts.store.transaction() as session:
-            session.images.put(facts, held, chain)
-            session.relations.note_use([facts.digest], parts.clock.now().wall)
-    failpoints.hit("pull.record.after")
-    with parts.store.snapshot() as session:
-        users = _users(session, name)
-    parts.look(users)
-    return facts
-
-
-def _users(session: Session, reference: str) -> list[Key]:
-    """The objects that name an image: whoever waited for it, or follows it, is to look again."""
-    return session.objects.naming(references.spellings(reference))
-
-
-def untag(parts: Parts, job: Job) -> None:
-    """Forgets a reference and removes what no other image needs; ``keep`` leaves the image. The object goes too if it
-    is being deleted."""
-    unused: tuple[list[str], list[str]] = ([], [])
-    with parts.store.transaction() as session:
-        if not job.args.get("keep"):
-            unused = session.images.remove(str(job.args["reference"]))
-        desired = session.objects.get(job.uid)
-        observed = session.observed.get(job.uid)
-        if desired is not None and desired.deleting_at is not None:
-            session.objects.purge(job.uid)
-        elif isinstance(observed, ImageObserved):
-            session.observed.put(job.uid, _noted(observed, None))
-    failpoints.hit("untag.record.after")
-    parts.leftovers.discard(parts.store, parts.graph, unused)
-    failpoints.hit("untag.after")
-
-
-def observe(parts: Parts, uid: str, reference: str) -> bool:
-    """Notes in an Image object's observed state what the graph has of its reference; whether that is news.
-
-    While another reference is noted, its image has still to be forgotten: that note stays until `untag` takes it.
-    """
-    wanted = str(references.parse(reference))
-    with parts.store.transaction(durable=False) as session:
-        found = session.observed.get(uid)
-        observed = found if isinstance(found, ImageObserved) else ImageObserved()
-        if observed.reference not in ("", wanted):
-            return False
-        noted = _noted(observed, session.images.get(wanted))
-        session.observed.put(uid, noted)
-        return noted != observed
-
-
-def _noted(observed: ImageObserved, facts: ImageFacts | None) -> ImageObserved:
-    if facts is None:
-        return msgspec.structs.replace(
-            observed, reference="", digest="", index_digest="", image_id="", platform="", size=0
-        )
-    return msgspec.structs.replace(
-        observed, reference=facts.reference, digest=facts.digest, index_digest=facts.index_digest,
-        image_id=facts.image_id, platform=facts.platform, size=facts.size,
-    )  # fmt: skip
-
-
-def pull_image(parts: Parts, job: Job) -> dict[str, Any]:
-    """`pydock pull`: the image comes into the graph; no desired state changes."""
-    request = msgspec.convert(job.args, requests.Pull)
-    reference = references.parse(request.reference)
-    job.started()
-    with logins.acting(parts, reference, request.credentials, own=False) as registry:
-        facts = following.run(
-            parts, job, str(reference), lambda stop: _fetch(parts, job.number, registry, reference, stop)
-        )
-    job.emit({"status": f"Present: {facts.reference}", "layer": "", "current": 0, "total": 0, "digest": facts.digest})
-    return {"digest": facts.digest}
+def told_pull(job: Job) -> str:
+    assert isinstance(job.task, tasks.Pull)
+    return f"image {job.task.reference} pulled" if job.result else f"pulling image {job.task.reference}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from reconciler import errors
 from reconciler.drivers.network.base import EndpointConfig, Interface, NetworkConfig, PublishedPort
+from reconciler.kinds.container.observed import Attachment, ContainerObserved
+from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
-from reconciler.model.observed import Attachment, ContainerObserved, NetworkObserved
 from reconciler.model.spec import ContainerSpec, NetworkRef, NetworkSpec
 from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.store.base import Session

@@ -3,99 +3,103 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Any, NamedTuple
 
 import msgspec
 
 from reconciler import errors, failpoints, manifest
-from reconciler.engine.handlers import network_config
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.kinds.network import tasks
+from reconciler.kinds.network.effects import config
+from reconciler.kinds.network.observed import NetworkObserved
+from reconciler.kinds.network.wiring import network_observed
 from reconciler.model import names
 from reconciler.model.objects import Desired
-from reconciler.model.observed import NetworkObserved
+from reconciler.model.plan import Step
 from reconciler.model.spec import NetworkSpec
+from reconciler.model.view import Entry
 from reconciler.store.base import Session
 
 
-def create(parts: Parts, job: Job) -> None:
-    """Leases a subnet and fixes the bridge's name in the store, then makes the network."""
-    with parts.store.transaction(durable=False) as session:
-        desired, observed = _load(session, job.uid)
-        effective = _effective(desired)
-        if not observed.subnet:
-            observed = _plan_names(parts, session, desired, effective, observed)
-            session.observed.put(job.uid, observed)
+class Claim(NamedTuple):
+    """A network as it was when its step was claimed; ``observed`` names its bridge and subnet."""
+
+    task: Any
+    desired: Desired
+    observed: NetworkObserved
+
+    @property
+    def uid(self) -> str:
+        return self.desired.uid
+
+
+def claim(parts: Parts, session: Session, step: Step, entry: Entry) -> Claim:
+    return Claim(step.task, step.desired, network_observed(entry))
+
+
+def claim_make(parts: Parts, session: Session, step: Step, entry: Entry) -> Claim:
+    """Leases a subnet and fixes the bridge's name in the store before anything is made. A changed subnet takes a fresh
+    bridge address (its containers are made anew)."""
+    observed, effective = network_observed(entry), _effective(step.desired)
+    if observed.subnet and _subnet_changed(effective, observed):
+        observed = msgspec.structs.replace(observed, subnet="", gateway="")
+    if not observed.subnet:
+        observed = _plan_names(parts, session, step.desired, effective, observed)
+        session.observed.put(step.uid, observed)
+    return Claim(step.task, step.desired, observed)
+
+
+def create(parts: Parts, job: Job, claim: Claim) -> None:
+    effective = _effective(claim.desired)
     failpoints.hit("network.ensure.before")
     try:
-        parts.network.ensure_network(network_config.network(job.uid, observed, effective))
+        parts.network.ensure_network(config.network(claim.uid, claim.observed, effective))
     except errors.Conflict:
         # somebody was quicker to take a subnet that we chose: another is chosen next time
-        if effective.subnet is None and not observed.created:
-            _give_back(parts, job.uid, observed)
+        if effective.subnet is None and not claim.observed.created:
+            _give_back(parts, claim)
         raise
     failpoints.hit("network.ensure.after")
-    _record(parts, job.uid, effective=effective, written=desired.spec, created=True, drift=())
+    _record(parts, claim.uid, effective=effective, written=claim.desired.spec, created=True, drift=())
 
 
-def update(parts: Parts, job: Job) -> None:
-    """mtu, internal and masquerade change in place; a changed subnet takes a fresh bridge address (its containers are
-    made anew)."""
-    with parts.store.transaction(durable=False) as session:
-        desired, observed = _load(session, job.uid)
-        effective = _effective(desired)
-        if _subnet_changed(effective, observed):
-            observed = _plan_names(
-                parts, session, desired, effective, msgspec.structs.replace(observed, subnet="", gateway="")
-            )
-            session.observed.put(job.uid, observed)
-    parts.network.ensure_network(network_config.network(job.uid, observed, effective))
-    _record(parts, job.uid, effective=effective, written=desired.spec, drift=())
+def update(parts: Parts, job: Job, claim: Claim) -> None:
+    """mtu, internal and masquerade change in place."""
+    effective = _effective(claim.desired)
+    parts.network.ensure_network(config.network(claim.uid, claim.observed, effective))
+    _record(parts, claim.uid, effective=effective, written=claim.desired.spec, drift=())
 
 
-def repair(parts: Parts, job: Job) -> None:
+def repair(parts: Parts, job: Job, claim: Claim) -> None:
     """Makes again what is missing of the network as it was last made."""
-    with parts.store.snapshot() as session:
-        _, observed = _load(session, job.uid)
-    if observed.effective is None:
+    if claim.observed.effective is None:
         raise errors.Conflict("the network has not been made yet")
-    config = network_config.network(job.uid, observed, observed.effective)
-    parts.network.ensure_network(config)
-    left, _ = parts.network.drift([config], [])
-    if job.uid in left:
-        raise errors.Temporary(f"{', '.join(left[job.uid])}: repaired, but missing or altered again at once")
-    _record(parts, job.uid, drift=())
+    wanted = config.network(claim.uid, claim.observed, claim.observed.effective)
+    parts.network.ensure_network(wanted)
+    left, _ = parts.network.drift([wanted], [])
+    if claim.uid in left:
+        raise errors.Temporary(f"{', '.join(left[claim.uid])}: repaired, but missing or altered again at once")
+    _record(parts, claim.uid, drift=())
 
 
-def remove(parts: Parts, job: Job) -> None:
-    with parts.store.snapshot() as session:
-        observed = session.observed.get(job.uid)
-    bridge = (
-        observed.bridge
-        if isinstance(observed, NetworkObserved) and observed.bridge
-        else names.bridge(parts.instance, job.uid)
-    )
+def remove(parts: Parts, job: Job, claim: Claim) -> None:
+    assert isinstance(claim.task, tasks.Remove)
+    bridge = claim.task.bridge or names.bridge(parts.instance, claim.uid)
     failpoints.hit("network.remove.before")
-    parts.network.remove_network(job.uid, bridge)
+    parts.network.remove_network(claim.uid, bridge)
     failpoints.hit("network.remove.after")
     with parts.store.transaction() as session:
-        session.leases.release(job.uid)
-        session.objects.purge(job.uid)
+        session.leases.release(claim.uid)
+        session.objects.purge(claim.uid)
     failpoints.hit("network.purge.after")
 
 
-def _give_back(parts: Parts, uid: str, observed: NetworkObserved) -> None:
-    parts.network.remove_network(uid, observed.bridge)
+def _give_back(parts: Parts, claim: Claim) -> None:
+    parts.network.remove_network(claim.uid, claim.observed.bridge)
     with parts.store.transaction(durable=False) as session:
-        session.leases.release(uid)
-        session.observed.put(uid, msgspec.structs.replace(observed, subnet="", gateway=""))
-
-
-def _load(session: Session, uid: str) -> tuple[Desired, NetworkObserved]:
-    desired = session.objects.get(uid)
-    if desired is None:
-        raise errors.Conflict("the network is gone")
-    observed = session.observed.get(uid)
-    return desired, observed if isinstance(observed, NetworkObserved) else NetworkObserved()
+        session.leases.release(claim.uid)
+        session.observed.put(claim.uid, msgspec.structs.replace(claim.observed, subnet="", gateway=""))
 
 
 def _effective(desired: Desired) -> NetworkSpec:

@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
+from reconciler.kinds.container.observed import Incarnation
+from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model.objects import Desired
-from reconciler.model.observed import Incarnation, NetworkObserved
 from reconciler.model.plan import FieldChange
 from reconciler.model.spec import ContainerSpec, Dependency, EnvVar, Mount, NetworkRef, NetworkSpec, Port, Spec
 

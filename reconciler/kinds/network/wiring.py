@@ -1,0 +1,63 @@
+"""How containers are wired to networks: which networks they mean, and what their attachments must say."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from reconciler.kinds.base import changes
+from reconciler.kinds.base.context import Context
+from reconciler.kinds.network.observed import NetworkObserved
+from reconciler.model import kinds
+from reconciler.model.keys import Key
+from reconciler.model.objects import Desired
+from reconciler.model.view import DEFAULT_NETWORK, Entry
+
+
+class Wiring(NamedTuple):
+    """What attachments to a network must say. An empty gateway: not known yet."""
+
+    uid: str
+    gateway: str = ""
+    prefix: int = 0
+
+
+def network_observed(entry: Entry) -> NetworkObserved:
+    return entry.observed if isinstance(entry.observed, NetworkObserved) else NetworkObserved()
+
+
+def networks(context: Context, desired: Desired) -> tuple[Key, ...]:
+    """The networks of a container, in its order. One that names none is in the instance's own, whatever its namespace
+    holds."""
+    written = desired.spec.get("networks")
+    if not written:
+        return (DEFAULT_NETWORK,)
+    return tuple(_network(context, desired, str(item["name"])) for item in written)
+
+
+def wiring(context: Context, key: Key) -> Wiring | None:
+    """What attachments to the live network of that key must say once its own plan is done; None when there is no such
+    network.
+    """
+    entry = context.view.live.get(key)
+    return context.once(("wiring", key), lambda: _wiring(entry) if entry is not None else None)
+
+
+def _network(context: Context, desired: Desired, name: str) -> Key:
+    """The network that a container means by ``name``: its own namespace first, the instance's default last."""
+    key = Key(kinds.NETWORK.name, desired.key.namespace, name)
+    return DEFAULT_NETWORK if name == DEFAULT_NETWORK.name and key not in context.view.live else key
+
+
+def _wiring(entry: Entry) -> Wiring:
+    uid, observed = entry.desired.uid, network_observed(entry)
+    if not observed.created or not observed.subnet:
+        return Wiring(uid)
+    subnet, gateway = observed.subnet, observed.gateway
+    for change in changes.network_changes(observed, entry.desired):
+        if change.path == "spec.subnet":
+            subnet = str(change.new)
+        elif change.path == "spec.gateway":
+            gateway = str(change.new)
+    if subnet != observed.subnet and gateway == observed.gateway:
+        gateway = changes.first_host(subnet)
+    return Wiring(uid, gateway, int(subnet.rpartition("/")[2]))

@@ -1,0 +1,38 @@
+"""What a step does, as data: each kind has its own tasks (``kinds/KIND/tasks.py``), those here belong to no kind."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class Task(msgspec.Struct, frozen=True):
+    """``action`` names the job that carries the task out; the fields are plain values, shown in the plan as ``args``.
+
+    ``slow``: it may take long, so that people see what is under way. ``learns``: it brings knowledge that the plan was
+    made without. ``harmless``: what runs is none the less ready meanwhile. ``mends``: it brings back what somebody
+    took. ``moves_users``: whoever uses the object is looked at closely afterwards. ``shared``: the text by which
+    several objects wait for the same task.
+    """
+
+    action: ClassVar[str]
+    slow: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
+    harmless: ClassVar[bool] = False
+    mends: ClassVar[bool] = False
+    moves_users: ClassVar[bool] = False
+
+    @property
+    def shared(self) -> str:
+        return ""
+
+    def shown(self) -> dict[str, Any]:
+        """The fields that say something, as JSON values."""
+        return {name: value for name, value in msgspec.to_builtins(self).items() if value is not None}
+
+
+class Purge(Task, frozen=True):
+    """The object's row goes; nothing else is left of it."""
+
+    action: ClassVar[str] = "purge"

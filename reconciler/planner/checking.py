@@ -1,0 +1,47 @@
+"""Whether a step may still be taken: the ground it was planned on is compared with what is there now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler import errors
+from reconciler.kinds import table
+from reconciler.kinds.base.sequence import wish
+from reconciler.model.plan import Step
+from reconciler.model.view import Entry
+
+
+def check(step: Step, entry: Entry | None) -> None:
+    """Raises ``Outdated`` if ``entry`` (the step's object as it is now, None when gone) is not what the step was
+    planned from.
+
+    The wish must be the same to the letter: spec, labels, override, deletion. Of what was observed, the step's
+    precondition names what it relies on: a value, or a list of those allowed.
+    """
+    if entry is None:
+        raise errors.Outdated(f"{step.key} is gone")
+    if changed := _changed(step, entry):
+        raise errors.Outdated(f"{step.key}: {changed} has changed since the plan was made")
+    found = {**wish(entry.desired), **table.pure(step.key.kind).facts(table.observed_of(entry))}
+    for name, wanted in step.precondition.items():
+        present = found.get(name)
+        if present not in wanted if isinstance(wanted, list) else present != wanted:
+            raise errors.Outdated(f"{step.key}: {name} is {present!r}, {step.action} relies on {wanted!r}")
+
+
+def _changed(step: Step, entry: Entry) -> str:
+    """The name of what is wanted otherwise by now; empty if nothing is."""
+    then, now = step.desired, entry.desired
+    for name, was, is_ in _wishes(then, now):
+        if was != is_:
+            return name
+    return ""
+
+
+def _wishes(then: Any, now: Any) -> tuple[tuple[str, Any, Any], ...]:
+    return (
+        ("its deletion", then.deleting_at is not None, now.deleting_at is not None),
+        ("its spec", then.spec, now.spec),
+        ("its labels", then.labels, now.labels),
+        ("what was asked by hand", then.override, now.override),
+    )
