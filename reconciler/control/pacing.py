@@ -87,7 +87,7 @@ class Mends:
             return
         times = self._times.setdefault(step.key, deque(maxlen=_MOST))
         if len(times) == _MOST and now - times[0] < _WHILE:
-            facets = ", ".join(step.task.shown().get("facets", ()))
+            facets = ", ".join(step.args.get("facets", ()))
             raise errors.Temporary(
                 f"repaired {_MOST} times within {_WHILE:g} s ({facets}): another program on this host keeps undoing it",
                 delay=_PAUSE,

@@ -45,6 +45,11 @@ class Step(msgspec.Struct, frozen=True):
         return self.task.action
 
     @property
+    def args(self) -> dict[str, Any]:
+        """What the task says, as JSON values."""
+        return self.task.shown()
+
+    @property
     def key(self) -> Key:
         return self.desired.key
 

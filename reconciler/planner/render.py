@@ -43,7 +43,7 @@ def _step(step: Step) -> dict[str, Any]:
     return {
         "id": step.id, "action": step.action, "key": str(step.key), "uid": step.uid, "cause": step.cause,
         "after": list(step.after), "precondition": step.precondition, "restarts": step.restarts,
-        "losesData": step.loses_data, "args": step.task.shown(), "diff": diff,
+        "losesData": step.loses_data, "args": step.args, "diff": diff,
     }  # fmt: skip
 
 

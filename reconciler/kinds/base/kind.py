@@ -28,8 +28,8 @@ class Pure:
     ``refs`` are the objects and images that the spec names, ``uses`` those that an object holds by what it is now,
     ``orders`` the objects of the same kind that come before it, ``images`` the references of images whose facts its
     plan reads. ``users`` are the targets whose users the plan asks for; ``moves_users`` says that a pending change
-    makes the users anew. ``facts`` are what preconditions of its steps are compared with; ``this_boot`` reads an observed
-    state of another boot.
+    makes the users anew. ``facts`` are what preconditions of its steps are compared with; ``this_boot`` reads an
+    observed state of another boot.
     """
 
     observed: type[Observed] = Observed

@@ -26,6 +26,7 @@ class Stop(Task, frozen=True):
     """Asks the process to end. ``signal`` is a number; ``grace`` the seconds until SIGKILL follows it."""
 
     action: ClassVar[str] = "stop"
+    slow: ClassVar[bool] = True
     learns: ClassVar[bool] = True
     signal: int
     grace: float

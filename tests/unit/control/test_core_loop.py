@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from reconciler import errors
-from reconciler.engine.job import Job
+from reconciler.kinds.image.tasks import Pull
 from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model.keys import Key
 from reconciler.model.objects import Owner
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Plan, Step
 from reconciler.model.view import DEFAULT_NETWORK, View
 from reconciler.testing.loop import IMAGE, Loop, container, container_key, network
 
@@ -188,7 +188,7 @@ class TestWords:
         loop.apply(container("web"))
         assert loop.reasons(WEB) == ["Pulling", "Pulled", "Created", "Started"]
         loop.apply(container("web", env=[{"name": "A", "value": "b"}]))
-        assert loop.reasons(WEB)[4:] == ["Stopping", "Removed", "Created", "Started"]
+        assert loop.reasons(WEB)[4:] == ["Stopping", "Stopped", "Removed", "Created", "Started"]
         told = len(loop.events(WEB))
         loop.look(WEB, closely=True)
         loop.apply(container("web", env=[{"name": "A", "value": "b"}]))
@@ -236,7 +236,8 @@ def test_several_that_want_one_image_share_one_pull(loop: Loop) -> None:
 
 def test_a_pull_step_finds_the_image_that_came_meanwhile(loop: Loop) -> None:
     loop.apply(container("web"))
-    loop.engine.run(Job("pull", args={"reference": IMAGE}))
+    desired = loop.entry(WEB).desired
+    loop.engine.take(Step(id="pull", task=Pull(reference=IMAGE), desired=desired, cause="asked"))
     assert loop.registry.resolved == [IMAGE]
     assert loop.registry.asked == []
     loop.ask("pull_image", reference=IMAGE)

@@ -10,14 +10,20 @@ from pathlib import Path
 import pytest
 
 from reconciler import errors
-from reconciler.control.pacing import Mends, Places, Pulls
+from reconciler.control.pacing import Mends, Places, Shared
 from reconciler.control.reconcile import Reconciler
+from reconciler.kinds.container.tasks import Repair, Start
 from reconciler.model.keys import Key
+from reconciler.model.objects import Desired, Owner
 from reconciler.model.plan import Step
 from reconciler.testing import wait
 from reconciler.testing.loop import Loop, container_key
 
 HANGING, OTHER = container_key("hanging"), container_key("other")
+
+
+def _desired(key: Key) -> Desired:
+    return Desired(key, "u", 1, 1, 0.0, {}, {}, {"image": "web"}, Owner("api", "test"))
 
 
 class Workers(Reconciler):
@@ -65,17 +71,26 @@ def test_the_end_waits_for_looks_under_way(workers: Workers) -> None:
 
 
 def test_one_key_has_a_pull_at_a_time() -> None:
-    pulls = Pulls()
-    assert pulls.claim("web:1", HANGING) is None
-    assert pulls.claim("web:1", HANGING) is None
-    assert pulls.claim("web:1", OTHER) == HANGING
-    assert pulls.claim("web:2", OTHER) is None
-    pulls.release("web:1")
-    assert pulls.claim("web:1", OTHER) is None
+    pulls = Shared()
+    with pulls.claim("web:1", HANGING) as holder:
+        assert holder is None
+        assert pulls.holder("web:1") == HANGING
+        with pulls.claim("web:1", OTHER) as other, pulls.claim("web:2", OTHER) as second:
+            assert (other, second) == (HANGING, None)
+        assert pulls.holder("web:1") == HANGING
+    assert pulls.holder("web:1") is None
+
+
+def test_a_pull_is_free_again_after_an_error() -> None:
+    pulls = Shared()
+    with pytest.raises(ZeroDivisionError), pulls.claim("web:1", HANGING):
+        raise ZeroDivisionError
+    with pulls.claim("web:1", OTHER) as holder:
+        assert holder is None
 
 
 class TestMends:
-    STEP = Step(id="repair", action="repair", key=HANGING, uid="u", cause="", args={"facets": ["route"]})
+    STEP = Step(id="repair", task=Repair(facets=("route",)), desired=_desired(HANGING), cause="")
 
     def test_a_fight_with_another_program_is_slowed_down(self) -> None:
         mends = Mends()
@@ -89,10 +104,10 @@ class TestMends:
     def test_other_steps_and_other_objects_are_not_counted(self) -> None:
         mends = Mends()
         for _ in range(100):
-            mends.count(Step(id="start", action="start", key=HANGING, uid="u", cause=""), 100.0)
+            mends.count(Step(id="start", task=Start(counts=False), desired=_desired(HANGING), cause=""), 100.0)
         for _ in range(30):
             mends.count(self.STEP, 100.0)
-        mends.count(Step(id="repair", action="repair", key=OTHER, uid="o", cause=""), 100.0)
+        mends.count(Step(id="repair", task=Repair(facets=("route",)), desired=_desired(OTHER), cause=""), 100.0)
 
 
 class Crowd:

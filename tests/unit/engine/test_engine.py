@@ -6,23 +6,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import msgspec
 import pytest
 
 from reconciler import errors, ipc
+from reconciler.engine.effects import StepHandler
 from reconciler.engine.engine import Engine, Handler
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model.jobs import JobRecord
+from reconciler.model.objects import Override
 from reconciler.model.plan import Step
-from reconciler.store.base import Store
+from reconciler.model.tasks import Task
+from reconciler.model.view import Entry
+from reconciler.store.base import Session, Store
 from reconciler.testing import wait
 from reconciler.testing.store import memory_store
 from reconciler.testing.store_samples import create, key, running
 
 Run = Callable[[Parts, Job], Any]
+Claim = Callable[[Parts, Session, Step, Entry], Any]
 
 
 @pytest.fixture
@@ -40,6 +45,28 @@ def make(store: Store) -> Callable[..., Engine]:
         return Engine(cast(Parts, SimpleNamespace(store=store)), {"work": Handler(run, **how)})
 
     return engine
+
+
+class Work(Task, frozen=True):
+    action: ClassVar[str] = "work"
+
+
+@pytest.fixture
+def taking(store: Store) -> Callable[..., Engine]:
+    """An engine that carries out steps of the one action ``work``."""
+
+    def engine(run: Run, claim: Claim = lambda parts, session, step, entry: None) -> Engine:
+        handler = StepHandler(claim, lambda parts, job, claimed: run(parts, job))
+        return Engine(cast(Parts, SimpleNamespace(store=store)), {}, {"work": handler})
+
+    return engine
+
+
+def steps_of(store: Store, *names: str) -> list[Step]:
+    """A step for each of some new containers."""
+    with store.transaction() as session:
+        made = [create(session, name) for name in names]
+    return [Step(id=f"work {desired.key}", task=Work(), desired=desired, cause="c") for desired in made]
 
 
 def journal(store: Store) -> list[JobRecord]:
@@ -139,32 +166,36 @@ def test_engines_have_ids_of_their_own(make: Callable[..., Engine]) -> None:
     assert make(lambda *_: None).id != make(lambda *_: None).id
 
 
-def test_jobs_of_one_object_run_one_after_another_and_others_beside(make: Callable[..., Engine]) -> None:
+def test_jobs_of_one_object_run_one_after_another_and_others_beside(
+    taking: Callable[..., Engine], store: Store
+) -> None:
     gate = Gate()
-    engine = make(gate.run, ordered=True)
-    threads = in_background(*(lambda uid=uid: engine.run(Job("work", uid=uid)) for uid in ["a", "a", "a", "b", "c"]))
+    engine = taking(gate.run)
+    a, b, c = steps_of(store, "a", "b", "c")
+    threads = in_background(*(lambda step=step: engine.take(step) for step in [a, a, a, b, c]))
     for _ in range(3):
         assert gate.entered.acquire(timeout=5)
-    assert sorted(gate.seen) == ["a", "b", "c"]
+    assert sorted(gate.seen) == sorted([a.uid, b.uid, c.uid])
     gate.open.set()
     for thread in threads:
         thread.join(5)
-    assert sorted(gate.seen) == ["a", "a", "a", "b", "c"]
+    assert sorted(gate.seen) == sorted([a.uid] * 3 + [b.uid, c.uid])
     assert gate.most == 3
 
 
-def test_one_that_fails_does_not_hold_up_the_next_of_its_object(make: Callable[..., Engine]) -> None:
+def test_one_that_fails_does_not_hold_up_the_next_of_its_object(taking: Callable[..., Engine], store: Store) -> None:
     def fail(parts: Parts, job: Job) -> None:
         raise errors.Permanent("no")
 
-    engine = make(fail, ordered=True)
+    engine = taking(fail)
+    (step,) = steps_of(store, "a")
     for _ in range(3):
         with pytest.raises(errors.Permanent):
-            engine.run(Job("work", uid="a"))
+            engine.take(step)
     assert not engine._order._held
 
 
-def test_order_holds_under_stress(make: Callable[..., Engine]) -> None:
+def test_order_holds_under_stress(taking: Callable[..., Engine], store: Store) -> None:
     inside: dict[str, int] = {}
     ran: list[str] = []
 
@@ -175,15 +206,16 @@ def test_order_holds_under_stress(make: Callable[..., Engine]) -> None:
         time.sleep(0)
         inside[job.uid] -= 1
 
-    engine = make(work, ordered=True)
+    engine = taking(work)
+    steps = steps_of(store, "a", "b", "c")
 
     def many() -> None:
-        for number in range(200):
-            engine.run(Job("work", uid=str(number % 3)))
+        for number in range(60):
+            engine.take(steps[number % 3])
 
     for thread in in_background(*[many] * 8):
         thread.join(30)
-    assert len(ran) == 1600
+    assert len(ran) == 480
     assert not engine._order._held
 
 
@@ -217,46 +249,90 @@ def test_shutdown_tells_running_jobs(make: Callable[..., Engine]) -> None:
 
 @pytest.fixture
 def step(store: Store) -> Step:
-    """A start that relies on the incarnation and on nothing running."""
+    """A step that relies on the incarnation and on nothing running."""
     with store.transaction() as session:
         desired = create(session)
         observed = msgspec.structs.replace(running(desired.uid), process="exited")
         session.observed.put(desired.uid, observed)
     return Step(
-        id="start container/default/web", action="start", key=desired.key, uid=desired.uid, cause="c", args={},
+        id="work container/default/web", task=Work(), desired=desired, cause="c",
         precondition={"deleting": False, "incarnation": f"{desired.uid}.1", "process": ["exited"]},
     )  # fmt: skip
 
 
-def do(engine: Engine, step: Step) -> None:
-    engine.run(Job("work", key=step.key, uid=step.uid, step=step))
-
-
-def test_a_step_runs_while_what_it_relies_on_holds(make: Callable[..., Engine], step: Step) -> None:
+def test_a_step_runs_while_what_it_relies_on_holds(taking: Callable[..., Engine], step: Step) -> None:
     ran: list[str] = []
-    do(make(lambda parts, job: ran.append(job.uid)), step)
+    taking(lambda parts, job: ran.append(job.uid)).take(step)
     assert ran == [step.uid]
 
 
-@pytest.mark.parametrize("change", ["process", "incarnation", "deleted", "purged"])
+@pytest.mark.parametrize("change", ["process", "incarnation", "deleted", "purged", "spec", "labels", "stopped"])
 def test_a_step_whose_ground_has_moved_is_not_taken(
-    make: Callable[..., Engine], store: Store, step: Step, change: str
+    taking: Callable[..., Engine], store: Store, step: Step, change: str
 ) -> None:
     with store.transaction() as session:
-        observed = running(step.uid)
-        if change == "process":
-            session.observed.put(step.uid, observed)
-        elif change == "incarnation":
-            assert observed.incarnation is not None
-            other = msgspec.structs.replace(observed.incarnation, id="another")
-            session.observed.put(step.uid, msgspec.structs.replace(observed, incarnation=other, process="exited"))
-        elif change == "deleted":
-            session.objects.mark_deleting(step.uid, 1.0)
-        else:
-            session.objects.purge(step.uid)
+        _move(session, step, change)
     ran: list[str] = []
-    engine = make(lambda parts, job: ran.append(job.uid), journal=True)
-    with pytest.raises(errors.Conflict):
-        do(engine, step)
+    engine = taking(lambda parts, job: ran.append(job.uid), lambda *claimed: ran.append("claimed"))
+    with pytest.raises(errors.Outdated):
+        engine.take(step)
     assert not ran
-    assert [row.status for row in journal(store)] == ["failed"]
+    assert journal(store) == []
+
+
+def _move(session: Session, step: Step, change: str) -> None:
+    observed, desired = running(step.uid), step.desired
+    assert observed.incarnation is not None
+    if change == "process":
+        session.observed.put(step.uid, observed)
+    elif change == "incarnation":
+        other = msgspec.structs.replace(observed.incarnation, id="another")
+        session.observed.put(step.uid, msgspec.structs.replace(observed, incarnation=other, process="exited"))
+    elif change == "deleted":
+        session.objects.mark_deleting(step.uid, 1.0)
+    elif change == "purged":
+        session.objects.purge(step.uid)
+    elif change == "stopped":
+        session.objects.set_override(step.uid, Override(stopped=True))
+    else:
+        spec = {**desired.spec, "image": "other"} if change == "spec" else desired.spec
+        labels = {"tier": "front"} if change == "labels" else desired.labels
+        session.objects.replace(step.uid, labels, desired.annotations, spec, desired.owner)
+
+
+def test_the_first_write_of_a_step_and_its_journal_row_are_one(
+    taking: Callable[..., Engine], store: Store, step: Step
+) -> None:
+    """A claim that fails leaves nothing; one that succeeds is there, with the row, before anything else is done."""
+
+    def claim(parts: Parts, session: Session, step: Step, entry: Entry) -> None:
+        session.observed.put(step.uid, msgspec.structs.replace(running(step.uid), process="exited", starts=77))
+        if fails:
+            raise errors.Temporary("no address is free")
+
+    def starts() -> int:
+        with store.snapshot() as session:
+            return getattr(session.observed.get(step.uid), "starts", -1)
+
+    seen: list[tuple[int, str]] = []
+    engine = taking(lambda parts, job: seen.append((starts(), journal(store)[0].status)), claim)
+    fails, before = True, starts()
+    with pytest.raises(errors.Temporary):
+        engine.take(step)
+    assert (starts(), journal(store), seen) == (before, [], [])
+    fails = False
+    engine.take(step)
+    assert seen == [(77, "running")]
+
+
+def test_a_step_works_on_what_was_claimed_whatever_is_written_meanwhile(
+    taking: Callable[..., Engine], store: Store, step: Step
+) -> None:
+    def edited_meanwhile(parts: Parts, job: Job) -> None:
+        with store.transaction() as session:
+            _move(session, step, "spec")
+        worked_on.append(job.claim.spec)
+
+    worked_on: list[dict[str, Any]] = []
+    taking(edited_meanwhile, lambda parts, session, step, entry: step.desired).take(step)
+    assert worked_on == [step.desired.spec]

@@ -8,10 +8,10 @@ from reconciler.kinds import render
 from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.kinds.image.observed import ImageObserved
 from reconciler.kinds.network.observed import NetworkObserved
+from reconciler.model import times
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Override, Owner
 from reconciler.model.observed import Condition, Observed
-from reconciler.model.view import ImageFacts
 from reconciler.testing.store_samples import running
 
 _OWNER = Owner("dir:/etc/pydock.d", "web.yaml")
@@ -133,26 +133,6 @@ def test_what_is_shown_may_be_changed_without_changing_what_is_desired() -> None
     assert desired == _desired()
 
 
-def test_implied_objects() -> None:
-    key = Key.of("network", "default")
-    shown = render.implied(key, {}, NetworkObserved(bridge="pdb0", phase="Ready"))
-    assert shown["metadata"] == {
-        "name": "default",
-        "namespace": "default",
-        "generation": 0,
-        "resourceVersion": "0",
-        "labels": {},
-        "annotations": {},
-    }
-    assert shown["status"]["implied"] is True
-    assert "owner" not in shown["status"]
-    facts = ImageFacts("docker.io/library/nginx:1", "sha256:d", "sha256:i", 7, "sha256:c")
-    image = render.implied_image(facts)
-    assert image["metadata"]["name"] == "docker.io/library/nginx:1"
-    assert image["spec"] == {"reference": "docker.io/library/nginx:1"}
-    assert (image["status"]["digest"], image["status"]["size"], image["status"]["phase"]) == ("sha256:d", 7, "Ready")
-
-
 def test_times_are_whole_seconds_of_utc() -> None:
-    assert render.time(0.999) == "1970-01-01T00:00:00Z"
-    assert render.time(1738367999.0) == "2025-01-31T23:59:59Z"
+    assert times.text(0.999) == "1970-01-01T00:00:00Z"
+    assert times.text(1738367999.0) == "2025-01-31T23:59:59Z"

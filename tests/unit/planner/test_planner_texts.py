@@ -429,7 +429,7 @@ def test_drift(running: World) -> None:
     )
     network, container = running.plan(WEB).steps
     assert container.after == (network.id,)
-    assert container.args == {"facets": ["ports", "veth"]}
+    assert container.args == {"facets": ("ports", "veth")}
 
 
 def test_left_half_way(running: World) -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from reconciler import errors, planner
+from reconciler.kinds import table
 from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.kinds.image.observed import ImageObserved
 from reconciler.model.keys import Key
@@ -31,11 +32,21 @@ def test_dependencies() -> None:
     assert depends(networks=[{"name": "back"}]) == ("network/shop/back",)
     assert depends(networks=[{"name": "default"}]) == ("network/shop/default", "network/default/default")
     assert depends(dependsOn=[{"name": "db"}, {"name": "mq"}], networks=[{"name": "back"}]) == (
+        "network/shop/back",
         "container/shop/db",
         "container/shop/mq",
-        "network/shop/back",
     )
     assert planner.dependencies(World().put(BACK, {}).desired) == ()
+
+
+def test_a_network_default_of_the_namespace_counts_instead_of_the_instances() -> None:
+    desired = World().put(WEB, {"image": "nginx", "networks": [{"name": "default"}]}).desired
+    own = Key("Network", "shop", "default")
+    assert planner.dependencies(desired, {own}) == (own,)
+
+
+def _asks_for_users(entry: Entry) -> bool:
+    return bool(list(table.pure(entry.desired.key.kind).users(entry)))
 
 
 def test_who_must_see_its_users() -> None:
@@ -44,20 +55,20 @@ def test_who_must_see_its_users() -> None:
     world.put(BACK, {"subnet": "10.1.0.0/24"})
     world.put(NGINX, {"reference": "nginx"})
     keys = (WEB, BACK, NGINX, DEFAULT_NETWORK)
-    assert not any(planner.needs_users(world.the(key)) for key in keys)
+    assert not any(_asks_for_users(world.the(key)) for key in keys)
     world.settle()
-    assert not any(planner.needs_users(world.the(key)) for key in keys)
+    assert not any(_asks_for_users(world.the(key)) for key in keys)
     world.put(BACK, {"subnet": "10.1.0.0/24", "mtu": 1400})
-    assert not planner.needs_users(world.the(BACK))
+    assert not _asks_for_users(world.the(BACK))
     world.put(BACK, {"subnet": "10.2.0.0/24"})
     world.put(NGINX, {"reference": "nginx:2"})
-    assert planner.needs_users(world.the(BACK))
-    assert planner.needs_users(world.the(NGINX))
+    assert _asks_for_users(world.the(BACK))
+    assert _asks_for_users(world.the(NGINX))
     world = World()
     for key in keys[1:]:
         world.put(key, {"reference": "nginx"} if key == NGINX else {})
         world.delete(key)
-    assert all(planner.needs_users(entry) for entry in world.entries.values())
+    assert all(_asks_for_users(entry) for entry in world.entries.values())
 
 
 @pytest.fixture
@@ -89,7 +100,7 @@ def test_a_step_relies_on_what_the_plan_saw(stopping: tuple[World, Any]) -> None
 def test_a_step_is_not_for_another_version(stopping: tuple[World, Any]) -> None:
     world, plan = stopping
     world.put(WEB, {"image": "nginx", "user": "1"})
-    with pytest.raises(errors.Conflict, match="generation is 2, stop relies on 1"):
+    with pytest.raises(errors.Conflict, match="its spec has changed since the plan was made"):
         planner.check(plan.steps[0], world.the(WEB))
     world.put(WEB, {"image": "nginx"})
     world.delete(WEB)
@@ -117,7 +128,7 @@ def test_older_data_never_stops_planning() -> None:
     assert [step.id for step in plan.steps if step.action == "pull"] == ["pull NOT a reference", "pull ::"]
     assert planner.status(world.the(NGINX), plan, world.now).phase == "Pending"
     assert planner.status(entry, plan, world.now).phase == "Pending"
-    assert not planner.needs_users(world.the(NGINX))
+    assert not _asks_for_users(world.the(NGINX))
 
 
 def spec(number: int) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Image: an image that is kept on the host."""
