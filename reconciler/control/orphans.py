@@ -8,8 +8,8 @@ from functools import partial
 
 from reconciler import errors
 from reconciler.drivers.network.base import EndpointConfig
-from reconciler.engine import usage
 from reconciler.engine.parts import Parts
+from reconciler.images import usage
 from reconciler.model import names
 from reconciler.model.observed import ContainerObserved
 from reconciler.store.base import Session

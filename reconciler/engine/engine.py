@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler import errors, ipc, planner
 from reconciler.engine.job import Job
-from reconciler.engine.locks import KeyedLocks
+from reconciler.locks import KeyedLocks
 from reconciler.model import signals
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ import msgspec
 
 from reconciler import errors, failpoints
 from reconciler.drivers.registry.base import Manifest, Registry
-from reconciler.engine import following, images
-from reconciler.engine.handlers import logins
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.images import pulling, registry_access, shared_pull
 from reconciler.model import kinds, references, requests, versions
 from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved, ImageObserved
@@ -25,7 +24,7 @@ def check(parts: Parts, job: Job) -> str:
     reference = references.parse(str(job.args["reference"]))
     failpoints.hit("check.before")
     wanted = str(job.args.get("range") or "")
-    with logins.acting(parts, reference, None, own=True) as registry:
+    with registry_access.acting(parts.images, reference, None, own=True) as registry:
         if wanted:
             digest, tag = _highest(parts, job.uid, registry, reference, wanted)
         else:
@@ -65,12 +64,12 @@ def pull(parts: Parts, job: Job) -> str:
     """Makes the image complete in the graph and records its relations, unless another has done so meanwhile."""
     parsed, platform = references.parse(str(job.args["reference"])), str(job.args.get("platform") or "")
     wanted, tag = str(job.args.get("range") or ""), ""
-    with parts.pulls.hold(str(parsed)):
+    with parts.images.locks.hold(str(parsed)):
         with parts.store.snapshot() as session:
             known = session.images.get(str(parsed))
         fresh = known is None or known.digest == job.args.get("replaces")
         if known is None or fresh:
-            with logins.acting(parts, parsed, None, own=True) as registry:
+            with registry_access.acting(parts.images, parsed, None, own=True) as registry:
                 source = _of_range(parsed, registry.tags(parsed), wanted) if wanted else parsed
                 known = _fetch(parts, job.number, registry, parsed, job.stopping, platform, source)
                 tag = source.tag if wanted else ""
@@ -112,22 +111,22 @@ def _fetch(
     one that does so; ``source`` what the registry has the image under, if not the reference."""
     source = source or reference
     failpoints.hit("pull.before")
-    transfers, name = parts.transfers, str(reference)
+    transfers, name = parts.images.running, str(reference)
 
     def admit(found: Manifest | ImageFacts) -> None:
-        parts.trust.admit(reference, registry, (found.index_digest, found.digest))
+        parts.images.trust.admit(reference, registry, (found.index_digest, found.digest))
 
-    with parts.leftovers.kept(parts.store, parts.graph), transfers.begun(name, job) as transfer:
+    with parts.images.leftovers.kept(), transfers.begun(name, job) as transfer:
         with parts.store.snapshot() as session:
             known = session.images.get(name)
             chain = session.images.chain(known.image_id) if known is not None else ()
-        if known is not None and images.unchanged(source, registry, parts.graph, known, chain, platform):
+        if known is not None and pulling.unchanged(source, registry, parts.graph, known, chain, platform):
             admit(known)
             transfer.report("unchanged", "", 0, 0)
             with parts.store.transaction(durable=False) as session:
                 session.relations.note_use([known.digest], parts.clock.now().wall)
             return known
-        facts, blobs, chain = images.pull(
+        facts, blobs, chain = pulling.pull(
             source, registry, parts.graph, platform=platform, admit=admit, progress=transfer.report, stopping=stopping,
         )  # fmt: skip
         facts = msgspec.structs.replace(facts, reference=name)
@@ -163,7 +162,7 @@ def untag(parts: Parts, job: Job) -> None:
         elif isinstance(observed, ImageObserved):
             session.observed.put(job.uid, _noted(observed, None))
     failpoints.hit("untag.record.after")
-    parts.leftovers.discard(parts.store, parts.graph, unused)
+    parts.images.leftovers.discard(unused)
     failpoints.hit("untag.after")
 
 
@@ -199,9 +198,9 @@ def pull_image(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.Pull)
     reference = references.parse(request.reference)
     job.started()
-    with logins.acting(parts, reference, request.credentials, own=False) as registry:
-        facts = following.run(
-            parts, job, str(reference), lambda stop: _fetch(parts, job.number, registry, reference, stop)
+    with registry_access.acting(parts.images, reference, request.credentials, own=False) as registry:
+        facts = shared_pull.run(
+            parts.images, job, str(reference), lambda stop: _fetch(parts, job.number, registry, reference, stop)
         )
     job.emit({"status": f"Present: {facts.reference}", "layer": "", "current": 0, "total": 0, "digest": facts.digest})
     return {"digest": facts.digest}
