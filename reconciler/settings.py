@@ -29,7 +29,7 @@ import msgspec
 from reconciler import __version__, errors
 from reconciler.drivers.graph import options as graph_options
 from reconciler.drivers.registry import hosts as registry_hosts
-from reconciler.engine import trust
+from reconciler.images import trust
 from reconciler.model import collection, durations, names
 
 DEFAULT_CONFIG = "/etc/pydock/pydockd.toml"

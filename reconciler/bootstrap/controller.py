@@ -24,9 +24,11 @@ from reconciler.drivers.graph import options as graph_options
 from reconciler.drivers.network import driver as network_driver
 from reconciler.drivers.registry import mirrors as registry_driver
 from reconciler.engine.engine import Engine
-from reconciler.engine.parts import Parts
+from reconciler.engine.parts import Clock, Parts
 from reconciler.engine.table import TABLE, steps
-from reconciler.engine.trust import Trust
+from reconciler.images.leftovers import Leftovers
+from reconciler.images.service import ImageService
+from reconciler.images.trust import Trust
 from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.settings import Settings
@@ -88,6 +90,20 @@ def _parts(settings: Settings, opened: Store) -> Parts:
         policy.check()
     except errors.Permanent as error:  # what is here runs all the same
         log.error("%s", error.message)
+    clock, logins = Clock(), Logins(settings.root_path)
+    registry = registry_driver.MirroredClient(settings.registries())
+    images = ImageService(
+        store=opened,
+        graph=graph,
+        graph_driver=snapshots,
+        registry=registry,
+        logins=logins,
+        containers=runtime.list,
+        now=lambda: clock.now().wall,
+        leftovers=Leftovers(opened, graph),
+        policy=settings.image_policy,
+        trust=policy,
+    )
     return Parts(
         instance=settings.instance,
         log_dir=str(settings.root_path / "logs"),
@@ -96,12 +112,12 @@ def _parts(settings: Settings, opened: Store) -> Parts:
         graph=graph,
         graph_driver=snapshots,
         network=network,
-        registry=registry_driver.MirroredClient(settings.registries()),
-        logins=Logins(settings.root_path),
+        registry=registry,
+        logins=logins,
+        images=images,
         sources=[],
         version=_version(settings, drivers),
-        policy=settings.image_policy,
-        trust=policy,
+        clock=clock,
     )
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from reconciler import errors
 from reconciler.control import memory, orphans
 from reconciler.control.reconcile import Reconciler
-from reconciler.engine import collection
 from reconciler.engine.engine import Engine
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.images import garbage
 from reconciler.settings import Settings
 
 log = logging.getLogger("pydock.housekeeping")
@@ -55,13 +55,13 @@ class Housekeeping:
         orphans.sweep(self._parts)
 
     def collect(self) -> None:
-        """Images that are used are marked so, and a job removes those that are due; see ``engine.collection``."""
-        collection.mark(self._parts)
-        due = collection.plan(self._parts)
+        """Images that are used are marked so, and a job removes those that are due; see ``images.garbage``."""
+        garbage.mark(self._parts.images)
+        due = garbage.plan(self._parts.images)
         if not due.empty:
             cause = "the disk is over its high mark" if due.over else "images have not been used for long"
             self._engine.run(Job("collect", cause=cause))
-        collection.warn(self._parts, due)
+        garbage.warn(self._parts.images, due)
 
     def trim(self) -> None:
         with self._parts.store.transaction(durable=False) as session:

@@ -8,8 +8,8 @@ from functools import partial
 
 from reconciler import errors
 from reconciler.drivers.network.base import EndpointConfig
-from reconciler.engine import usage
 from reconciler.engine.parts import Parts
+from reconciler.images import usage
 from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model import names
 from reconciler.store.base import Session

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler import errors, ipc, planner
 from reconciler.engine.job import Job
-from reconciler.engine.locks import KeyedLocks
+from reconciler.locks import KeyedLocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

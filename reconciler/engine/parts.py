@@ -12,11 +12,7 @@ from reconciler.drivers.exec.base import ExecDriver
 from reconciler.drivers.graph.base import Graph, GraphDriver
 from reconciler.drivers.network.base import NetworkDriver
 from reconciler.drivers.registry.base import Registry
-from reconciler.engine.leftovers import Leftovers
-from reconciler.engine.locks import KeyedLocks
-from reconciler.engine.transfers import Transfers
-from reconciler.engine.trust import Trust
-from reconciler.model.collection import Policy
+from reconciler.images.service import ImageService
 from reconciler.model.keys import Key
 from reconciler.model.view import Moment
 from reconciler.store.base import Store
@@ -51,9 +47,7 @@ class Parts:
     """``log_dir`` holds one directory an object's uid; ``look`` asks the loop to look at objects again (set by the
     loop); ``ready`` turns true after the first plan. ``fresh`` names incarnations whose snapshot and endpoint were made
     by this process just now, so that the start that follows need not make sure of them again.
-    ``logins`` are those that the host keeps for its own pulls. ``pulls`` are locks by image reference; ``transfers``
-    tells how far pulls have come; ``leftovers`` is where what no image needs goes, ``policy`` when images go by
-    themselves, ``trust`` which may come."""
+    ``logins`` are those that the host keeps for its own pulls. ``images`` is the image service."""
 
     instance: str
     log_dir: str
@@ -64,6 +58,7 @@ class Parts:
     network: NetworkDriver
     registry: Registry
     logins: Logins
+    images: ImageService
     sources: list[SourceStatus]
     version: dict[str, Any]
     clock: Clock = field(default_factory=Clock)
@@ -71,8 +66,3 @@ class Parts:
     commands: Callable[[], list[str]] = list
     ready: threading.Event = field(default_factory=threading.Event)
     fresh: set[str] = field(default_factory=set)
-    pulls: KeyedLocks = field(default_factory=KeyedLocks)
-    transfers: Transfers = field(default_factory=Transfers)
-    leftovers: Leftovers = field(default_factory=Leftovers)
-    policy: Policy = field(default_factory=Policy)
-    trust: Trust = field(default_factory=Trust)

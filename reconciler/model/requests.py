@@ -273,8 +273,8 @@ class LeftoversRemove(Request, frozen=True):
 
 
 class SystemCheck(Request, frozen=True):
-    """Streams ``engine.checking.Finding`` for whatever is damaged, mended if ``repair``; the last item is
-    ``{"summary": engine.checking.Summary}``."""
+    """Streams ``images.verification.Finding`` for whatever is damaged, mended if ``repair``; the last item is
+    ``{"summary": images.verification.Summary}``."""
 
     repair: bool = False
 

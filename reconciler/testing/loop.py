@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from reconciler.control.observer import Observer
 from reconciler.control.reconcile import Reconciler
+from reconciler.drivers.graph.base import Graph, GraphDriver
+from reconciler.drivers.registry.base import Registry
 from reconciler.engine.engine import Engine
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Clock, Parts
 from reconciler.engine.table import TABLE, steps
+from reconciler.images.leftovers import Leftovers
+from reconciler.images.service import ImageService
 from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model.jobs import EventRecord, JobRecord
 from reconciler.model.keys import Key
@@ -56,10 +61,15 @@ class Loop:
         self.registry.add(IMAGE, images.build([b"layer of web"], {"Cmd": ["serve"]}))
         self.store: Store = store or stores.memory_store()
         self.clock = TestClock()
+        logins = Logins(scratch)
+        service = ImageService(
+            store=self.store, graph=self.graph, graph_driver=self.snapshots, registry=self.registry, logins=logins,
+            containers=self.exec.list, now=lambda: self.clock.now().wall, leftovers=Leftovers(self.store, self.graph),
+        )  # fmt: skip
         self.parts = Parts(
             instance="test", log_dir=str(scratch / "logs"), store=self.store, exec=self.exec, graph=self.graph,
             graph_driver=self.snapshots, network=self.network, registry=self.registry, sources=[], version={},
-            clock=self.clock, logins=Logins(scratch),
+            clock=self.clock, logins=logins, images=service,
         )  # fmt: skip
         self.engine = Engine(self.parts, TABLE, steps())
         self.reconciler = Reconciler(self.parts, self.engine, Observer(self.parts), 1, lambda key, entries: None)
@@ -69,6 +79,18 @@ class Loop:
     def close(self) -> None:
         self.network.close()
         self.store.close()
+
+    def set_images(self, **changes: Any) -> None:
+        """Another image service: one with these fields changed."""
+        self.parts.images = dataclasses.replace(self.parts.images, **changes)
+
+    def use(self, graph: Graph, driver: GraphDriver, registry: Registry | None = None) -> None:
+        """Other drivers than those in memory."""
+        self.parts.graph, self.parts.graph_driver = graph, driver
+        self.parts.registry = registry or self.parts.registry
+        self.set_images(
+            graph=graph, graph_driver=driver, registry=self.parts.registry, leftovers=Leftovers(self.store, graph)
+        )
 
     # what people do
 

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.drivers.graph import opening, options
 from reconciler.drivers.registry.client import RegistryClient
-from reconciler.engine import stops
+from reconciler.images import stop
 from reconciler.model.credentials import Credentials
 from reconciler.store import open_store
 from reconciler.testing import graph_trees, store_clean
@@ -22,11 +22,11 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that transfers wait before they go on, as they come; nothing really waits."""
     found: list[float] = []
 
-    def wait(self: stops.Stop, seconds: float) -> bool:
+    def wait(self: stop.Stop, seconds: float) -> bool:
         found.append(seconds)
         return self.is_set()
 
-    monkeypatch.setattr(stops.Stop, "wait", wait)
+    monkeypatch.setattr(stop.Stop, "wait", wait)
     return found
 
 
@@ -37,8 +37,7 @@ class Puller:
         self.root = work / "graph"
         self.loop = Loop(work / "scratch", open_store(work / "state.db"))
         self.graph, self.driver = opening.open_graph(self.root, "overlay", options.parse(limits))
-        self.loop.parts.graph, self.loop.parts.graph_driver = self.graph, self.driver
-        self.loop.parts.registry = RegistryClient(patience=patience)
+        self.loop.use(self.graph, self.driver, RegistryClient(patience=patience))
 
     def close(self) -> None:
         for id in self.driver.snapshots():

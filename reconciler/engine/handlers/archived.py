@@ -15,10 +15,10 @@ from reconciler import errors, failpoints, ipc
 from reconciler.drivers.graph import chains
 from reconciler.drivers.registry import base as registries
 from reconciler.drivers.registry import manifests
-from reconciler.engine import archives, image_config, images, usage
 from reconciler.engine.handlers import naming, pushing
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.images import archive, image_config, lookup, pulling, usage
 from reconciler.model import references, requests
 from reconciler.model.references import Reference
 
@@ -26,7 +26,7 @@ from reconciler.model.references import Reference
 def load(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.ImageLoad)
     name = naming.new_name(request.name) if request.name else None
-    found = archives.Archive(parts.graph)
+    found = archive.Archive(parts.graph)
     with receiving(parts, found.taken):
         found.read(_input(job))
         _check_whole(job)
@@ -34,7 +34,7 @@ def load(parts: Parts, job: Job) -> dict[str, Any]:
         return record(parts, job, _named(found.images(platform, one=name is not None), name))
 
 
-def _named(found: list[archives.Found], name: Reference | None) -> list[tuple[Reference, registries.Manifest]]:
+def _named(found: list[archive.Found], name: Reference | None) -> list[tuple[Reference, registries.Manifest]]:
     if name is not None:
         if len(found) > 1:
             raise errors.Invalid(f"the archive has {len(found)} images, to which one name cannot be given")
@@ -64,7 +64,7 @@ def import_(parts: Parts, job: Job) -> dict[str, Any]:
 
 
 def _layer(parts: Parts, blob: str, size: int) -> registries.Descriptor:
-    return registries.Descriptor(manifests.OCI_LAYER + archives.packing(parts.graph, blob), blob, size)
+    return registries.Descriptor(manifests.OCI_LAYER + archive.packing(parts.graph, blob), blob, size)
 
 
 def _around(
@@ -99,14 +99,14 @@ def _around(
         }
     )
     image_config.parse(raw, 1)
-    config = registries.Descriptor(manifests.OCI_CONFIG, archives.keep(parts.graph, raw, taken), len(raw))
-    return archives.manifest_of(parts.graph, config, [layer], taken)
+    config = registries.Descriptor(manifests.OCI_CONFIG, archive.keep(parts.graph, raw, taken), len(raw))
+    return archive.manifest_of(parts.graph, config, [layer], taken)
 
 
-def _input(job: Job) -> archives.Input:
+def _input(job: Job) -> archive.Input:
     if not job.fds:
         raise errors.Invalid(f"{job.name} needs a descriptor to read from")
-    return archives.Input(job.fds[0], job.stopping)
+    return archive.Input(job.fds[0], job.stopping)
 
 
 def _check_whole(job: Job) -> None:
@@ -119,11 +119,11 @@ def _check_whole(job: Job) -> None:
 def receiving(parts: Parts, taken: dict[str, int]) -> Iterator[None]:
     """What came and is needed by no image in the end is removed, whatever happens."""
     failpoints.hit("archive.before")
-    with parts.leftovers.kept(parts.store, parts.graph):
+    with parts.images.leftovers.kept():
         try:
             yield
         finally:
-            parts.leftovers.discard(parts.store, parts.graph, (list(taken), []))
+            parts.images.leftovers.discard((list(taken), []))
     failpoints.hit("archive.after")
 
 
@@ -134,7 +134,7 @@ def record(
     image gets none."""
     for reference, _ in wanted:
         if not reference.digest:
-            parts.trust.admit_unsigned(reference)
+            parts.images.trust.admit_unsigned(reference)
     job.started()
 
     def progress(status: str, layer: str, current: int, total: int) -> None:
@@ -142,13 +142,13 @@ def record(
 
     with contextlib.ExitStack() as held:
         for name in sorted({str(reference) for reference, _ in wanted}):
-            held.enter_context(parts.pulls.hold(name))
+            held.enter_context(parts.images.locks.hold(name))
         made = []
         try:
             for reference, manifest in wanted:
-                pulled = images.pull(
+                pulled = pulling.pull(
                     reference,
-                    archives.Source(manifest),
+                    archive.Source(manifest),
                     parts.graph,
                     platform=platform,
                     progress=progress,
@@ -157,7 +157,7 @@ def record(
                 made.append(_unnamed(pulled) if reference.digest else pulled)
         except BaseException:
             for _, manifest in wanted:
-                parts.leftovers.discard(parts.store, parts.graph, ([], _layers(parts, manifest)))
+                parts.images.leftovers.discard(([], _layers(parts, manifest)))
             raise
         failpoints.hit("archive.unpack.after")
         with parts.store.transaction() as session:
@@ -180,7 +180,7 @@ def record(
     return {"images": [each.facts.reference for each in made]}
 
 
-def _unnamed(pulled: images.Pulled) -> images.Pulled:
+def _unnamed(pulled: pulling.Pulled) -> pulling.Pulled:
     return pulled._replace(facts=msgspec.structs.replace(pulled.facts, reference=pulled.facts.digest))
 
 
@@ -197,15 +197,15 @@ def save(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.ImageSave)
     if not job.fds:
         raise errors.Invalid("image_save needs a descriptor to write to")
-    with parts.leftovers.kept(parts.store, parts.graph):
+    with parts.images.leftovers.kept():
         with parts.store.transaction(durable=False) as session:
-            found = [(text, usage.find(session, text)) for text in request.references]
+            found = [(text, lookup.find(session, text)) for text in request.references]
             known = session.images.all()
             session.relations.note_use([rows[0].digest for _, rows in found], parts.clock.now().wall)
         names: dict[str, list[str]] = {}
         for text, rows in found:
             # an id stands for the image, a reference for its name
-            own = [rows[0].reference] if len(rows) == 1 and usage.tagged(rows[0]) and not usage.is_id(text) else []
+            own = [rows[0].reference] if len(rows) == 1 and usage.tagged(rows[0]) and not lookup.is_id(text) else []
             names.setdefault(rows[0].digest, []).extend(own)
         saved = [(stored(parts, digest), tuple(dict.fromkeys(own))) for digest, own in names.items()]
         for manifest, _ in saved:
@@ -214,7 +214,7 @@ def save(parts: Parts, job: Job) -> dict[str, Any]:
                     pushing.bring(parts, job, blob, known)
         job.started()
         with contextlib.suppress(BrokenPipeError):
-            for piece in archives.layout(parts.graph, saved, docker=request.docker):
+            for piece in archive.layout(parts.graph, saved, docker=request.docker):
                 _write(job, piece)
     return {}
 

@@ -14,10 +14,10 @@ import msgspec
 from reconciler import errors, ipc
 from reconciler.drivers.registry import base as registries
 from reconciler.drivers.registry import manifests
-from reconciler.engine import archives, image_config
 from reconciler.engine.handlers import archived, naming
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.images import archive, image_config
 from reconciler.kinds.container.effects import config as container_config
 from reconciler.kinds.container.observed import ContainerObserved, Incarnation
 from reconciler.model import references, requests
@@ -47,16 +47,16 @@ def commit(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.Commit)
     name = naming.new_name(request.reference) if request.reference else None
     if name is not None:
-        parts.trust.admit_unsigned(name)
+        parts.images.trust.admit_unsigned(name)
     taken: dict[str, int] = {}
     with archived.receiving(parts, taken):
         source = _source(parts, request)
         base = archived.stored(parts, source.image.digest)
         layer = _layer(parts, job, source, taken)
         config = _configuration(parts, request, source, base, layer)
-        manifest = archives.manifest_of(
+        manifest = archive.manifest_of(
             parts.graph,
-            registries.Descriptor(manifests.OCI_CONFIG, archives.keep(parts.graph, config, taken), len(config)),
+            registries.Descriptor(manifests.OCI_CONFIG, archive.keep(parts.graph, config, taken), len(config)),
             [*map(_as_oci, base.layers), layer.descriptor],
             taken,
         )

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from reconciler.engine.handlers import logins
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.images import registry_access
 from reconciler.model import references, requests
 
 
@@ -16,7 +16,7 @@ def tags(parts: Parts, job: Job) -> dict[str, Any]:
     """The tags of a repository."""
     request = msgspec.convert(job.args, requests.Tags)
     repository = references.parse_repository(request.repository)
-    with logins.acting(parts, repository, request.credentials, own=False) as registry:
+    with registry_access.acting(parts.images, repository, request.credentials, own=False) as registry:
         return {"repository": repository.name, "tags": registry.tags(repository)}
 
 
@@ -25,5 +25,5 @@ def search(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.Search)
     registry = references.parse_registry(request.registry)
     asked = references.Reference(registry, "", "")
-    with logins.acting(parts, asked, request.credentials, own=False) as driver:
+    with registry_access.acting(parts.images, asked, request.credentials, own=False) as driver:
         return {"items": [hit._asdict() for hit in driver.search(registry, request.term, request.limit)]}

@@ -6,10 +6,9 @@ from typing import Any
 
 import msgspec
 
-from reconciler.engine import following
-from reconciler.engine.handlers import logins
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.images import registry_access, shared_pull
 from reconciler.kinds.image.effects import fetching
 from reconciler.model import references, requests
 
@@ -19,9 +18,9 @@ def pull_image(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, requests.Pull)
     reference = references.parse(request.reference)
     job.started()
-    with logins.acting(parts, reference, request.credentials, own=False) as registry:
-        facts = following.run(
-            parts, job, str(reference), lambda stop: fetching.fetch(parts, job.number, registry, reference, stop)
+    with registry_access.acting(parts.images, reference, request.credentials, own=False) as registry:
+        facts = shared_pull.run(
+            parts.images, job, str(reference), lambda stop: fetching.fetch(parts, job.number, registry, reference, stop)
         )
     job.emit({"status": f"Present: {facts.reference}", "layer": "", "current": 0, "total": 0, "digest": facts.digest})
     return {"digest": facts.digest}

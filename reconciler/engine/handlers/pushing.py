@@ -9,10 +9,10 @@ import msgspec
 
 from reconciler import errors
 from reconciler.drivers.registry.base import Descriptor
-from reconciler.engine import images, push, usage
-from reconciler.engine.handlers import logins, naming
+from reconciler.engine.handlers import naming
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.images import pulling, pushing, registry_access, usage
 from reconciler.model import references, requests
 from reconciler.model.references import Reference
 from reconciler.model.view import ImageFacts
@@ -28,14 +28,14 @@ def push_image(parts: Parts, job: Job) -> dict[str, Any]:
     def progress(status: str, layer: str, current: int, total: int) -> None:
         job.emit({"status": status, "layer": layer, "current": current, "total": total})
 
-    with parts.leftovers.kept(parts.store, parts.graph):
+    with parts.images.leftovers.kept():
         with parts.store.snapshot() as session:
             found = session.images.get(str(reference))
             known = session.images.all()
         if found is None:
             raise errors.NotFound(f"image {reference} is not here: see 'pydock image ls', 'pydock image tag'")
         job.started()
-        push.push(
+        pushing.push(
             reference,
             found.digest,
             registry,
@@ -67,8 +67,8 @@ def bring(parts: Parts, job: Job, blob: Descriptor, known: list[ImageFacts]) -> 
         if usage.tagged(facts) and blob.digest in (*facts.layers, facts.image_id):
             with contextlib.suppress(errors.NotFound, errors.Permanent, errors.Forbidden, errors.Temporary):
                 source = references.parse(facts.reference)
-                with logins.acting(parts, source, None, own=True) as registry:
-                    images.fetch(source, blob, registry, parts.graph, job.stopping)
+                with registry_access.acting(parts.images, source, None, own=True) as registry:
+                    pulling.fetch(source, blob, registry, parts.graph, job.stopping)
                 return
     raise errors.NotFound(
         f"blob {blob.digest} is not here, as its layer had come in another packing, and cannot be had again from where "

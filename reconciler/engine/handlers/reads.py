@@ -14,8 +14,7 @@ import msgspec
 from reconciler import errors
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.engine.pulling import EVERY as PULLING_EVERY
-from reconciler.engine.pulling import Pulling
+from reconciler.images import watched_progress
 from reconciler.kinds import render
 from reconciler.model import kinds, requests, selectors
 from reconciler.model.jobs import JobRecord
@@ -35,7 +34,7 @@ def get(parts: Parts, job: Job) -> dict[str, Any]:
             raise errors.NotFound(f"{key} not found")
         # of several with one name the live one, else the one that has been terminating longest
         chosen = min(found, key=lambda entry: (entry.desired.deleting_at is not None, entry.desired.deleting_at or 0.0))
-        return parts.transfers.put_into(session.rendered(chosen.desired.uid))
+        return parts.images.running.put_into(session.rendered(chosen.desired.uid))
 
 
 def list_(parts: Parts, job: Job) -> dict[str, Any]:
@@ -45,7 +44,7 @@ def list_(parts: Parts, job: Job) -> dict[str, Any]:
     with parts.store.snapshot() as session:
         revision = session.changes.latest()
         entries = [entry for entry in session.entries() if entry.desired.key.kind == kind]
-    items = [parts.transfers.put_into(render.api_object(entry.desired, entry.observed)) for entry in entries]
+    items = [parts.images.running.put_into(render.api_object(entry.desired, entry.observed)) for entry in entries]
     chosen = [item for item in items if matches(item)]
     chosen.sort(key=lambda item: (item["metadata"].get("namespace", ""), item["metadata"]["name"]))
     return {"revision": revision, "items": chosen}
@@ -64,7 +63,7 @@ def watch(parts: Parts, job: Job) -> dict[str, Any]:
         revision = request.revision or _emit_present(parts, job, request)
         deadline = time.monotonic() + request.timeout if request.timeout else float("inf")
         bookmark = time.monotonic() + _BOOKMARK_EVERY
-        pulling = Pulling(parts, request.kind, matches) if request.progress else None
+        pulling = watched_progress.WatchedProgress(parts.images, request.kind, matches) if request.progress else None
         while not job.gone() and not job.stopping.is_set() and time.monotonic() < deadline:
             revision, more = _emit_changes(parts, job, request, matches, revision)
             if more:
@@ -74,7 +73,7 @@ def watch(parts: Parts, job: Job) -> dict[str, Any]:
             if time.monotonic() >= bookmark:
                 job.emit(_bookmark(request.kind, revision))
                 bookmark = time.monotonic() + _BOOKMARK_EVERY
-            tick = PULLING_EVERY if pulling is not None and parts.transfers else float("inf")
+            tick = watched_progress.EVERY if pulling is not None and parts.images.running else float("inf")
             _wait(job, wakeup, min(deadline - time.monotonic(), bookmark - time.monotonic(), tick))
     return {}
 
@@ -157,7 +156,7 @@ def jobs(parts: Parts, job: Job) -> dict[str, Any]:
 
 
 def _with_progress(parts: Parts, record: JobRecord) -> dict[str, Any]:
-    transfer = parts.transfers.of_job(record.id) if record.status == "running" else None
+    transfer = parts.images.running.of_job(record.id) if record.status == "running" else None
     return render.job(record) | ({} if transfer is None else {"progress": transfer.summary()})
 
 

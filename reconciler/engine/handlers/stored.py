@@ -10,9 +10,9 @@ import msgspec
 from reconciler import errors, failpoints
 from reconciler.drivers.graph import chains
 from reconciler.drivers.registry import manifests
-from reconciler.engine import image_config, sizes, usage
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.images import disk_sizes, image_config, lookup, usage
 from reconciler.model import requests
 from reconciler.model.view import ImageFacts
 from reconciler.store.base import Session
@@ -20,7 +20,7 @@ from reconciler.store.base import Session
 
 def images(parts: Parts, job: Job) -> dict[str, Any]:
     """`pydock image ls`"""
-    layers = sizes.layers(parts)
+    layers = disk_sizes.layers(parts.images)
     with parts.store.snapshot() as session:
         using = usage.users(session)
         return {"items": [usage.shown(facts, using, layers) for facts in session.images.all()]}
@@ -36,20 +36,20 @@ def unused(parts: Parts, job: Job) -> dict[str, Any]:
 
 def _going(parts: Parts, found: list[ImageFacts]) -> dict[str, Any]:
     """Images that go, with what is free afterwards if each of them goes under all its names."""
-    layers = sizes.layers(parts)
+    layers = disk_sizes.layers(parts.images)
     items = [usage.shown(facts, usage.NOBODY, layers) for facts in found]
     with parts.store.snapshot() as session:
         left = {facts.digest for facts in session.images.all() if facts not in found}
     gone = {facts.digest for facts in found} - left
-    return {"items": items, "freed": layers.freed(gone) + sizes.blobs(parts).freed(gone)}
+    return {"items": items, "freed": layers.freed(gone) + disk_sizes.blobs(parts.images).freed(gone)}
 
 
 def inspect(parts: Parts, job: Job) -> dict[str, Any]:
     """`pydock image inspect`: what is recorded, with the layers as manifest and configuration name them."""
     request = msgspec.convert(job.args, requests.ImageInspect)
-    layers = sizes.layers(parts)
+    layers = disk_sizes.layers(parts.images)
     with parts.store.snapshot() as session:
-        facts = usage.find(session, request.reference)[0]
+        facts = lookup.find(session, request.reference)[0]
         told = usage.shown(facts, usage.users(session), layers)
         every = [each.reference for each in session.images.all() if each.digest == facts.digest and usage.tagged(each)]
     raw = _blob(parts, facts, facts.image_id, image_config.MAX_BYTES)
@@ -91,7 +91,7 @@ def history(parts: Parts, job: Job) -> dict[str, Any]:
     """`pydock image history`: how the image was made, as its configuration tells it; the last step first."""
     request = msgspec.convert(job.args, requests.ImageHistory)
     with parts.store.snapshot() as session:
-        facts = usage.find(session, request.reference)[0]
+        facts = lookup.find(session, request.reference)[0]
     origin = image_config.origin(_blob(parts, facts, facts.image_id, image_config.MAX_BYTES))
     steps = [
         {
@@ -127,7 +127,7 @@ def remove(parts: Parts, job: Job) -> dict[str, Any]:
         return told
     with ExitStack() as held:
         for name in names:
-            if not held.enter_context(parts.pulls.try_hold(name)):
+            if not held.enter_context(parts.images.locks.try_hold(name)):
                 raise errors.Conflict(f"image {name} is being pulled: try again when that has ended")
         forget(parts, names)
     return told
@@ -147,7 +147,7 @@ def forget(parts: Parts, names: list[str]) -> None:
             blobs += unused_blobs
             layers += unused_layers
     failpoints.hit("forget.record.after")
-    parts.leftovers.discard(parts.store, parts.graph, (blobs, layers))
+    parts.images.leftovers.discard((blobs, layers))
     failpoints.hit("forget.after")
 
 
@@ -155,7 +155,7 @@ def _named(session: Session, text: str, exact: bool) -> str:
     """The one name in the store that ``text`` means."""
     if exact:
         return _present(session, text).reference
-    found = usage.find(session, text)
+    found = lookup.find(session, text)
     if len(found) > 1:
         names = ", ".join(facts.reference for facts in found)
         raise errors.Conflict(f"image {text} has several references: name the one that is to be forgotten: {names}")

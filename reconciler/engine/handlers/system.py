@@ -8,20 +8,20 @@ from typing import Any
 import msgspec
 
 from reconciler import errors
-from reconciler.engine import checking, collection, sizes, strays, usage
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.images import disk_sizes, garbage, lookup, strays, usage, verification
 from reconciler.model import requests
 
 
 def tree(parts: Parts, job: Job) -> dict[str, Any]:
     """`pydock image tree`: of one image the layers below it and those that stand on it, or all."""
     request = msgspec.convert(job.args, requests.ImageTree)
-    layers = sizes.layers(parts)
+    layers = disk_sizes.layers(parts.images)
     with parts.store.snapshot() as session:
         using, chains = usage.users(session), session.relations.chains()
         images = session.images.all()
-        about = {facts.digest for facts in usage.find(session, request.reference)} if request.reference else None
+        about = {facts.digest for facts in lookup.find(session, request.reference)} if request.reference else None
     found: dict[str, dict[str, Any]] = {"": {"chainId": "", "parent": "", "size": 0, "images": []}} | {
         chain_id: {"chainId": chain_id, "parent": parent, "size": layers.size(chain_id), "images": []}
         for chain in chains.values()
@@ -45,7 +45,7 @@ def _line(chains: Mapping[str, Sequence[str]], of: Sequence[Sequence[str]]) -> s
 
 def df(parts: Parts, job: Job) -> dict[str, Any]:
     """`pydock system df`"""
-    layers, blobs = sizes.layers(parts), sizes.blobs(parts)
+    layers, blobs = disk_sizes.layers(parts.images), disk_sizes.blobs(parts.images)
     snapshots = parts.graph_driver.snapshots()
     with parts.store.snapshot() as session:
         using, images, used_at = usage.users(session), session.images.all(), session.relations.used_at()
@@ -64,22 +64,22 @@ def df(parts: Parts, job: Job) -> dict[str, Any]:
             for id, (key, running) in sorted(made.items(), key=lambda each: each[1])
             if id in snapshots
         ],
-        "leftovers": strays.find(parts).shown(),
-        "pulling": parts.leftovers.busy,
-        "collection": msgspec.structs.asdict(parts.policy),
-        "warning": collection.pressure(parts.policy) if _pressed(parts) else "",
+        "leftovers": strays.find(parts.images).shown(),
+        "pulling": parts.images.leftovers.busy,
+        "collection": msgspec.structs.asdict(parts.images.policy),
+        "warning": garbage.pressure(parts.images.policy) if _pressed(parts) else "",
     }
 
 
 def _pressed(parts: Parts) -> bool:
-    made = collection.plan(parts)
+    made = garbage.plan(parts.images)
     return made.lacking > 0 and made.empty
 
 
 def collectible(parts: Parts, job: Job) -> dict[str, Any]:
     """What `pydock system prune --collect` would remove, and the daemon by itself the next time it looks."""
-    made = collection.plan(parts)
-    layers = sizes.layers(parts)
+    made = garbage.plan(parts.images)
+    layers = disk_sizes.layers(parts.images)
     return {
         "items": [usage.shown(facts, usage.NOBODY, layers) for facts in made.images],
         "leftovers": made.strays.shown(),
@@ -90,21 +90,21 @@ def collectible(parts: Parts, job: Job) -> dict[str, Any]:
 
 def collect(parts: Parts, job: Job) -> dict[str, Any]:
     """Images that have grown old, or that the disk has no room for, go."""
-    done = collection.run(parts, job.stopping)
+    done = garbage.run(parts.images, job.stopping)
     return {"removed": [facts.reference for facts in done.images], "freed": done.freed}
 
 
 def remove_leftovers(parts: Parts, job: Job) -> dict[str, Any]:
     """What nothing needs goes."""
     request = msgspec.convert(job.args, requests.LeftoversRemove)
-    if parts.leftovers.busy:
+    if parts.images.leftovers.busy:
         raise errors.Conflict(
             "an image is being pulled or pushed, and what it needs cannot be told from leftovers: try again when that "
             "has ended"
         )
-    found = strays.find(parts)
+    found = strays.find(parts.images)
     if not request.dry_run:
-        strays.remove(parts, found)
+        strays.remove(parts.images, found)
     return {"items": found.shown(), "freed": found.size()}
 
 
@@ -112,6 +112,10 @@ def check(parts: Parts, job: Job) -> dict[str, Any]:
     """`pydock system check`"""
     request = msgspec.convert(job.args, requests.SystemCheck)
     job.started()
-    summary = checking.run(parts, job, lambda found: job.emit(msgspec.to_builtins(found)), repair=request.repair)
+
+    def report(found: verification.Finding) -> None:
+        job.emit(msgspec.to_builtins(found))
+
+    summary = verification.run(parts.images, job, report, repair=request.repair)
     job.emit({"summary": msgspec.to_builtins(summary)})
     return {}

@@ -19,7 +19,7 @@ import pytest
 from reconciler import errors, settings
 from reconciler.control.housekeeping import Housekeeping
 from reconciler.drivers.graph import measure, mountinfo, opening
-from reconciler.engine import collection, usage
+from reconciler.images import garbage, usage
 from reconciler.model.collection import Policy
 from reconciler.model.view import ImageFacts
 from reconciler.store import open_store
@@ -40,8 +40,8 @@ class Churn:
         self.loop = Loop(work / "scratch", open_store(work / "state.db"))
         graph, driver = opening.open_graph(work / "graph", "overlay")
         self.graph, self.driver = graph, driver
-        self.loop.parts.graph, self.loop.parts.graph_driver = graph, driver
-        self.loop.parts.policy = Policy(high=60, low=40, min_age=0)
+        self.loop.use(graph, driver)
+        self.loop.set_images(policy=Policy(high=60, low=40, min_age=0))
         self.files = dict(self._images(count))
         self.names = list(self.files)
         self.keeper = Housekeeping(settings.make({}), self.loop.parts, self.loop.engine, self.loop.reconciler)
@@ -211,7 +211,7 @@ def make_churn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
 
 def collected(churn: Churn) -> int:
     with churn.loop.store.snapshot() as session:
-        return sum(each.count for each in session.events.find(collection.SUBJECT) if each.reason == "ImagesCollected")
+        return sum(each.count for each in session.events.find(garbage.SUBJECT) if each.reason == "ImagesCollected")
 
 
 def opened() -> list[str]:
@@ -233,7 +233,7 @@ def test_a_thousand_images_come_and_go_and_what_is_used_stays(make_churn: Callab
     with churn.loop.store.snapshot() as session:
         assert len(session.images.all()) < 500, "most images went"
     # the rest: containers keep their images, and then nothing does
-    churn.loop.parts.policy = Policy(max_age=0.000001, min_age=0)
+    churn.loop.set_images(policy=Policy(max_age=0.000001, min_age=0))
     churn.keeper.collect()
     with churn.loop.store.snapshot() as session:
         assert {facts.image_id for facts in session.images.all()} == {

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.drivers.registry import client, manifests, transport
-from reconciler.engine import images as pulls
+from reconciler.images import pulling as pulls
 from reconciler.model import references
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import images, registry_hostile

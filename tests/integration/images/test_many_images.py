@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from reconciler.engine import collection, sizes, usage
+from reconciler.images import disk_sizes, garbage, usage
 from reconciler.model.collection import Policy
 from reconciler.store import open_store
 from reconciler.testing import store_samples
@@ -32,8 +32,8 @@ def test_who_uses_500_images_among_10000_containers_is_asked_in_time(tmp_path: P
         with store.snapshot() as session:
             using = usage.users(session)
             chains, known = session.relations.chains(), session.relations.sizes("layer")
-            shown = [usage.shown(facts, using, sizes.Shares({}, {})) for facts in session.images.all()]
-        sizes.Shares(chains, known)
+            shown = [usage.shown(facts, using, disk_sizes.Shares({}, {})) for facts in session.images.all()]
+        disk_sizes.Shares(chains, known)
         took.append(time.monotonic() - began)
         assert {len(each["usedBy"]) for each in shown} == {20}
     store.close()
@@ -49,14 +49,14 @@ def test_a_look_at_1000_images_for_what_is_due_is_done_in_time(tmp_path: Path) -
             for number in range(1000):
                 spec = {**store_samples.SPEC, "image": f"nginx:{number % 500}"}
                 session.objects.create(store_samples.key(f"c{number}"), {}, {}, spec, store_samples.FILE, 1.0)
-        loop.parts.policy = Policy(max_age=1.0)
-        collection.mark(loop.parts)
+        loop.set_images(policy=Policy(max_age=1.0))
+        garbage.mark(loop.parts.images)
         loop.clock.ahead += 3600.0
         took = []
         for _ in range(5):
             began = time.monotonic()
-            collection.mark(loop.parts)
-            due = collection.plan(loop.parts)
+            garbage.mark(loop.parts.images)
+            due = garbage.plan(loop.parts.images)
             took.append(time.monotonic() - began)
             assert len(due.old) == 500
     finally:

@@ -14,7 +14,7 @@ import pytest
 from reconciler import errors
 from reconciler.drivers.registry import mirrors
 from reconciler.drivers.registry.hosts import Host, Hosts
-from reconciler.engine import images as pulls
+from reconciler.images import pulling as pulls
 from reconciler.model import references
 from reconciler.model.credentials import Credentials
 from reconciler.testing import graph_tars as tars

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from reconciler import errors
-from reconciler.engine import images as pulls
+from reconciler.images import pulling as pulls
 from reconciler.model import references
 from reconciler.testing import graph_trees, image_mutants, images
 from reconciler.testing.graph_suite import Place

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler.drivers.registry import client
-from reconciler.engine import images as pulls
+from reconciler.images import pulling as pulls
 from reconciler.model import references
 from reconciler.testing import graph_trees, images
 from reconciler.testing.daemon import Pydockd, container

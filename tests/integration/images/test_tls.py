@@ -13,7 +13,7 @@ import pytest
 from reconciler import errors
 from reconciler.drivers.registry import mirrors
 from reconciler.drivers.registry.hosts import Host, Hosts
-from reconciler.engine import images as pulls
+from reconciler.images import pulling as pulls
 from reconciler.model import references
 from reconciler.testing import images, registry_hostile, registry_tls
 from reconciler.testing.graph_suite import Place

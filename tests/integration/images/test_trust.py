@@ -11,7 +11,7 @@ import yaml
 
 from reconciler import errors
 from reconciler.drivers.registry import manifests, signatures
-from reconciler.engine.trust import Trust
+from reconciler.images.trust import Trust
 from reconciler.model import references
 from reconciler.testing import images, registry_hostile, signing
 from reconciler.testing.pulling import Puller
@@ -45,7 +45,7 @@ class Host:
     def policy(self, **document: Any) -> None:
         file = self._work / "policy.yaml"
         file.write_text(yaml.safe_dump(document))
-        self.puller.loop.parts.trust = Trust(str(file))
+        self.puller.loop.set_images(trust=Trust(str(file)))
 
     def demand(self, **changes: Any) -> None:
         rule = {"scope": self.name, "verdict": "signed", "keys": [self.public], **changes}
@@ -174,7 +174,7 @@ def test_what_is_here_is_asked_about_again_when_it_is_pulled(host: Host) -> None
 def test_a_policy_that_is_wrong_lets_nothing_in(host: Host, tmp_path: pathlib.Path, text: str, why: str) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(text)
-    host.puller.loop.parts.trust = Trust(str(file))
+    host.puller.loop.set_images(trust=Trust(str(file)))
     with pytest.raises(errors.Permanent, match=why) as caught:
         host.puller.pull(host.reference)
     assert f"policy {file}: " in caught.value.message
@@ -183,7 +183,7 @@ def test_a_policy_that_is_wrong_lets_nothing_in(host: Host, tmp_path: pathlib.Pa
 
 
 def test_a_policy_that_is_gone_lets_nothing_in(host: Host, tmp_path: pathlib.Path) -> None:
-    host.puller.loop.parts.trust = Trust(str(tmp_path / "gone.yaml"))
+    host.puller.loop.set_images(trust=Trust(str(tmp_path / "gone.yaml")))
     with pytest.raises(errors.Permanent, match="no such file or directory"):
         host.puller.pull(host.reference)
     host.policy()
@@ -206,7 +206,7 @@ def liars_host(puller: Puller, work: pathlib.Path, liar: HostileServer) -> tuple
     reference = liar.serve_image(image)
     file = work / "policy.yaml"
     file.write_text(yaml.safe_dump({"default": "signed", "keys": [signing.write_public(key, work / "k.pub")]}))
-    puller.loop.parts.trust = Trust(str(file))
+    puller.loop.set_images(trust=Trust(str(file)))
     return reference, key, f"/v2/{references.parse(reference).path}/manifests/{signatures.tag(image.digest)}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import errors
-from reconciler.engine.locks import KeyedLocks
+from reconciler.locks import KeyedLocks
 from reconciler.testing import images, store_samples, wait
 from reconciler.testing.loop import IMAGE, Loop, container, container_key
 

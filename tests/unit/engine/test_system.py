@@ -103,5 +103,5 @@ def test_df_shows_leftovers(loop: Loop) -> None:
         {"what": "blob", "name": blob, "size": size},
         {"what": "snapshot", "name": "nobodys", "size": 100},
     ]
-    with loop.parts.leftovers.kept(loop.store, loop.graph):
+    with loop.parts.images.leftovers.kept():
         assert [each["what"] for each in loop.ask("system_df")["leftovers"]] == ["snapshot"]

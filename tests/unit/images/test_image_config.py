@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler import errors
-from reconciler.engine import image_config
+from reconciler.images import image_config
 
 DIFF = "sha256:" + "0" * 64
 

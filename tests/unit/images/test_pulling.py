@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from reconciler import errors
-from reconciler.engine import images as pulls
+from reconciler.images import pulling as pulls
 from reconciler.model import references
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import images
@@ -89,4 +89,4 @@ def test_an_image_that_is_not_there() -> None:
 
 def test_locks_do_not_pile_up() -> None:
     pulls.pull(REFERENCE, registry(layered(2)), FakeGraph())
-    assert pulls._keyed._locks == {}
+    assert pulls._locks._held == {}

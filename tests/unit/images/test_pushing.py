@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from reconciler import errors
-from reconciler.engine import images as pulls
-from reconciler.engine import push as pushes
+from reconciler.images import pulling as pulls
+from reconciler.images import pushing as pushes
 from reconciler.model import references
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import images

@@ -8,8 +8,8 @@ import msgspec
 
 from reconciler import failpoints
 from reconciler.drivers.registry.base import Manifest, Registry
-from reconciler.engine import images
 from reconciler.engine.parts import Parts
+from reconciler.images import pulling
 from reconciler.model import references
 from reconciler.model.keys import Key
 from reconciler.model.view import ImageFacts
@@ -29,22 +29,22 @@ def fetch(
     one that does so; ``source`` what the registry has the image under, if not the reference."""
     source = source or reference
     failpoints.hit("pull.before")
-    transfers, name = parts.transfers, str(reference)
+    transfers, name = parts.images.running, str(reference)
 
     def admit(found: Manifest | ImageFacts) -> None:
-        parts.trust.admit(reference, registry, (found.index_digest, found.digest))
+        parts.images.trust.admit(reference, registry, (found.index_digest, found.digest))
 
-    with parts.leftovers.kept(parts.store, parts.graph), transfers.begun(name, job) as transfer:
+    with parts.images.leftovers.kept(), transfers.begun(name, job) as transfer:
         with parts.store.snapshot() as session:
             known = session.images.get(name)
             chain = session.images.chain(known.image_id) if known is not None else ()
-        if known is not None and images.unchanged(source, registry, parts.graph, known, chain, platform):
+        if known is not None and pulling.unchanged(source, registry, parts.graph, known, chain, platform):
             admit(known)
             transfer.report("unchanged", "", 0, 0)
             with parts.store.transaction(durable=False) as session:
                 session.relations.note_use([known.digest], parts.clock.now().wall)
             return known
-        facts, blobs, chain = images.pull(
+        facts, blobs, chain = pulling.pull(
             source, registry, parts.graph, platform=platform, admit=admit, progress=transfer.report, stopping=stopping,
         )  # fmt: skip
         facts = msgspec.structs.replace(facts, reference=name)

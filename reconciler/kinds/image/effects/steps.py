@@ -8,9 +8,9 @@ import msgspec
 
 from reconciler import errors, failpoints
 from reconciler.drivers.registry.base import Registry
-from reconciler.engine.handlers import logins
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.images import registry_access
 from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.kinds.image import tasks
 from reconciler.kinds.image.effects import fetching
@@ -58,7 +58,7 @@ def claim_untag(parts: Parts, session: Session, step: Step, entry: Entry) -> _Un
 def untag(parts: Parts, job: Job, unused: _Unused) -> None:
     """Removes what is not needed."""
     failpoints.hit("untag.record.after")
-    parts.leftovers.discard(parts.store, parts.graph, unused)
+    parts.images.leftovers.discard(unused)
     failpoints.hit("untag.after")
 
 
@@ -78,7 +78,7 @@ def check(parts: Parts, job: Job, task: tasks.Check) -> str:
     reference = references.parse(task.reference)
     failpoints.hit("check.before")
     wanted = task.range
-    with logins.acting(parts, reference, None, own=True) as registry:
+    with registry_access.acting(parts.images, reference, None, own=True) as registry:
         if wanted:
             digest, tag = _highest(parts, job.uid, registry, reference, wanted)
         else:
@@ -117,12 +117,12 @@ def _of_range(reference: references.Reference, tags: list[str], wanted: str) -> 
 def pull(parts: Parts, job: Job, task: tasks.Pull) -> str:
     """Makes the image complete in the graph and records its relations, unless another has done so meanwhile."""
     parsed, platform, wanted, tag = references.parse(task.reference), task.platform, task.range, ""
-    with parts.pulls.hold(str(parsed)):
+    with parts.images.locks.hold(str(parsed)):
         with parts.store.snapshot() as session:
             known = session.images.get(str(parsed))
         fresh = known is None or known.digest == task.replaces
         if known is None or fresh:
-            with logins.acting(parts, parsed, None, own=True) as registry:
+            with registry_access.acting(parts.images, parsed, None, own=True) as registry:
                 source = _of_range(parsed, registry.tags(parsed), wanted) if wanted else parsed
                 known = fetching.fetch(parts, job.number, registry, parsed, job.stopping, platform, source)
                 tag = source.tag if wanted else ""

@@ -11,8 +11,8 @@ import pytest
 
 from reconciler import errors, settings
 from reconciler.control.housekeeping import Housekeeping
-from reconciler.engine import collection
 from reconciler.engine.job import Job
+from reconciler.images import garbage
 from reconciler.model.collection import Policy
 from reconciler.testing import images, wait
 from reconciler.testing.loop import Loop, container, container_key
@@ -61,7 +61,7 @@ def fill(loop: Loop, percent: float) -> None:
 
 def events(loop: Loop) -> list[tuple[str, str]]:
     with loop.store.snapshot() as session:
-        return [(each.type, each.reason) for each in session.events.find(collection.SUBJECT)]
+        return [(each.type, each.reason) for each in session.events.find(garbage.SUBJECT)]
 
 
 def collected(loop: Loop) -> list[str]:
@@ -131,7 +131,7 @@ def test_what_a_container_was_made_from_stays_stopped_too(loop: Loop, keeper: Ho
     loop.registry.add(A, images.build([b"newer"], {"Cmd": ["serve"]}))
     loop.ask("pull_image", reference=A)
     loop.clock.ahead += HOUR
-    loop.parts.policy = Policy(high=1, low=1)
+    loop.set_images(policy=Policy(high=1, low=1))
     fill(loop, 90)
     incarnation = loop.observed("web").incarnation
     assert incarnation is not None
@@ -153,14 +153,14 @@ def test_what_is_wanted_stays(loop: Loop, keeper: Housekeeping, by: str) -> None
     if by == "being deleted":
         loop.settle()
         loop.ask("delete", kind="Container", namespace="default", name="web")
-    loop.parts.policy = Policy(high=1, low=1)
+    loop.set_images(policy=Policy(high=1, low=1))
     fill(loop, 90)
     keeper.collect()
     assert names(loop) == {A}
 
 
 def test_what_was_just_pulled_stays_for_a_container_to_come(loop: Loop, keeper: Housekeeping) -> None:
-    loop.parts.policy = Policy(high=1, low=1)
+    loop.set_images(policy=Policy(high=1, low=1))
     fill(loop, 90)
     loop.ask("pull_image", reference=A)  # it was here: that counts too
     keeper.collect()
@@ -178,7 +178,7 @@ def test_what_is_being_pulled_stays(loop: Loop, keeper: Housekeeping) -> None:
     pull.start()
     try:
         wait.until(lambda: len(loop.registry.fetched) > asked, 5.0, "the pull to fetch")
-        loop.parts.policy = Policy(high=1, low=1)
+        loop.set_images(policy=Policy(high=1, low=1))
         fill(loop, 90)
         keeper.collect()
         assert names(loop) == {A}
@@ -193,24 +193,24 @@ def test_what_is_being_pulled_stays(loop: Loop, keeper: Housekeeping) -> None:
 
 
 def test_what_comes_into_use_after_the_plan_stays(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop.parts.policy = Policy(high=1, low=1)
+    loop.set_images(policy=Policy(high=1, low=1))
     fill(loop, 90)
-    made = collection.plan(loop.parts)
+    made = garbage.plan(loop.parts.images)
     assert {facts.reference for facts in made.images} == set(NAMES)
     loop.ask("apply", document=container("web", image=B), manager="test")
     loop.ask("pull_image", reference=C)
     loop.ask("image_tag", source=D, target="registry.example/other:1")
     loop.ask("apply", document=container("too", image="registry.example/other:1"), manager="test")
-    monkeypatch.setattr(collection, "plan", lambda parts: made)
+    monkeypatch.setattr(garbage, "plan", lambda parts: made)
     assert loop.ask("collect")["removed"] == [A]
     assert names(loop) == {B, C, D}
 
 
 def test_when_the_low_mark_is_reached_otherwise_no_more_goes(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(loop, 86)
-    made = collection.plan(loop.parts)
+    made = garbage.plan(loop.parts.images)
     assert made.images
-    monkeypatch.setattr(collection, "plan", lambda parts: made)
+    monkeypatch.setattr(garbage, "plan", lambda parts: made)
     loop.graph.disk *= 2
     assert loop.ask("collect")["removed"] == []
     assert names(loop) == set(NAMES)
@@ -230,7 +230,7 @@ def test_what_cannot_be_removed_stops_nothing_and_is_tried_again(
         plain(name)
 
     monkeypatch.setattr(loop.graph, "remove_layer", remove)
-    loop.parts.policy = Policy(high=50, low=45)
+    loop.set_images(policy=Policy(high=50, low=45))
     fill(loop, 95)
     keeper.collect()
     gone = set(NAMES) - names(loop)
@@ -242,7 +242,7 @@ def test_what_cannot_be_removed_stops_nothing_and_is_tried_again(
 
 
 def test_by_age_whatever_the_disk(loop: Loop, keeper: Housekeeping) -> None:
-    loop.parts.policy = Policy(max_age=3 * HOUR)
+    loop.set_images(policy=Policy(max_age=3 * HOUR))
     assert due(loop) == [A, B]
     keeper.collect()
     assert names(loop) == {C, D}
@@ -265,7 +265,7 @@ def test_over_the_mark_with_nothing_to_remove_is_told_once(loop: Loop, keeper: H
         keeper.collect()
     assert names(loop) == set(NAMES)
     with loop.store.snapshot() as session:
-        (event,) = session.events.find(collection.SUBJECT)
+        (event,) = session.events.find(garbage.SUBJECT)
     assert (event.type, event.reason, event.count) == ("Warning", "DiskPressure", 3)
     assert "over its high mark of 85%" in event.message
     assert loop.ask("system_df")["warning"] == event.message
@@ -273,7 +273,7 @@ def test_over_the_mark_with_nothing_to_remove_is_told_once(loop: Loop, keeper: H
 
 
 def test_switched_off_nothing_goes(loop: Loop, keeper: Housekeeping) -> None:
-    loop.parts.policy = Policy(high=100)
+    loop.set_images(policy=Policy(high=100))
     loop.graph.disk = used(loop)
     keeper.collect()
     assert names(loop) == set(NAMES)
@@ -311,7 +311,7 @@ def test_leftovers_are_removed_when_asked_for(loop: Loop) -> None:
     told = loop.ask("leftovers_remove", dry_run=True)
     assert {each["what"] for each in told["items"]} == {"blob", "snapshot"}
     assert loop.graph.has_blob(name)
-    with loop.parts.leftovers.kept(loop.store, loop.graph), pytest.raises(errors.Conflict, match="is being pulled"):
+    with loop.parts.images.leftovers.kept(), pytest.raises(errors.Conflict, match="is being pulled"):
         loop.ask("leftovers_remove")
     assert loop.ask("leftovers_remove") == told
     assert not loop.graph.has_blob(name)
@@ -330,9 +330,9 @@ def test_in_a_new_database_nothing_is_a_leftover(tmp_path: Path) -> None:
 
 
 def test_a_collection_ends_with_the_daemon(loop: Loop) -> None:
-    loop.parts.policy = Policy(high=1, low=1)
+    loop.set_images(policy=Policy(high=1, low=1))
     fill(loop, 90)
     job = Job("collect")
     job.stopping.set()
-    assert collection.run(loop.parts, job.stopping).images == ()
+    assert garbage.run(loop.parts.images, job.stopping).images == ()
     assert names(loop) == set(NAMES)

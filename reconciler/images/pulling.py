@@ -18,9 +18,10 @@ from reconciler.drivers.graph import base as graphs
 from reconciler.drivers.graph import chains
 from reconciler.drivers.registry import base as registries
 from reconciler.drivers.registry import manifests
-from reconciler.engine import image_config
-from reconciler.engine.ahead import Ahead
-from reconciler.engine.stops import Stop, Stopped
+from reconciler.images import image_config
+from reconciler.images.stop import Stop, Stopped
+from reconciler.images.unpack_ahead import Ahead
+from reconciler.locks import KeyedLocks
 from reconciler.model import platforms
 from reconciler.model.references import Reference
 from reconciler.model.view import ImageFacts
@@ -360,31 +361,9 @@ class _Meter:
             self._report("downloading", self._blob.digest, self._writer.offset, self._blob.size)
 
 
-class _Keyed:
-    """Locks that exist while somebody holds or awaits them."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._locks: dict[tuple[int, str], tuple[threading.Lock, int]] = {}
-
-    @contextlib.contextmanager
-    def held(self, key: tuple[int, str]) -> Iterator[None]:
-        with self._guard:
-            lock, users = self._locks.get(key, (threading.Lock(), 0))
-            self._locks[key] = (lock, users + 1)
-        try:
-            with lock:
-                yield
-        finally:
-            with self._guard:
-                lock, users = self._locks.pop(key)
-                if users > 1:
-                    self._locks[key] = (lock, users - 1)
-
-
-_keyed = _Keyed()
+_locks = KeyedLocks()
 
 
 def _only(graph: graphs.Graph, name: str) -> contextlib.AbstractContextManager[None]:
     """One thread at a time for a thing of a graph. Locks are taken in the order reference, layer, blob."""
-    return _keyed.held((id(graph), name))
+    return _locks.hold(f"{id(graph)} {name}")

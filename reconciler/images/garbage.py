@@ -16,8 +16,8 @@ from typing import Literal, NamedTuple
 
 from reconciler import errors, failpoints
 from reconciler.drivers.graph.measure import Space
-from reconciler.engine import sizes, strays, usage
-from reconciler.engine.parts import Parts
+from reconciler.images import disk_sizes, strays, usage
+from reconciler.images.service import ImageService
 from reconciler.model.collection import Policy
 from reconciler.model.sizes import text
 from reconciler.model.view import ImageFacts
@@ -53,44 +53,44 @@ class Outcome(NamedTuple):
     freed: int
 
 
-def mark(parts: Parts) -> None:
+def mark(service: ImageService) -> None:
     """Notes that what is used is so now. What was never noted counts from now on, and so does what was used at a time
     that is yet to come: the clock was moved."""
-    now = parts.clock.now().wall
-    with parts.store.snapshot() as session:
+    now = service.now()
+    with service.store.snapshot() as session:
         used_at = session.relations.used_at()
         idle = {facts.digest for facts in usage.unused(session, True)}
     seen = [digest for digest, at in used_at.items() if digest not in idle or not 0 < at <= now]
     if seen:
-        with parts.store.transaction(durable=False) as session:
+        with service.store.transaction(durable=False) as session:
             session.relations.note_use(seen, now)
 
 
-def plan(parts: Parts) -> Plan:
+def plan(service: ImageService) -> Plan:
     """What would go now. Nothing for the disk's sake while what has gone before waits for the end of a pull."""
-    policy, now, space = parts.policy, parts.clock.now().wall, parts.graph.space()
-    with parts.store.snapshot() as session:
+    policy, now, space = service.policy, service.now(), service.graph.space()
+    with service.store.snapshot() as session:
         used_at, idle = session.relations.used_at(), _idle(session, policy, now)
         awaited = usage.awaited(session)
     over = is_over(policy, space)
-    held_up = parts.leftovers.busy and parts.leftovers.waiting
+    held_up = service.leftovers.busy and service.leftovers.waiting
     need = _above(policy.low, space) if over and not held_up else 0
     # what a pull that failed has fetched stays for its next try
-    found = strays.find(parts) if need and not awaited else strays.NONE
+    found = strays.find(service) if need and not awaited else strays.NONE
     order = sorted({facts.digest for facts in idle}, key=lambda digest: (used_at[digest], digest))
     old = {digest for digest in order if policy.max_age and now - used_at[digest] >= policy.max_age}
-    going, freed = _going(parts, order if need or old else [], old, need, found.size())
+    going, freed = _going(service, order if need or old else [], old, need, found.size())
     images = [facts for digest in going for facts in idle if facts.digest == digest]
     return Plan(tuple(images), frozenset(old.intersection(going)), found, freed, max(0, need - freed), over)
 
 
-def _going(parts: Parts, order: list[str], old: set[str], need: int, freed: int) -> tuple[list[str], int]:
+def _going(service: ImageService, order: list[str], old: set[str], need: int, freed: int) -> tuple[list[str], int]:
     """Those of ``order`` that are old, and then as many more as bring ``need`` bytes together with the ``freed`` ones;
     with what is free then."""
     going: list[str] = []
     if not order:
         return going, freed
-    layers, blobs = sizes.layers(parts).freeing(order), sizes.blobs(parts).freeing(order)
+    layers, blobs = disk_sizes.layers(service).freeing(order), disk_sizes.blobs(service).freeing(order)
     total = freed
     for digest, *found in zip(order, layers, blobs, strict=True):
         if digest not in old and total >= need:
@@ -100,32 +100,32 @@ def _going(parts: Parts, order: list[str], old: set[str], need: int, freed: int)
     return going, total
 
 
-def run(parts: Parts, stopping: threading.Event) -> Outcome:
+def run(service: ImageService, stopping: threading.Event) -> Outcome:
     """Carries the present plan out, as far as the low mark; what it did is an event."""
-    made = plan(parts)
-    layers, blobs = sizes.layers(parts), sizes.blobs(parts)
-    _discard(parts, [], [])
+    made = plan(service)
+    layers, blobs = disk_sizes.layers(service), disk_sizes.blobs(service)
+    _discard(service, [], [])
     if made.strays.size():
-        strays.remove(parts, made.strays)
+        strays.remove(service, made.strays)
     gone: list[ImageFacts] = []
     order = list(dict.fromkeys(facts.digest for facts in made.images))
     for start in range(0, len(order), _AT_ONCE):
         digests = order[start : start + _AT_ONCE]
-        enough = made.old.isdisjoint(digests) and not _above(parts.policy.low, parts.graph.space())
+        enough = made.old.isdisjoint(digests) and not _above(service.policy.low, service.graph.space())
         if enough or stopping.is_set():
             break
-        gone += _take(parts, digests)
+        gone += _take(service, digests)
     went = {facts.digest for facts in gone}
     done = Outcome(tuple(gone), made.strays.size() + layers.freed(went) + blobs.freed(went))
     if not made.empty:
-        _tell(parts, done)
+        _tell(service, done)
     return done
 
 
-def warn(parts: Parts, made: Plan) -> None:
+def warn(service: ImageService, made: Plan) -> None:
     """Tells that the disk is over its mark and nothing can go."""
     if made.lacking and made.empty:
-        _record(parts, "Warning", "DiskPressure", pressure(parts.policy))
+        _record(service, "Warning", "DiskPressure", pressure(service.policy))
 
 
 def pressure(policy: Policy) -> str:
@@ -155,48 +155,48 @@ def _idle(session: Session, policy: Policy, now: float) -> list[ImageFacts]:
     ]
 
 
-def _take(parts: Parts, digests: Collection[str]) -> list[ImageFacts]:
+def _take(service: ImageService, digests: Collection[str]) -> list[ImageFacts]:
     """Forgets images under all their names, and removes what they alone need; but not those that have come into use or
     are being pulled by now. Returns what went."""
     with ExitStack() as held:
-        with parts.store.snapshot() as session:
+        with service.store.snapshot() as session:
             names = sorted(facts.reference for facts in session.images.all() if facts.digest in digests)
-        mine = {name for name in names if held.enter_context(parts.pulls.try_hold(name))}
+        mine = {name for name in names if held.enter_context(service.locks.try_hold(name))}
         failpoints.hit("collect.before")
-        with parts.store.transaction() as session:
-            gone = _free(session, parts, digests, mine)
+        with service.store.transaction() as session:
+            gone = _free(session, service, digests, mine)
             removed = [session.images.remove(facts.reference) for facts in gone]
         failpoints.hit("collect.record.after")
         blobs, layers = ([name for each in removed for name in each[part]] for part in (0, 1))
-        _discard(parts, blobs, layers)
+        _discard(service, blobs, layers)
         failpoints.hit("collect.after")
     return gone
 
 
-def _discard(parts: Parts, blobs: list[str], layers: list[str]) -> None:
+def _discard(service: ImageService, blobs: list[str], layers: list[str]) -> None:
     """What cannot be removed is tried again the next time, and stops nobody."""
     try:
-        parts.leftovers.discard(parts.store, parts.graph, (blobs, layers))
+        service.leftovers.discard((blobs, layers))
     except (errors.PydockError, OSError) as error:
         log.warning("what no image needs any more cannot be removed yet: %s", error)
 
 
-def _free(session: Session, parts: Parts, digests: Collection[str], mine: Collection[str]) -> list[ImageFacts]:
+def _free(session: Session, service: ImageService, digests: Collection[str], mine: Collection[str]) -> list[ImageFacts]:
     """Those that may still go, and under no name that somebody else works on."""
-    idle = [facts for facts in _idle(session, parts.policy, parts.clock.now().wall) if facts.digest in digests]
+    idle = [facts for facts in _idle(session, service.policy, service.now()) if facts.digest in digests]
     busy = {facts.digest for facts in idle if facts.reference not in mine}
     return [facts for facts in idle if facts.digest not in busy]
 
 
-def _tell(parts: Parts, done: Outcome) -> None:
+def _tell(service: ImageService, done: Outcome) -> None:
     count = len({facts.digest for facts in done.images})
     names = [facts.reference for facts in done.images]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     what = f": {', '.join(names[:_NAMED])}{more}" if names else ""
     freed = f"{count} image{'' if count == 1 else 's'} removed, {text(done.freed)} freed{what}"
-    _record(parts, "Normal", "ImagesCollected", freed)
+    _record(service, "Normal", "ImagesCollected", freed)
 
 
-def _record(parts: Parts, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
-    with parts.store.transaction(durable=False) as session:
-        session.events.record(SUBJECT, "", type, reason, message, parts.clock.now().wall)
+def _record(service: ImageService, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+    with service.store.transaction(durable=False) as session:
+        session.events.record(SUBJECT, "", type, reason, message, service.now())

@@ -15,10 +15,9 @@ from reconciler import errors
 from reconciler.drivers.graph import chains
 from reconciler.drivers.registry import base as registries
 from reconciler.drivers.registry import manifests
-from reconciler.engine import image_config, images, strays, usage
-from reconciler.engine.handlers import logins
-from reconciler.engine.job import Job
-from reconciler.engine.parts import Parts
+from reconciler.images import image_config, pulling, registry_access, strays, usage
+from reconciler.images.caller import Caller
+from reconciler.images.service import ImageService
 from reconciler.model import references
 from reconciler.model.view import ImageFacts
 
@@ -56,15 +55,15 @@ class _Known(NamedTuple):
     using: usage.Users
 
 
-def run(parts: Parts, job: Job, report: Callable[[Finding], None], *, repair: bool) -> Summary:
+def run(service: ImageService, caller: Caller, report: Callable[[Finding], None], *, repair: bool) -> Summary:
     """Looks at everything, lower layers first. Raises ``Temporary`` when the daemon ends meanwhile."""
-    return _Check(parts, job, report, repair).run()
+    return _Check(service, caller, report, repair).run()
 
 
 class _Check:
-    def __init__(self, parts: Parts, job: Job, report: Callable[[Finding], None], repair: bool) -> None:
-        self._parts, self._job, self._report, self._repair = parts, job, report, repair
-        self._known = _known(parts)
+    def __init__(self, service: ImageService, caller: Caller, report: Callable[[Finding], None], repair: bool) -> None:
+        self._service, self._caller, self._report, self._repair = service, caller, report, repair
+        self._known = _known(service)
         self._summary = Summary()
         #: blobs that are as they should be
         self._whole: set[str] = set()
@@ -72,15 +71,15 @@ class _Check:
         self._layers: dict[str, bool | None] = {}
 
     def run(self) -> Summary:
-        begun = set(self._parts.graph.unfinished())
+        begun = set(self._service.graph.unfinished())
         for digest in self._known.facts:
             self._blobs(digest)
         for digest in self._known.facts:
             self._stack(digest)
-        left = strays.find(self._parts)
+        left = strays.find(self._service)
         self._summary.leftovers = len(left.blobs) + len(left.layers) + len(left.snapshots)
-        if not self._parts.leftovers.busy:
-            self._summary.unfinished = len(begun & set(self._parts.graph.unfinished()))
+        if not self._service.leftovers.busy:
+            self._summary.unfinished = len(begun & set(self._service.graph.unfinished()))
         return self._summary
 
     def _blobs(self, digest: str) -> None:
@@ -90,7 +89,7 @@ class _Check:
                 continue
             self._go_on()
             self._summary.blobs += 1
-            problem = self._parts.graph.check_blob(blob)
+            problem = self._service.graph.check_blob(blob)
             if not problem or self._found("blob", blob, problem, partial(self._fetch, digest, blob)):
                 self._whole.add(blob)
 
@@ -107,7 +106,7 @@ class _Check:
 
     def _layer(self, digest: str, place: int, chain: str, blob: str) -> bool | None:
         self._go_on()
-        graph = self._parts.graph
+        graph = self._service.graph
         if not graph.has_layer(chain):
             return self._found("layer", chain, "it is missing", lambda: self._unpack(digest, place, blob))
         if blob not in self._whole:
@@ -141,12 +140,12 @@ class _Check:
         return [*self._known.blobs.get(digest, ()), *self._known.chains.get(digest, ())]
 
     def _needed(self, name: str) -> bool:
-        with self._parts.store.snapshot() as session:
+        with self._service.store.snapshot() as session:
             blobs, layers = session.images.needed()
         return name in blobs or name in layers
 
     def _mended(self, mend: Callable[[], None]) -> str:
-        with self._parts.leftovers.kept(self._parts.store, self._parts.graph):
+        with self._service.leftovers.kept():
             try:
                 mend()
             except errors.PydockError as error:
@@ -170,8 +169,8 @@ class _Check:
     def _fetch_from(self, facts: ImageFacts, blob: str) -> None:
         reference = references.parse(facts.reference)
         exact = msgspec.structs.replace(reference, tag="", digest=facts.digest)
-        graph = self._parts.graph
-        with logins.acting(self._parts, reference, None, own=True) as registry:
+        graph = self._service.graph
+        with registry_access.acting(self._service, reference, None, own=True) as registry:
             if blob == facts.digest:
                 raw = registry.resolve(exact).raw
                 writer = graph.write_blob(blob, len(raw))
@@ -182,11 +181,11 @@ class _Check:
                     writer.abort()
                 return
             wanted = _descriptor(graph.read_blob(facts.digest, manifests.MAX_MANIFEST), blob)
-            images.fetch(exact, wanted, registry, graph, self._job.stopping, again=True)
+            pulling.fetch(exact, wanted, registry, graph, self._caller.stopping, again=True)
 
     def _unpack(self, digest: str, place: int, blob: str) -> None:
         """A layer that is not here."""
-        graph = self._parts.graph
+        graph = self._service.graph
         if blob not in self._whole:
             self._fetch(digest, blob)
         raw = graph.read_blob(self._known.facts[digest][0].image_id, image_config.MAX_BYTES)
@@ -197,21 +196,21 @@ class _Check:
 
     def _renew(self, chain: str, blob: str) -> None:
         try:
-            self._parts.graph_driver.renew_layer(chain, blob)
+            self._service.graph_driver.renew_layer(chain, blob)
         except errors.Conflict as error:
             raise errors.Conflict(
                 f"{error.message}: stop the containers that run on it ('pydock stop'), and check again"
             ) from None
 
     def _go_on(self) -> None:
-        if self._job.stopping.is_set():
+        if self._caller.stopping.is_set():
             raise errors.Temporary("the check was given up: pydockd is shutting down")
-        if self._job.gone():
+        if self._caller.gone():
             raise errors.Temporary("the check was given up: nobody waits for it any more")
 
 
-def _known(parts: Parts) -> _Known:
-    with parts.store.snapshot() as session:
+def _known(service: ImageService) -> _Known:
+    with service.store.snapshot() as session:
         facts: dict[str, list[ImageFacts]] = {}
         for each in session.images.all():
             facts.setdefault(each.digest, []).append(each)

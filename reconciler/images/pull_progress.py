@@ -27,14 +27,14 @@ class _Layer(NamedTuple):
 
 
 class Mark:
-    """How much of a transfer somebody has been told."""
+    """How much of a pull somebody has been told."""
 
     def __init__(self) -> None:
         self.told = 0
         self.counts: dict[str, int] = {}
 
 
-class Transfer:
+class PullProgress:
     """One pull. Safe for threads. ``job`` is its number in the journal."""
 
     def __init__(self, reference: str, job: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -108,31 +108,31 @@ def told(summary: dict[str, Any]) -> str:
     return f"pulling {reference}: all {sizes.text(total)} are here, {left} of its layers to unpack"
 
 
-class Transfers:
+class RunningPulls:
     """What is under way, by normalised reference."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._running: dict[str, Transfer] = {}
+        self._running: dict[str, PullProgress] = {}
         self._followers: dict[str, list[Follower]] = {}
 
     @contextmanager
-    def begun(self, reference: str, job: int) -> Iterator[Transfer]:
-        """The one transfer of that reference, while the block runs."""
-        transfer = Transfer(reference, job)
+    def begun(self, reference: str, job: int) -> Iterator[PullProgress]:
+        """The one pull of that reference, while the block runs."""
+        pull = PullProgress(reference, job)
         with self._guard:
-            self._running[reference] = transfer
+            self._running[reference] = pull
             for follower in self._followers.get(reference, ()):
-                follower.begun(transfer)
+                follower.begun(pull)
         try:
-            yield transfer
+            yield pull
         finally:
             with self._guard:
                 del self._running[reference]
 
     @contextmanager
     def followed(self, reference: str) -> Iterator[Follower]:
-        """Hears of each transfer of that reference, while the block runs."""
+        """Hears of each pull of that reference, while the block runs."""
         with self._guard:
             follower = Follower(self._running.get(reference))
             self._followers.setdefault(reference, []).append(follower)
@@ -144,10 +144,10 @@ class Transfers:
                 if not self._followers[reference]:
                     del self._followers[reference]
 
-    def of(self, reference: str) -> Transfer | None:
+    def of(self, reference: str) -> PullProgress | None:
         return self._running.get(reference)
 
-    def of_job(self, number: int) -> Transfer | None:
+    def of_job(self, number: int) -> PullProgress | None:
         with self._guard:
             return next((each for each in self._running.values() if each.job == number), None)
 
@@ -155,22 +155,22 @@ class Transfers:
         """Whether any is under way."""
         return bool(self._running)
 
-    def concerning(self, kind: str, spec: dict[str, Any]) -> Transfer | None:
-        """The transfer of the image that an object keeps or is made from."""
+    def concerning(self, kind: str, spec: dict[str, Any]) -> PullProgress | None:
+        """The pull of the image that an object keeps or is made from."""
         if not self._running or kind not in (kinds.IMAGE.name, kinds.CONTAINER.name):
             return None
         return self.of(references.normalised(str(spec["reference" if kind == kinds.IMAGE.name else "image"])))
 
     def put_into(self, obj: dict[str, Any]) -> dict[str, Any]:
         """The object as the API shows it, with how far its image has come if that is being pulled."""
-        transfer = self.concerning(obj["kind"], obj["spec"])
-        if transfer is None:
+        pull = self.concerning(obj["kind"], obj["spec"])
+        if pull is None:
             return obj
         status = obj["status"]
         found: list[dict[str, Any]] = status.get("conditions") or []
         if obj["kind"] == kinds.CONTAINER.name and not any(each["reason"] in _LACKING for each in found):
             return obj
-        summary = transfer.summary()
+        summary = pull.summary()
         pulling = {"reason": "Pulling", "message": told(summary)}
         conditions = [
             {**each, **pulling} if each["type"] == "Ready" and each["status"] != "True" else each for each in found
@@ -179,15 +179,15 @@ class Transfers:
 
 
 class Follower:
-    """Tells one caller of a reference's transfers, one after another, however short they are."""
+    """Tells one caller of a reference's pulls, one after another, however short they are."""
 
-    def __init__(self, present: Transfer | None) -> None:
+    def __init__(self, present: PullProgress | None) -> None:
         self._followed = [] if present is None else [(present, Mark())]
 
-    def begun(self, transfer: Transfer) -> None:
-        self._followed.append((transfer, Mark()))
+    def begun(self, pull: PullProgress) -> None:
+        self._followed.append((pull, Mark()))
 
     def news(self) -> list[dict[str, Any]]:
         """What there is to tell since it was last asked for: the items of a `pydock pull`."""
         followed = list(self._followed)
-        return [item for transfer, mark in followed for item in transfer.since(mark)]
+        return [item for pull, mark in followed for item in pull.since(mark)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
 from reconciler import errors
-from reconciler.engine.parts import Parts
+from reconciler.images.service import ImageService
 
 log = logging.getLogger("pydock.images")
 
@@ -58,27 +58,27 @@ class Shares:
         return sum(self._sizes.get(name, 0) for name in self._images)
 
 
-def layers(parts: Parts) -> Shares:
+def layers(service: ImageService) -> Shares:
     """The unpacked layers. What was not measured yet is read from the graph once, and kept."""
-    with parts.store.snapshot() as session:
+    with service.store.snapshot() as session:
         chains, known = session.relations.chains(), session.relations.sizes("layer")
-    fresh = _measure(chains, known, parts.graph.layers, parts.graph.layer_size)
-    _keep(parts, "layer", fresh)
+    fresh = _measure(chains, known, service.graph.layers, service.graph.layer_size)
+    _keep(service, "layer", fresh)
     return Shares(chains, known | fresh)
 
 
-def blobs(parts: Parts) -> Shares:
+def blobs(service: ImageService) -> Shares:
     """The compressed layers, configurations and manifests."""
-    with parts.store.snapshot() as session:
+    with service.store.snapshot() as session:
         found, known = session.relations.blobs(), session.relations.sizes("blob")
-    fresh = _measure(found, known, parts.graph.blobs, parts.graph.blob_size)
-    _keep(parts, "blob", fresh)
+    fresh = _measure(found, known, service.graph.blobs, service.graph.blob_size)
+    _keep(service, "blob", fresh)
     return Shares(found, known | fresh)
 
 
-def freed(parts: Parts, digests: Collection[str]) -> int:
+def freed(service: ImageService, digests: Collection[str]) -> int:
     """Bytes of layers and blobs that would be free without those images."""
-    return layers(parts).freed(digests) + blobs(parts).freed(digests)
+    return layers(service).freed(digests) + blobs(service).freed(digests)
 
 
 def _measure(
@@ -97,12 +97,12 @@ def _measure(
     return found
 
 
-def _keep(parts: Parts, part: Literal["layer", "blob"], fresh: Mapping[str, int]) -> None:
+def _keep(service: ImageService, part: Literal["layer", "blob"], fresh: Mapping[str, int]) -> None:
     """What cannot be kept now, on a full disk for instance, is measured again next time."""
     if not fresh:
         return
     try:
-        with parts.store.transaction(durable=False) as session:
+        with service.store.transaction(durable=False) as session:
             session.relations.measured(part, fresh)
     except errors.PydockError as error:
         log.warning("sizes of the graph cannot be kept: %s", error.message)

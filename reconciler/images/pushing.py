@@ -14,7 +14,7 @@ from reconciler import errors, failpoints
 from reconciler.drivers.graph import base as graphs
 from reconciler.drivers.registry import base as registries
 from reconciler.drivers.registry import manifests
-from reconciler.engine.stops import Stop, Stopped
+from reconciler.images.stop import Stop, Stopped
 from reconciler.model.references import Reference
 
 #: status, digest of the blob (empty: the image), bytes so far, bytes in all

@@ -11,9 +11,9 @@ from concurrent import futures
 from typing import TypeVar
 
 from reconciler import errors, ipc
-from reconciler.engine.job import Job
-from reconciler.engine.parts import Parts
-from reconciler.engine.transfers import Follower
+from reconciler.images.caller import Caller
+from reconciler.images.pull_progress import Follower
+from reconciler.images.service import ImageService
 
 T = TypeVar("T")
 
@@ -21,40 +21,40 @@ T = TypeVar("T")
 _TICK = 0.1
 
 
-def run(parts: Parts, job: Job, reference: str, work: Callable[[threading.Event], T]) -> T:
+def run(service: ImageService, caller: Caller, reference: str, work: Callable[[threading.Event], T]) -> T:
     """Does ``work`` once nobody else pulls ``reference``, and emits the progress of whoever does. ``work`` is given an
     event that is set when it is to give up: the caller has left, or the daemon ends."""
-    with parts.transfers.followed(reference) as follower:
+    with service.running.followed(reference) as follower:
         while True:
-            with parts.pulls.try_hold(reference) as mine:
+            with service.locks.try_hold(reference) as mine:
                 if mine:
-                    return _watched(job, follower, work)
-            _tell(job, follower)
-            if job.gone():
+                    return _watched(caller, follower, work)
+            _tell(caller, follower)
+            if caller.gone():
                 raise ipc.CallerLeft
-            if job.stopping.wait(_TICK):
+            if caller.stopping.wait(_TICK):
                 raise errors.Temporary(f"image {reference}: not pulled: pydockd is shutting down")
 
 
-def _watched(job: Job, follower: Follower, work: Callable[[threading.Event], T]) -> T:
+def _watched(caller: Caller, follower: Follower, work: Callable[[threading.Event], T]) -> T:
     """``work`` in a thread of its own, so that a caller who does not read holds up nothing."""
     stop = threading.Event()
     with futures.ThreadPoolExecutor(1, thread_name_prefix="pull-for") as pool:
         done = pool.submit(work, stop)
         try:
             while not futures.wait([done], _TICK).done:
-                _tell(job, follower)
-                if job.gone():
+                _tell(caller, follower)
+                if caller.gone():
                     raise ipc.CallerLeft
-                if job.stopping.is_set():
+                if caller.stopping.is_set():
                     stop.set()
         except BaseException:
             stop.set()
             raise
-    _tell(job, follower)
+    _tell(caller, follower)
     return done.result()
 
 
-def _tell(job: Job, follower: Follower) -> None:
+def _tell(caller: Caller, follower: Follower) -> None:
     for item in follower.news():
-        job.emit(item)
+        caller.emit(item)

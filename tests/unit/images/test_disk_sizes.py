@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler import errors
-from reconciler.engine import sizes
+from reconciler.images import disk_sizes
 from reconciler.testing import images
 from reconciler.testing.loop import Loop
 
@@ -32,7 +32,7 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
 
 
 def test_what_images_share_is_counted_once() -> None:
-    found = sizes.Shares({"a": "bx", "b": "bxy", "c": "z"}, {"b": 1, "x": 10, "y": 100, "z": 1000})
+    found = disk_sizes.Shares({"a": "bx", "b": "bxy", "c": "z"}, {"b": 1, "x": 10, "y": 100, "z": 1000})
     assert [(found.own(each), found.shared(each)) for each in "abc"] == [(0, 11), (100, 11), (1000, 0)]
     assert found.freed("a") == 0
     assert found.freed("b") == 100
@@ -45,8 +45,8 @@ def test_what_images_share_is_counted_once() -> None:
 def test_freed_is_what_is_less_without_them(parts: dict[str, frozenset[int]], going: frozenset[str]) -> None:
     named = {digest: [str(part) for part in found] for digest, found in parts.items()}
     bytes_of = {str(part): 1 << part for part in range(10)}
-    left = sizes.Shares({digest: found for digest, found in named.items() if digest not in going}, bytes_of)
-    every = sizes.Shares(named, bytes_of)
+    left = disk_sizes.Shares({digest: found for digest, found in named.items() if digest not in going}, bytes_of)
+    every = disk_sizes.Shares(named, bytes_of)
     assert every.total() - left.total() == every.freed(going)
 
 
@@ -66,13 +66,13 @@ def test_ls_and_prune_tell_them(loop: Loop) -> None:
 
 
 def test_what_is_measured_is_kept_and_what_is_gone_is_forgotten(loop: Loop) -> None:
-    first = sizes.layers(loop.parts).total()
+    first = disk_sizes.layers(loop.parts.images).total()
     with loop.store.snapshot() as session:
         assert sum(session.relations.sizes("layer").values()) == first > 0
     loop.ask("image_remove", references=[ONE])
     loop.registry.add(ONE, images.build([b"another"], {"Cmd": ["one"]}))
     loop.ask("pull_image", reference=ONE)
-    sizes.layers(loop.parts)
+    disk_sizes.layers(loop.parts.images)
     with loop.store.snapshot() as session:
         assert session.relations.sizes("layer") == loop.graph.unpacked
 

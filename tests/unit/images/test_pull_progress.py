@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from reconciler import errors, ipc
-from reconciler.engine import following, transfers
 from reconciler.engine.job import Job
+from reconciler.images import pull_progress, shared_pull
 from reconciler.testing import wait
 from reconciler.testing.loop import IMAGE, Loop, container, container_key
 
@@ -37,9 +37,9 @@ class Clock:
 
 def test_sums_rate_and_layers() -> None:
     clock = Clock()
-    transfer = transfers.Transfer("x", 7, clock)
+    transfer = pull_progress.PullProgress("x", 7, clock)
     transfer.report("resolving", "", 0, 0)
-    assert transfers.told(transfer.summary()) == "pulling x: asking its registry"
+    assert pull_progress.told(transfer.summary()) == "pulling x: asking its registry"
     transfer.report("exists", B, 500, 500)
     for second in range(1, 11):
         clock.now += 1
@@ -47,17 +47,17 @@ def test_sums_rate_and_layers() -> None:
     found = transfer.summary()
     assert (found["current"], found["total"], found["percent"]) == (10 << 20, 20 << 20, 50)
     assert found["bytesPerSecond"] == 1 << 20
-    assert transfers.told(found) == "pulling x: 50% of 20.0MiB, 1.0MiB/s"
+    assert pull_progress.told(found) == "pulling x: 50% of 20.0MiB, 1.0MiB/s"
     assert found["layers"][0] == {"digest": B, "status": "exists", "current": 500, "total": 500}
     # what stands still has no rate for long
     clock.now += 1000
     assert transfer.summary()["bytesPerSecond"] < 1 << 14
     transfer.report("unpacking", A, 20 << 20, 20 << 20)
-    assert transfers.told(transfer.summary()) == "pulling x: all 20.0MiB are here, 1 of its layers to unpack"
+    assert pull_progress.told(transfer.summary()) == "pulling x: all 20.0MiB are here, 1 of its layers to unpack"
 
 
 def test_every_change_of_state_is_told_once_and_bytes_as_they_are() -> None:
-    transfer, mark = transfers.Transfer("x", 1), transfers.Mark()
+    transfer, mark = pull_progress.PullProgress("x", 1), pull_progress.Mark()
     for count in range(100):
         transfer.report("downloading", A, count, 100)
     assert [item["current"] for item in transfer.since(mark)] == [0, 99]
@@ -82,7 +82,7 @@ def in_thread(work: Any) -> threading.Thread:
 def test_who_asks_for_a_pull_that_is_under_way_is_told_of_it_and_nothing_is_fetched_twice(loop: Loop) -> None:
     gate, items = held_fetch(loop), list[dict[str, Any]]()
     step = in_thread(lambda: loop.apply(container("web")))
-    wait.until(lambda: loop.parts.transfers.of(IMAGE), what="the step's pull")
+    wait.until(lambda: loop.parts.images.running.of(IMAGE), what="the step's pull")
     asked = in_thread(lambda: loop.engine.run(Job("pull_image", args={"reference": IMAGE}, emit=items.append)))
     wait.until(lambda: items, what="the first word about it")
     assert loop.registry.resolved == [IMAGE]
@@ -96,11 +96,11 @@ def test_who_asks_for_a_pull_that_is_under_way_is_told_of_it_and_nothing_is_fetc
 def test_reads_show_a_pull_and_the_store_hears_nothing_of_it(loop: Loop) -> None:
     gate = held_fetch(loop)
     thread = in_thread(lambda: loop.apply(container("web")))
-    wait.until(lambda: loop.parts.transfers.of(IMAGE), what="the pull")
+    wait.until(lambda: loop.parts.images.running.of(IMAGE), what="the pull")
     wait.until(lambda: loop.ready(container_key("web"))[1] == "Pulling", what="its status")
     with loop.store.snapshot() as session:
         before = session.changes.latest()
-    transfer = loop.parts.transfers.of(IMAGE)
+    transfer = loop.parts.images.running.of(IMAGE)
     assert transfer is not None
     for count in range(1000):
         transfer.report("downloading", A, count, 2000)
@@ -126,7 +126,7 @@ def test_reads_show_a_pull_and_the_store_hears_nothing_of_it(loop: Loop) -> None
 def test_a_watch_shows_progress_if_asked_to(loop: Loop, asked: bool) -> None:
     gate, items, left = held_fetch(loop), list[dict[str, Any]](), threading.Event()
     pull = in_thread(lambda: loop.apply(container("web")))
-    wait.until(lambda: loop.parts.transfers.of(IMAGE), what="the pull")
+    wait.until(lambda: loop.parts.images.running.of(IMAGE), what="the pull")
     args = {"kind": "Container", "progress": asked, "field_selector": "metadata.name=web"}
     watch = in_thread(lambda: loop.engine.run(Job("watch", args=args, emit=items.append, gone=left.is_set)))
     wait.until(lambda: items, what="what is there")
@@ -173,5 +173,5 @@ def test_a_caller_who_leaves_ends_the_pull_or_the_wait_for_it(loop: Loop) -> Non
 def test_the_end_of_the_daemon_ends_a_wait(loop: Loop) -> None:
     job = Job("pull_image")
     job.stopping.set()
-    with loop.parts.pulls.hold("x"), pytest.raises(errors.Temporary, match="shutting down"):
-        following.run(loop.parts, job, "x", lambda stop: None)
+    with loop.parts.images.locks.hold("x"), pytest.raises(errors.Temporary, match="shutting down"):
+        shared_pull.run(loop.parts.images, job, "x", lambda stop: None)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from reconciler import errors, failpoints
-from reconciler.engine.parts import Parts
+from reconciler.images.service import ImageService
 from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.store.base import Session
 
@@ -34,30 +34,30 @@ class Strays(NamedTuple):
 NONE = Strays({}, {}, {})
 
 
-def find(parts: Parts) -> Strays:
+def find(service: ImageService) -> Strays:
     """Nothing in a new database: what is here was somebody's. While an image is pulled or pushed, or a container that
     the store does not know exists, its layers and blobs are not told apart from those: then only writable layers."""
-    snapshots, containers = set(parts.graph_driver.snapshots()), set(parts.exec.list())
-    blobs, layers = parts.leftovers.stray(parts.store, parts.graph)
-    with parts.store.snapshot() as session:
+    snapshots, containers = set(service.graph_driver.snapshots()), set(service.containers())
+    blobs, layers = service.leftovers.stray()
+    with service.store.snapshot() as session:
         if session.changes.latest() == 0:
             return NONE
         known = incarnations(session).keys()
     if containers - known:
         blobs, layers = [], []
     return Strays(
-        {id: parts.graph_driver.usage(id) for id in sorted(snapshots - known - containers)},
-        {name: _size(parts.graph.layer_size, name) for name in layers},
-        {name: _size(parts.graph.blob_size, name) for name in blobs},
+        {id: service.graph_driver.usage(id) for id in sorted(snapshots - known - containers)},
+        {name: _size(service.graph.layer_size, name) for name in layers},
+        {name: _size(service.graph.blob_size, name) for name in blobs},
     )
 
 
-def remove(parts: Parts, found: Strays) -> None:
+def remove(service: ImageService, found: Strays) -> None:
     """Writable layers first: they stand on the others."""
     failpoints.hit("strays.before")
     for id in found.snapshots:
-        parts.graph_driver.remove(id)
-    parts.leftovers.discard(parts.store, parts.graph, (list(found.blobs), list(found.layers)))
+        service.graph_driver.remove(id)
+    service.leftovers.discard((list(found.blobs), list(found.layers)))
     failpoints.hit("strays.after")
 
 

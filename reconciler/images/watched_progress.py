@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from reconciler.engine.parts import Parts
+from reconciler.images.service import ImageService
 from reconciler.kinds import render
 from reconciler.model import kinds
 
@@ -14,21 +14,21 @@ from reconciler.model import kinds
 EVERY, _REST = 0.5, 9
 
 
-class Pulling:
+class WatchedProgress:
     """The objects of one kind whose images are under way, as one watch shows them. Nothing is stored for it, and none
     takes a revision: an object is told again with the one it has.
 
     ``matches`` says whether the watch is about an object.
     """
 
-    def __init__(self, parts: Parts, kind: str, matches: Callable[[dict[str, Any]], bool]) -> None:
-        self._parts, self._kind, self._matches = parts, kinds.find(kind).name, matches
+    def __init__(self, service: ImageService, kind: str, matches: Callable[[dict[str, Any]], bool]) -> None:
+        self._service, self._kind, self._matches = service, kinds.find(kind).name, matches
         self._next = 0.0
 
     def due(self) -> list[dict[str, Any]]:
         """Those that are being pulled now; none before it is time again."""
         now = time.monotonic()
-        if not self._parts.transfers or now < self._next:
+        if not self._service.running or now < self._next:
             return []
         found = [obj for obj in self._concerned() if "progress" in obj["status"] and self._matches(obj)]
         ended = time.monotonic()
@@ -36,9 +36,9 @@ class Pulling:
         return found
 
     def _concerned(self) -> list[dict[str, Any]]:
-        transfers = self._parts.transfers
-        with self._parts.store.snapshot() as session:
+        running = self._service.running
+        with self._service.store.snapshot() as session:
             wanted = session.objects.find(kind=self._kind)
-            pulled = [each for each in wanted if transfers.concerning(self._kind, each.spec) is not None]
+            pulled = [each for each in wanted if running.concerning(self._kind, each.spec) is not None]
             found = [render.api_object(each, session.observed.get(each.uid)) for each in pulled]
-        return [transfers.put_into(obj) for obj in found]
+        return [running.put_into(obj) for obj in found]

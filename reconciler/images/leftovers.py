@@ -21,14 +21,15 @@ log = logging.getLogger("pydock.images")
 class Leftovers:
     """What images that were forgotten have left. What a crash leaves of it is found at the next start."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store, graph: Graph) -> None:
+        self._store, self._graph = store, graph
         self._lock = threading.Lock()
         self._pulls = 0
         self._blobs: dict[str, None] = {}
         self._layers: dict[str, None] = {}
 
     @contextmanager
-    def kept(self, store: Store, graph: Graph) -> Iterator[None]:
+    def kept(self) -> Iterator[None]:
         """While a pull is under way, until its image is recorded."""
         with self._lock:
             self._pulls += 1
@@ -38,17 +39,17 @@ class Leftovers:
             with self._lock:
                 self._pulls -= 1
                 try:
-                    self._remove(store, graph)
+                    self._remove()
                 except (errors.PydockError, OSError) as error:
                     log.warning("what no image needs any more cannot be removed yet: %s", error)
 
-    def discard(self, store: Store, graph: Graph, unused: tuple[list[str], list[str]]) -> None:
+    def discard(self, unused: tuple[list[str], list[str]]) -> None:
         """Removes blobs and layers (top first), now or after the last pull that is under way."""
         blobs, layers = unused
         with self._lock:
             self._blobs.update(dict.fromkeys(blobs))
             self._layers.update(dict.fromkeys(layers))
-            self._remove(store, graph)
+            self._remove()
 
     @property
     def busy(self) -> bool:
@@ -60,22 +61,22 @@ class Leftovers:
         """Whether something goes as soon as no pull is under way."""
         return bool(self._blobs or self._layers)
 
-    def stray(self, store: Store, graph: Graph) -> tuple[list[str], list[str]]:
+    def stray(self) -> tuple[list[str], list[str]]:
         """Blobs and layers on disk that no image has: none while a pull is under way, whose they may be."""
         if self.busy:
             return [], []
-        found = graph.blobs(), graph.layers()
-        with store.snapshot() as session:
+        found = self._graph.blobs(), self._graph.layers()
+        with self._store.snapshot() as session:
             blobs, layers = session.images.needed()
         return sorted(set(found[0]) - blobs), sorted(set(found[1]) - layers)
 
-    def _remove(self, store: Store, graph: Graph) -> None:
+    def _remove(self) -> None:
         if self._pulls or not (self._blobs or self._layers):
             return
-        with store.snapshot() as session:
+        with self._store.snapshot() as session:
             blobs, layers = session.images.needed()
-        failures = _remove_each(self._layers, layers, graph.remove_layer)
-        failures += _remove_each(self._blobs, blobs, graph.remove_blob)
+        failures = _remove_each(self._layers, layers, self._graph.remove_layer)
+        failures += _remove_each(self._blobs, blobs, self._graph.remove_blob)
         if failures:
             raise failures[0]
 
