@@ -18,12 +18,10 @@ from dataclasses import dataclass, field
 from reconciler import errors
 from reconciler.drivers import inotify
 from reconciler.drivers.exec import pids
-from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
+from reconciler.engine.effects import Watched
 from reconciler.engine.parts import Parts
-from reconciler.kinds.container.effects import config as container_config
-from reconciler.kinds.container.observed import ContainerObserved, Incarnation
-from reconciler.kinds.network.effects import config as network_config
-from reconciler.kinds.network.observed import NetworkObserved
+from reconciler.kinds import table
+from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.model.view import Entry
 
@@ -42,12 +40,8 @@ class _Tracked:
     """What is watched on behalf of one object."""
 
     key: Key
-    process: tuple[int, int] = (0, 0)
-    incarnation: str = ""
+    watched: Watched = field(default_factory=Watched)
     fds: list[int] = field(default_factory=list)
-    limit_files: tuple[str, ...] = ()
-    endpoint: EndpointConfig | None = None
-    network: NetworkConfig | None = None
 
 
 class Events:
@@ -101,49 +95,30 @@ class Events:
         os.eventfd_write(self._wake, 1)
 
     def _track(self, key: Key, entry: Entry) -> None:
-        uid, observed = entry.desired.uid, entry.observed
-        tracked = self._tracked.setdefault(uid, _Tracked(key))
-        before = (tracked.process, tracked.endpoint, tracked.network)
-        if isinstance(observed, ContainerObserved):
-            self._track_container(uid, tracked, observed)
-        elif isinstance(observed, NetworkObserved) and observed.created and observed.effective is not None:
-            tracked.network = network_config.network(uid, observed, observed.effective)
-        # what happened between the look at it and now was heard, but not as its own
-        self._more = self._more or before != (tracked.process, tracked.endpoint, tracked.network)
-
-    def _track_container(self, uid: str, tracked: _Tracked, observed: ContainerObserved) -> None:
-        running = observed.incarnation is not None and observed.process in ("created", "running")
-        process = (observed.pid, observed.pid_start) if running else (0, 0)
-        if process != tracked.process:
+        tracked = self._tracked.setdefault(entry.desired.uid, _Tracked(key))
+        before, now = tracked.watched, table.effects(key.kind).watch(self._parts, entry)
+        if before.processes != now.processes or before.files != now.files:
             self._drop_watches(tracked)
-            tracked.process = (0, 0)
-            if running and observed.incarnation is not None:
-                self._add_watches(uid, tracked, process, observed.incarnation)
-            tracked.process = process
-        tracked.incarnation = observed.incarnation.id if observed.incarnation else ""
-        tracked.endpoint = None
-        if running:
-            with self._parts.store.snapshot() as session:
-                tracked.endpoint = network_config.endpoint(session, uid, observed)
+            self._add_watches(entry.desired.uid, tracked, now)
+        tracked.watched = now
+        # what happened between the look at it and now was heard, but not as its own
+        around = (before.processes, before.endpoint, before.network)
+        self._more = self._more or around != (now.processes, now.endpoint, now.network)
 
-    def _add_watches(self, uid: str, tracked: _Tracked, process: tuple[int, int], incarnation: Incarnation) -> None:
-        fd = pids.open_pidfd(*process)
-        if fd is None:
-            # gone between the look and now: look again
-            self._look([tracked.key], False)
-            return
-        self._register(fd, uid, tracked)
-        conmon = self._parts.exec.conmon_process(incarnation.id)
-        if conmon is not None and (fd := pids.open_pidfd(*conmon)) is not None:
-            self._register(fd, uid, tracked)
-        tracked.limit_files = self._parts.exec.limit_files(incarnation.id)
-        for path in tracked.limit_files:
+    def _add_watches(self, uid: str, tracked: _Tracked, now: Watched) -> None:
+        for index, process in enumerate(now.processes):
+            fd = pids.open_pidfd(*process)
+            if fd is not None:
+                self._register(fd, uid, tracked)
+            elif index == 0:
+                # gone between the look and now: look again
+                self._look([tracked.key], False)
+        for path in now.files:
             with contextlib.suppress(OSError):
                 self._inotify.add(path, inotify.MODIFY)
                 self._by_file[path] = uid
-        limits, wanted = self._parts.exec.limits(incarnation.id), container_config.limits(incarnation.effective)
-        if limits is not None and not self._parts.exec.limits_match(wanted, limits):
-            # written between the look and now
+        if now.altered():
+            # between the look and now
             self._look([tracked.key], True)
 
     def _register(self, fd: int, uid: str, tracked: _Tracked) -> None:
@@ -160,10 +135,9 @@ class Events:
         for fd in tracked.fds:
             self._close(fd)
         tracked.fds.clear()
-        for path in tracked.limit_files:
+        for path in tracked.watched.files:
             self._by_file.pop(path, None)
             self._inotify.remove(path)
-        tracked.limit_files = ()
 
     def _close(self, fd: int) -> None:
         self._by_fd.pop(fd, None)
@@ -205,7 +179,7 @@ class Events:
         """A process or a conmon is gone: its pidfd stays readable, so it is watched no longer."""
         with self._guard:
             uid = self._by_fd.get(fd)
-            if uid is None or not select.select([fd], [], [], 0)[0]:
+            if uid is None or not _readable(fd):
                 # closed since we heard of it; the number may mean another process by now, or something else
                 return
             tracked = self._tracked.get(uid)
@@ -252,16 +226,16 @@ class Events:
         closely."""
         with self._guard:
             tracked = dict(self._tracked)
-        networks = [each.network for each in tracked.values() if each.network]
-        endpoints = [each.endpoint for each in tracked.values() if each.endpoint]
+        networks = [each.watched.network for each in tracked.values() if each.watched.network]
+        endpoints = [each.watched.endpoint for each in tracked.values() if each.watched.endpoint]
         broken_networks, broken_endpoints = self._parts.network.drift(networks, endpoints)
         amiss = set(broken_networks) | set(broken_endpoints)
         mounted = self._parts.graph_driver.mounts()
-        amiss |= {uid for uid, each in tracked.items() if each.process[0] and each.incarnation not in mounted}
+        amiss |= {uid for uid, each in tracked.items() if each.watched.mount and each.watched.mount not in mounted}
         keys = sorted({tracked[uid].key for uid in amiss if uid in tracked})
-        # a network first: what hangs on it is found whole again, or not, by its own look
+        # what others hang on first: they are found whole again, or not, by their own look
         if keys:
-            self._look(sorted(keys, key=lambda key: key.kind != "Network"), True)
+            self._look(sorted(keys, key=lambda key: kinds.rank(key.kind)), True)
 
     def _refresh_network_fds(self) -> None:
         present = frozenset(self._parts.network.event_fds())
@@ -272,3 +246,9 @@ class Events:
             with contextlib.suppress(OSError):
                 self._epoll.register(fd, select.EPOLLIN)
         self._network_fds = present
+
+
+def _readable(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))

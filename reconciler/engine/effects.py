@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model.plan import Step
@@ -34,6 +35,31 @@ class StepHandler:
     told: Callable[[Job], str] | None = None
 
 
+class Watched(NamedTuple):
+    """What tells of changes around an object: its processes (pid and start time, as in /proc/PID/stat), cgroup files
+    that somebody may write, its place in the network, the mount of an incarnation. ``altered``: what is watched was
+    changed before the watch began."""
+
+    processes: tuple[tuple[int, int], ...] = ()
+    files: tuple[str, ...] = ()
+    endpoint: EndpointConfig | None = None
+    network: NetworkConfig | None = None
+    mount: str = ""
+    altered: Callable[[], bool] = lambda: False
+
+
+#: what may be left of objects that the store does not know, each with what removes it
+Remains = list[tuple[str, Callable[[], None]]]
+
+
+def _nothing_to_watch(parts: Parts, entry: Entry) -> Watched:
+    return Watched()
+
+
+def _nothing_left(parts: Parts) -> Callable[[list[Entry]], Remains]:
+    return lambda entries: []
+
+
 def _nothing_to_observe(parts: Parts, entry: Entry, closely: bool) -> bool:
     return False
 
@@ -41,7 +67,12 @@ def _nothing_to_observe(parts: Parts, entry: Entry, closely: bool) -> bool:
 @dataclass(frozen=True)
 class Effects:
     """``steps`` are by the action of their tasks. ``observe`` notes what is true of an object now and tells whether
-    that is news; ``closely`` also compares what it shares with the host."""
+    that is news; ``closely`` also compares what it shares with the host. ``watch`` says what tells of its changes.
+    ``remains(parts)`` reads what there is of the kind in the kernel and on the disk, and gives a function that picks
+    out what belongs to none of the entries that the store has: names are in the store before anything is made, so what
+    is found first and unknown afterwards is nobody's."""
 
     steps: Mapping[str, StepHandler] = field(default_factory=dict)
     observe: Callable[[Parts, Entry, bool], bool] = _nothing_to_observe
+    watch: Callable[[Parts, Entry], Watched] = _nothing_to_watch
+    remains: Callable[[Parts], Callable[[list[Entry]], Remains]] = _nothing_left

@@ -28,11 +28,18 @@ IMAGE = Kind("Image", "images", "image", namespaced=False, short=("img",))
 CONTAINER = Kind("Container", "containers", "container", namespaced=True, short=("ctr", "co"))
 NETWORK = Kind("Network", "networks", "network", namespaced=True, short=("net",))
 
+#: each may depend on those before it
 KINDS: tuple[Kind, ...] = (IMAGE, NETWORK, CONTAINER)
+_RANKS = {kind.name: rank for rank, kind in enumerate(KINDS)}
 #: names kept for later: a manifest that uses one is told so
 RESERVED: tuple[str, ...] = ("Volume", "Config", "Secret")
 
 _BY_WORD = {word.lower(): kind for kind in KINDS for word in (kind.name, kind.plural, kind.singular, *kind.short)}
+
+
+def rank(name: str) -> int:
+    """The kind's place in the table."""
+    return _RANKS[name]
 
 
 def find(word: str) -> Kind:

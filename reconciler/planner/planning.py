@@ -14,9 +14,6 @@ from reconciler.model.refs import Ref
 from reconciler.model.view import Entry, Moment, View
 from reconciler.planner import graph
 
-#: the place of each kind in the table: one may depend on those before it
-_RANK = {kind.name: rank for rank, kind in enumerate(kinds.KINDS)}
-
 
 def plan(view: View, keys: Iterable[Key] | None, now: Moment) -> Plan:
     """The steps that bring the objects of ``keys`` (None: all), and what they depend on, from observed to desired
@@ -64,10 +61,16 @@ def _in_order(context: Context, scope: set[Key]) -> Iterator[Entry]:
     gone = [entry for key in names for entry in context.view.terminating.get(key, ())]
     gone += _users_that_go(context, gone, scope)
     distinct = {entry.desired.uid: entry for entry in gone}.values()
-    yield from sorted(distinct, key=lambda each: (-_RANK[each.desired.key.kind], each.desired.key, each.desired.uid))
+    yield from sorted(
+        distinct, key=lambda each: (-kinds.rank(each.desired.key.kind), each.desired.key, each.desired.uid)
+    )
     for key in ordered:
         if not _agrees(context, context.view.live[key]):
             yield context.view.live[key]
+
+
+def _users_first(entry: Entry) -> tuple[int, Key, str]:
+    return -kinds.rank(entry.desired.key.kind), entry.desired.key, entry.desired.uid
 
 
 def _with_dependencies(context: Context, scope: set[Key]) -> tuple[set[Key], list[Key]]:

@@ -38,8 +38,11 @@ def wiring(context: Context, key: Key) -> Wiring | None:
     """What attachments to the live network of that key must say once its own plan is done; None when there is no such
     network.
     """
-    entry = context.view.live.get(key)
-    return context.once(("wiring", key), lambda: _wiring(entry) if entry is not None else None)
+    known: dict[Key, Wiring | None] = context.once("wirings", dict)
+    if key not in known:
+        entry = context.view.live.get(key)
+        known[key] = _wiring(entry) if entry is not None else None
+    return known[key]
 
 
 def _network(context: Context, desired: Desired, name: str) -> Key:

@@ -10,6 +10,7 @@ EVERY_ERROR = [
     errors.Invalid("two things", [errors.Problem("bad", "spec.image", "a.yaml", 3, 4), errors.Problem("worse")]),
     errors.NotFound("no container web"),
     errors.Conflict("owned by dir:/etc/pydock.d/web.yaml"),
+    errors.Outdated("the plan is out of date"),
     errors.Expired("revision 3 is gone"),
     errors.Forbidden("not for you"),
     errors.LoginNeeded("who are you"),

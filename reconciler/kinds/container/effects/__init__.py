@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.engine.effects import Effects, StepHandler
-from reconciler.kinds.container.effects import common, making, observe, process, upkeep
+from reconciler.kinds.container.effects import common, making, observe, process, remains, upkeep, watch
 
 EFFECTS = Effects(
     steps={
@@ -17,4 +17,6 @@ EFFECTS = Effects(
         "repair": StepHandler(common.claim, upkeep.repair, did="Repaired"),
     },
     observe=observe.observe,
+    watch=watch.watch,
+    remains=remains.remains,
 )

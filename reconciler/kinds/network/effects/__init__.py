@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.engine.effects import Effects, StepHandler
-from reconciler.kinds.network.effects import observe, steps
+from reconciler.kinds.network.effects import observe, remains, steps, watch
 
 EFFECTS = Effects(
     steps={
@@ -13,4 +13,6 @@ EFFECTS = Effects(
         "network_remove": StepHandler(steps.claim, steps.remove, did="Removed"),
     },
     observe=observe.observe,
+    watch=watch.watch,
+    remains=remains.remains,
 )
