@@ -51,7 +51,7 @@ class Housekeeping:
         """A close look at everything, as if an event had been missed."""
         with self._parts.store.snapshot() as session:
             keys = [desired.key for desired in session.objects.find()]
-        self._reconciler.look(keys, closely=True)
+        self._reconciler.look(keys, closely=True, later=True)
         orphans.sweep(self._parts)
 
     def collect(self) -> None:

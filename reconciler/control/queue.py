@@ -14,8 +14,9 @@ K = TypeVar("K", bound=Hashable)
 
 
 class KeyQueue(Generic[K]):
-    """Keys wait in order of arrival. A key that is added while a worker has it comes again once the worker is done with
-    it.
+    """Keys wait in order of arrival; those that are added ``later`` wait behind all others, so that thousands which
+    only wait for something hold up no repair. Of several calls for a key the more urgent one counts. A key that is
+    added while a worker has it comes again once the worker is done with it.
 
     Deadlines are CLOCK_BOOTTIME seconds; of several for one key the earliest counts.
     """
@@ -23,18 +24,21 @@ class KeyQueue(Generic[K]):
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._ready: deque[K] = deque()
-        self._queued: set[K] = set()
+        self._later: deque[K] = deque()
+        #: the queue that each waiting key stands in
+        self._queued: dict[K, deque[K]] = {}
         self._taken: set[K] = set()
-        self._again: set[K] = set()
+        #: keys to come again, and whether later
+        self._again: dict[K, bool] = {}
         self._timed: list[tuple[float, int, K]] = []
         self._deadlines: dict[K, float] = {}
         self._count = itertools.count()
         self._closed = False
 
-    def add(self, *keys: K) -> None:
+    def add(self, *keys: K, later: bool = False) -> None:
         with self._changed:
             for key in keys:
-                self._add(key)
+                self._add(key, later)
 
     def add_at(self, key: K, deadline: float) -> None:
         """Adds ``key`` when ``deadline`` has come."""
@@ -50,9 +54,8 @@ class KeyQueue(Generic[K]):
         with self._changed:
             while not self._closed:
                 pause = self._promote()
-                if self._ready:
-                    key = self._ready.popleft()
-                    self._queued.discard(key)
+                key = self._next()
+                if key is not None:
                     self._taken.add(key)
                     return key
                 left = None if until is None else until - _now()
@@ -65,8 +68,7 @@ class KeyQueue(Generic[K]):
         with self._changed:
             self._taken.discard(key)
             if key in self._again:
-                self._again.discard(key)
-                self._add(key)
+                self._add(key, self._again.pop(key))
             self._changed.notify_all()
 
     def wait_free(self, timeout: float) -> bool:
@@ -78,12 +80,7 @@ class KeyQueue(Generic[K]):
         """Whether nothing is ready or being worked on (what waits for a deadline does not count)."""
         with self._changed:
             self._promote()
-            return not (self._ready or self._taken or self._again)
-
-    def backlog(self) -> int:
-        """How many keys are ready and not taken."""
-        with self._changed:
-            return len(self._ready)
+            return not (self._queued or self._taken or self._again)
 
     def pending(self) -> Iterable[K]:
         """The keys that wait for a deadline."""
@@ -99,13 +96,24 @@ class KeyQueue(Generic[K]):
             self._closed = True
             self._changed.notify_all()
 
-    def _add(self, key: K) -> None:
+    def _add(self, key: K, later: bool = False) -> None:
+        queue = self._later if later else self._ready
         if key in self._taken:
-            self._again.add(key)
-        elif key not in self._queued:
-            self._queued.add(key)
-            self._ready.append(key)
+            self._again[key] = later and self._again.get(key, True)
+        elif not any(self._queued.get(key) is each for each in (queue, self._ready)):
+            # one that stood among the later ones is passed over there when its turn comes
+            self._queued[key] = queue
+            queue.append(key)
             self._changed.notify()
+
+    def _next(self) -> K | None:
+        for queue in (self._ready, self._later):
+            while queue:
+                key = queue.popleft()
+                if self._queued.get(key) is queue:
+                    del self._queued[key]
+                    return key
+        return None
 
     def _promote(self) -> float | None:
         """Moves what is due to the ready keys; returns the seconds until the next deadline, if there is one."""

@@ -22,10 +22,10 @@ from reconciler.kinds.container import restarts
 from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model import refs
 from reconciler.model.keys import Key
-from reconciler.model.objects import BUILTIN, Owner
+from reconciler.model.objects import OBJECT
 from reconciler.model.observed import Condition, Observed
 from reconciler.model.plan import Plan, Step
-from reconciler.model.view import DEFAULT_NETWORK, Entry, View
+from reconciler.model.view import Entry, View
 from reconciler.store.base import Session
 
 log = logging.getLogger("pydock.reconcile")
@@ -79,13 +79,14 @@ class Reconciler:
         self._workers = 0
         self._idle = 0
 
-    def look(self, keys: Iterable[Key], closely: bool = False) -> None:
-        """Asks for a look at ``keys``; ``closely`` when mounts, links, rules or limits may have been altered."""
+    def look(self, keys: Iterable[Key], closely: bool = False, later: bool = False) -> None:
+        """Asks for a look at ``keys``; ``closely`` when mounts, links, rules or limits may have been altered; ``later``
+        when nothing is known to have happened to them, so that others go first."""
         keys = list(keys)
         with self._guard:
             if closely:
                 self._closely.update(keys)
-        self.queue.add(*keys)
+        self.queue.add(*keys, later=later)
         self._staff()
 
     def look_at(self, key: Key, deadline: float) -> None:
@@ -98,13 +99,13 @@ class Reconciler:
             self._closely.discard(key)
         if self._engine.closed:
             return
-        if key.kind == "Container":
-            self._ensure_default_network(key)
         # news is a change, too: another may wait for what turns out to be whole
         changed, failures = self._observe(key, closely), 0
+        named: set[Key] = set()
         for _ in range(_ROUNDS):
             epoch = self._epoch
             view, plan = self._plan(key)
+            named |= _named(view, key)
             ran, failed = self._run_steps(key, view, plan, epoch)
             changed = changed or ran
             failures += failed
@@ -115,7 +116,9 @@ class Reconciler:
             self._observer.observe(key, closely=False)
         else:
             self.queue.add(key)
-        self._finish(key, changed, failures > 0)
+        if self._finish(key, changed, failures > 0):
+            # what is there for its users only may go with the last of them
+            self.look(named)
 
     def plan_all(self) -> Plan:
         """The plan for everything, as the store has it."""
@@ -232,8 +235,9 @@ class Reconciler:
                     session.events.record(str(step.key), step.uid, "Warning", reason, error.message, now.wall)
         return Outcome.FAILED
 
-    def _finish(self, key: Key, changed: bool, failed: bool) -> None:
-        """Writes status, arranges when to look again, wakes those who waited for this key."""
+    def _finish(self, key: Key, changed: bool, failed: bool) -> bool:
+        """Writes status, arranges when to look again, wakes those who waited for this key; whether nothing of that key
+        is there any more."""
         epoch = self._epoch
         view, plan = self._plan(key)
         self._arrange(key, plan, epoch, failed)
@@ -245,11 +249,22 @@ class Reconciler:
                 self._wait_for(key, other, epoch)
         wrote = self._write_status(key, view, plan)
         self._track(key, [*([view.live[key]] if key in view.live else []), *view.terminating.get(key, ())])
-        self._release_default_network(key, view)
         if changed or wrote:
             self._wake(key)
-        if key not in view.live and not view.terminating.get(key):
+            self._tell_owner(view.live.get(key))
+        gone = key not in view.live and not view.terminating.get(key)
+        if gone:
             self._mends.forget(key)
+        return gone
+
+    def _tell_owner(self, entry: Entry | None) -> None:
+        """Whoever has made an object looks at what became of it."""
+        if entry is None or entry.desired.owner.source != OBJECT:
+            return
+        with self._parts.store.snapshot() as session:
+            owner = session.objects.get(entry.desired.owner.item)
+        if owner is not None:
+            self.look([owner.key])
 
     def _arrange(self, key: Key, plan: Plan, epoch: int, failed: bool) -> None:
         """What the plan still holds although the last round ran nothing: the world has moved on since, or a step has
@@ -303,47 +318,12 @@ class Reconciler:
             if len(self._changed_in) > _MANY:
                 self._forget_changes()
         if waiting:
-            self.look(waiting)
+            self.look(waiting, later=True)
 
     def _forget_changes(self) -> None:
         """Drops what no look under way can have missed: each look compares with an epoch taken after it began."""
         oldest = min(self._under_way.values(), default=self._epoch)
         self._changed_in = {key: epoch for key, epoch in self._changed_in.items() if epoch >= oldest}
-
-    def _ensure_default_network(self, key: Key) -> None:
-        """The instance's own network is an object like any other, made when the first container of the default kind
-        comes."""
-        with self._parts.store.snapshot() as session:
-            live = session.objects.live(key)
-            if (
-                live is None
-                or DEFAULT_NETWORK not in planner.dependencies(live)
-                or session.objects.live(DEFAULT_NETWORK) is not None
-            ):
-                return
-        try:
-            with self._parts.store.transaction() as session:
-                session.objects.create(
-                    DEFAULT_NETWORK, {}, {}, {}, Owner(BUILTIN, "default"), self._parts.clock.now().wall
-                )
-        except errors.Conflict:
-            return
-        self.look([DEFAULT_NETWORK])
-
-    def _release_default_network(self, key: Key, view: View) -> None:
-        """It goes with the last container, so that nothing is left of an instance that holds none; or later, when a
-        crash came in between."""
-        gone = key.kind == "Container" and key not in view.live and not view.terminating.get(key)
-        if not gone and key != DEFAULT_NETWORK:
-            return
-        with self._parts.store.snapshot() as session:
-            live = session.objects.live(DEFAULT_NETWORK)
-            if live is None or live.owner.source != BUILTIN or session.objects.some("Container"):
-                return
-        with self._parts.store.transaction() as session:
-            if not session.objects.some("Container"):
-                session.objects.mark_deleting(live.uid, self._parts.clock.now().wall)
-        self.look([DEFAULT_NETWORK])
 
     def start(self) -> None:
         """Starts the first worker, which stays; others come and go with the work."""
@@ -401,6 +381,12 @@ class Reconciler:
             with self._guard:
                 self._under_way.pop(key, None)
             self.queue.done(key)
+
+
+def _named(view: View, key: Key) -> set[Key]:
+    """Whom the objects of that key name."""
+    entries = [*([view.live[key]] if key in view.live else []), *view.terminating.get(key, ())]
+    return {other for entry in entries for other in planner.dependencies(entry.desired, view.live)}
 
 
 def _tell_back_off(session: Session, entry: Entry, status: Observed, now: float) -> None:

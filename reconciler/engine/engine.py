@@ -11,9 +11,14 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from reconciler import errors, ipc, planner
 from reconciler.engine.job import Job
+from reconciler.kinds import table
 from reconciler.locks import KeyedLocks
+from reconciler.model.objects import NEW
+from reconciler.model.view import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,12 +87,11 @@ class Engine:
     def _claim(self, handler: StepHandler, job: Job, step: Step) -> Any:
         """One transaction: the ground is as planned, the journal says that the step has begun, its first write."""
         with self.parts.store.transaction(durable=False) as session:
-            entry = next((each for each in session.entries([step.key]) if each.desired.uid == step.uid), None)
+            entry = _present(session, step)
             planner.check(step, entry)
-            assert entry is not None
             _tell(session, job, handler.doing, handler)
             job.number = self._journal(session, job)
-            return handler.claim(self.parts, session, step, entry)
+            return handler.claim(self.parts, session, step, _marked(session, step, entry))
 
     @property
     def closed(self) -> bool:
@@ -158,6 +162,23 @@ class Engine:
             session.journal.end(job.number, status, time.time(), job.error, output)
             if status == "done" and handler is not None:
                 _tell(session, job, handler.did, handler)
+
+
+def _present(session: Session, step: Step) -> Entry | None:
+    """The step's object as it is now. Where the step makes it, that is the live one of its name."""
+    found = session.entries([step.key])
+    if step.uid.startswith(NEW):
+        return next((each for each in found if each.desired.deleting_at is None), None)
+    return next((each for each in found if each.desired.uid == step.uid), None)
+
+
+def _marked(session: Session, step: Step, entry: Entry | None) -> Entry:
+    """The entry that is claimed. From its first step on a removal cannot be taken back."""
+    if entry is None or step.desired.deleting_at is None:
+        return entry or Entry(step.desired, None)
+    observed = msgspec.structs.replace(table.observed_of(entry), torn=True)
+    session.observed.put(step.uid, observed)
+    return Entry(entry.desired, observed)
 
 
 def _tell(session: Session, job: Job, reason: str, handler: StepHandler) -> None:

@@ -70,7 +70,7 @@ TABLE: dict[str, Handler] = {
 
 def steps() -> dict[str, StepHandler]:
     """The handlers of all kinds' steps, by action."""
-    found: dict[str, StepHandler] = {"purge": objects.PURGE}
+    found = dict(objects.STEPS)
     for kind in kinds.KINDS:
         found |= table.effects(kind.name).steps
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,8 +15,8 @@ from reconciler.kinds import table
 from reconciler.kinds.image.refs import KEEPS
 from reconciler.model import refs
 from reconciler.model.keys import Key
-from reconciler.model.objects import BUILTIN, Desired, Owner
-from reconciler.model.view import DEFAULT_NETWORK, Entry, ImageFacts, View
+from reconciler.model.objects import BUILTIN, NEW, OBJECT, Desired, Owner
+from reconciler.model.view import DEFAULT_NETWORK, Entry, ImageFacts, View, untouched
 from reconciler.store.base import Session
 
 #: what this host runs
@@ -36,7 +36,13 @@ def whole(session: Session) -> View:
     for entry in session.entries():
         _place(entry, live, terminating)
     images = {facts.reference: facts for facts in session.images.all()}
-    return View(live=_with_default(live), terminating=terminating, images=images, platform=_PLATFORM)
+    target = str(DEFAULT_NETWORK)
+    referred = frozenset({target} if session.refs.some(target) else ())
+    owners = frozenset(entry.desired.uid for entry in live.values())
+    return View(
+        live=_with_default(live, referred), terminating=terminating, images=images, referred=referred, owners=owners,
+        platform=_PLATFORM,
+    )  # fmt: skip
 
 
 class _Loading:
@@ -48,6 +54,7 @@ class _Loading:
         self._terminating: dict[Key, tuple[Entry, ...]] = {}
         self._images: dict[str, ImageFacts] = {}
         self._asked: set[str] = set()
+        self._owners: set[str] = set()
 
     def load(self, keys: Iterable[Key]) -> View:
         todo, seen, users = set(keys), set[Key](), set[Key]()
@@ -61,13 +68,21 @@ class _Loading:
             self._know_images(entry)
             _place(entry, self._live, self._terminating)
         return View(
-            live=_with_default(self._live), terminating=self._terminating, images=self._images, platform=_PLATFORM
-        )
+            live=_with_default(self._live, self._referred()), terminating=self._terminating, images=self._images,
+            referred=self._referred(), owners=frozenset(self._owners), platform=_PLATFORM,
+        )  # fmt: skip
+
+    def _referred(self) -> frozenset[str]:
+        """Whether anybody needs the instance's own network."""
+        target = str(DEFAULT_NETWORK)
+        return frozenset({target} if self._session.refs.some(target) else ())
 
     def _next(self, entry: Entry, users: set[Key]) -> Iterator[Key]:
         """What the plan of this object reads besides; ``users`` gets those of whom only the rows are asked for."""
         pure = table.pure(entry.desired.key.kind)
         yield from planner.dependencies(entry.desired)
+        if entry.desired.owner.source == OBJECT:
+            self._know_owner(entry.desired.owner.item)
         for reference in self._know_images(entry):
             yield from self._session.refs.live_to(refs.image_target(reference), KEEPS)
         for target in pure.users(entry):
@@ -75,6 +90,11 @@ class _Loading:
             if pure.moves_users(entry):
                 yield from found
             users.update(found)
+
+    def _know_owner(self, uid: str) -> None:
+        owner = self._session.objects.get(uid)
+        if owner is not None and owner.deleting_at is None:
+            self._owners.add(uid)
 
     def _know_images(self, entry: Entry) -> list[str]:
         """References of images that the object names or is made from, seen for the first time; what the graph has of
@@ -96,7 +116,15 @@ def hypothetical(
     live = dict(view.live)
     terminating = dict(view.terminating)
     for key, desired in wanted.items():
-        present = live.get(key)
+        leaving = terminating.get(key, ()) if table.pure(key.kind).revives else ()
+        present = live.get(key) or untouched(leaving)
+        if present is not None and key not in live:
+            # declared again before anything of it was torn down: its deletion is taken back
+            terminating[key] = tuple(each for each in terminating[key] if each is not present)
+            desired = msgspec.structs.replace(
+                desired, uid=present.desired.uid,
+                generation=present.desired.generation + (desired.spec != present.desired.spec),
+            )  # fmt: skip
         live[key] = Entry(desired=desired, observed=present.observed if present else None)
     for key in deleting:
         entry = live.pop(key, None)
@@ -104,7 +132,7 @@ def hypothetical(
             gone = msgspec.structs.replace(entry.desired, deleting_at=parts.clock.now().wall)
             terminating[key] = (*terminating.get(key, ()), Entry(desired=gone, observed=entry.observed))
     keys = [*wanted, *sorted(deleting)]
-    return msgspec.structs.replace(view, live=_with_default(live), terminating=terminating), keys
+    return msgspec.structs.replace(view, live=_with_default(live, ()), terminating=terminating), keys
 
 
 def check_cycles(session: Session, wanted: Mapping[Key, Any]) -> None:
@@ -133,21 +161,15 @@ def _place(entry: Entry, live: dict[Key, Entry], terminating: dict[Key, tuple[En
         terminating[key] = (*terminating.get(key, ()), entry)
 
 
-def _with_default(live: dict[Key, Entry]) -> dict[Key, Entry]:
+def _with_default(live: dict[Key, Entry], referred: Container[str]) -> dict[Key, Entry]:
     """The instance's own network is made when the first container needs it: planning may count on it."""
     if DEFAULT_NETWORK in live:
         return live
-    if not any(DEFAULT_NETWORK in planner.dependencies(entry.desired, live) for entry in live.values()):
+    needed = str(DEFAULT_NETWORK) in referred
+    if not needed and not any(DEFAULT_NETWORK in planner.dependencies(each.desired, live) for each in live.values()):
         return live
     default = Desired(
-        key=DEFAULT_NETWORK,
-        uid=f"new:{DEFAULT_NETWORK}",
-        generation=1,
-        revision=0,
-        created_at=0.0,
-        labels={},
-        annotations={},
-        spec={},
-        owner=Owner(BUILTIN, "default"),
-    )
+        key=DEFAULT_NETWORK, uid=f"{NEW}{DEFAULT_NETWORK}", generation=1, revision=0, created_at=0.0, labels={},
+        annotations={}, spec={}, owner=Owner(BUILTIN, DEFAULT_NETWORK.name),
+    )  # fmt: skip
     return {**live, DEFAULT_NETWORK: Entry(desired=default, observed=None)}

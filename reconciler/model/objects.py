@@ -13,6 +13,10 @@ from reconciler.model.keys import Key
 
 #: the source of objects that pydock made by itself: any other source may take them over
 BUILTIN = "builtin"
+#: the source of objects that another object has made; ``item`` is that object's uid
+OBJECT = "object"
+#: how the uid of an object begins that is not stored yet
+NEW = "new:"
 
 
 class Owner(msgspec.Struct, frozen=True, gc=False):
@@ -23,9 +27,9 @@ class Owner(msgspec.Struct, frozen=True, gc=False):
     item: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.source}/{self.item}" if self.source.startswith("dir:") else f"{self.source} manager {self.item!r}"
-        )
+        if self.source.startswith("dir:"):
+            return f"{self.source}/{self.item}"
+        return f"object {self.item}" if self.source == OBJECT else f"{self.source} manager {self.item!r}"
 
 
 class Document(msgspec.Struct, frozen=True):

@@ -24,7 +24,8 @@ class Condition(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 class Observed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What every kind has. ``error`` is the message of the last failed step, ``error_count`` the number of its failures
     in a row, ``error_step`` what was tried (the planner's word for it: something else may be tried at once).
-    ``observed_generation`` is the newest generation that was planned for."""
+    ``observed_generation`` is the newest generation that was planned for. ``torn``: a step of its removal has begun, so
+    that its deletion cannot be taken back any more."""
 
     observed_generation: int = 0
     error: str = ""
@@ -34,3 +35,4 @@ class Observed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     boot_id: str = ""
     conditions: tuple[Condition, ...] = ()
     phase: str = "Pending"
+    torn: bool = False

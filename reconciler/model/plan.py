@@ -61,7 +61,8 @@ class Step(msgspec.Struct, frozen=True):
 class Wait(msgspec.Struct, frozen=True):
     """Why an object has nothing to do yet: ``reason`` is a CamelCase word for a condition, ``until_mono`` a
     CLOCK_BOOTTIME deadline (0: until ``on`` changes). ``uid`` tells a terminating object from its successor. A
-    ``quiet`` wait keeps the object from nothing that it needs: it is ready all the same."""
+    ``quiet`` wait keeps the object from nothing that it needs: it is ready all the same, and so it is with a
+    ``harmless`` one, which is worth telling."""
 
     key: Key
     reason: str
@@ -70,6 +71,7 @@ class Wait(msgspec.Struct, frozen=True):
     until_mono: float = 0.0
     uid: str = ""
     quiet: bool = False
+    harmless: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True):

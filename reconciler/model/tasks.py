@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from reconciler.model.keys import Key
+
 
 class Task(msgspec.Struct, frozen=True):
     """``action`` names the job that carries the task out; the fields are plain values, shown in the plan as ``args``.
@@ -30,6 +32,25 @@ class Task(msgspec.Struct, frozen=True):
     def shown(self) -> dict[str, Any]:
         """The fields that say something, as JSON values."""
         return {name: value for name, value in msgspec.to_builtins(self).items() if value is not None}
+
+
+class Declare(Task, frozen=True):
+    """The owner makes an object, or changes it to what is said here; ``builtin``: pydock itself does."""
+
+    action: ClassVar[str] = "declare"
+    learns: ClassVar[bool] = True
+    key: Key
+    spec: dict[str, Any]
+    labels: dict[str, str] = {}
+    builtin: bool = False
+
+
+class Withdraw(Task, frozen=True):
+    """An object is deleted by its owner, or because its owner is gone."""
+
+    action: ClassVar[str] = "withdraw"
+    learns: ClassVar[bool] = True
+    key: Key
 
 
 class Purge(Task, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any
 from reconciler import errors
 from reconciler.kinds import table
 from reconciler.kinds.base.sequence import wish
+from reconciler.model.objects import NEW
 from reconciler.model.plan import Step
 from reconciler.model.view import Entry
 
@@ -18,6 +19,10 @@ def check(step: Step, entry: Entry | None) -> None:
     The wish must be the same to the letter: spec, labels, override, deletion. Of what was observed, the step's
     precondition names what it relies on: a value, or a list of those allowed.
     """
+    if step.uid.startswith(NEW):
+        if entry is not None:
+            raise errors.Outdated(f"{step.key} is there by now")
+        return
     if entry is None:
         raise errors.Outdated(f"{step.key} is gone")
     if changed := _changed(step, entry):

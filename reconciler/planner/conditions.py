@@ -28,11 +28,10 @@ def status(entry: Entry, plan: Plan, now: Moment) -> Observed:
     if not steps and not any(wait.reason == "Error" for wait in waits):
         observed = retry.after_success(observed)
     waits = [wait for wait in waits if not wait.quiet]
-    if desired.deleting_at is not None:
-        verdict = unready("Terminating", waits, "Terminating")
-    else:
-        verdict = kind.verdict(Case(desired, observed, steps, waits, frozenset(step.id for step in plan.steps)))
-    conditions = [_ready(verdict), *kind.conditions(observed)]
+    case = Case(desired, observed, steps, waits, frozenset(step.id for step in plan.steps))
+    going = desired.deleting_at is not None
+    verdict = unready("Terminating", waits, "Terminating") if going else kind.verdict(case)
+    conditions = [_ready(verdict), *kind.conditions(case)]
     return msgspec.structs.replace(
         observed, phase=verdict.phase, observed_generation=desired.generation,
         conditions=_since(observed.conditions, conditions, now.wall),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator
 
 from reconciler.kinds import table
-from reconciler.kinds.base.context import Context
+from reconciler.kinds.base import owning
+from reconciler.kinds.base.context import Context, Outcome
+from reconciler.kinds.base.sequence import Sequence
 from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
 from reconciler.model.plan import Plan
 from reconciler.model.refs import Ref
+from reconciler.model.tasks import Withdraw
 from reconciler.model.view import Entry, Moment, View
 from reconciler.planner import graph
 
@@ -24,9 +27,17 @@ def plan(view: View, keys: Iterable[Key] | None, now: Moment) -> Plan:
     context = Context(view, now)
     scope = _all(context) if keys is None else _closure(context, keys)
     for entry in _in_order(context, scope):
-        kind = table.pure(entry.desired.key.kind)
-        context.outcomes[entry.desired.uid] = kind.plan(context, entry)
+        context.outcomes[entry.desired.uid] = _outcome(context, entry)
     return context.plan()
+
+
+def _outcome(context: Context, entry: Entry) -> Outcome:
+    """An object whose owner is gone withdraws itself, whatever its kind."""
+    if entry.desired.deleting_at is None and owning.is_orphan(context, entry):
+        steps = Sequence(context, entry)
+        steps.add(Withdraw(entry.desired.key), "the object that made it is gone")
+        return steps.outcome()
+    return table.pure(entry.desired.key.kind).plan(context, entry)
 
 
 def dependencies(desired: Desired, live: Container[Key] = ()) -> tuple[Key, ...]:
@@ -61,9 +72,7 @@ def _in_order(context: Context, scope: set[Key]) -> Iterator[Entry]:
     gone = [entry for key in names for entry in context.view.terminating.get(key, ())]
     gone += _users_that_go(context, gone, scope)
     distinct = {entry.desired.uid: entry for entry in gone}.values()
-    yield from sorted(
-        distinct, key=lambda each: (-kinds.rank(each.desired.key.kind), each.desired.key, each.desired.uid)
-    )
+    yield from sorted(distinct, key=_users_first)
     for key in ordered:
         if not _agrees(context, context.view.live[key]):
             yield context.view.live[key]
@@ -125,4 +134,4 @@ def _references(entry: Entry) -> Iterator[Ref]:
 
 
 def _agrees(context: Context, entry: Entry) -> bool:
-    return table.pure(entry.desired.key.kind).agrees(context, entry)
+    return table.pure(entry.desired.key.kind).agrees(context, entry) and not owning.is_orphan(context, entry)

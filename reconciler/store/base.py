@@ -47,7 +47,8 @@ class Objects(Protocol):
         owner: Owner,
         now: float,
     ) -> Desired:
-        """Raises ``Conflict`` naming the owner if a live object has that key."""
+        """Raises ``Conflict`` naming the owner if a live object has that key. Where the kind says so, one that is
+        being deleted, and of which nothing was torn down yet, is taken back: it keeps its uid and all that it has."""
 
     def replace(
         self, uid: str, labels: dict[str, str], annotations: dict[str, str], spec: dict[str, Any], owner: Owner

@@ -12,11 +12,13 @@ from sqlalchemy import Text, bindparam, delete, func, insert, literal_column, se
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from reconciler import errors
+from reconciler.kinds import table
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Override, Owner
+from reconciler.model.view import untouched
 from reconciler.store import checks, tables
 from reconciler.store.changes import SqlChanges
-from reconciler.store.entries import ORDER, desired_lines, entry, unpack_desired
+from reconciler.store.entries import ORDER, desired_lines, entries_of, entry, unpack_desired
 from reconciler.store.leases import SqlLeases
 from reconciler.store.refs import SqlRefs
 from reconciler.store.sql import Link, Query, decode, encode, packed
@@ -120,6 +122,10 @@ class SqlObjects:
         present = self.live(key)
         if present is not None:
             raise errors.Conflict(f"{key} exists already: it is owned by {present.owner}")
+        if (former := self._revivable(key)) is not None:
+            generation = former.generation + (spec != former.spec)
+            changed = {"labels": labels, "annotations": annotations, "spec": spec, "owner": owner}
+            return self._change(former, generation=generation, deleting_at=None, **changed)
         desired = Desired(key, str(uuid.uuid4()), 1, self._changes.take(), now, labels, annotations, spec, owner)
         self._link.write(
             _INSERT, kind=key.kind, namespace=key.namespace, name=key.name, uid=desired.uid, **_columns(desired)
@@ -168,6 +174,13 @@ class SqlObjects:
             return
         body = encode(document)
         self._link.write(_PUT_APPLIED, uid=uid, manager=manager, body=body, sum=checks.total(body))
+
+    def _revivable(self, key: Key) -> Desired | None:
+        """One of that name whose deletion can be taken back."""
+        if not table.pure(key.kind).revives:
+            return None
+        found = untouched(each for each in entries_of(self._link, [key]) if each.desired.deleting_at is not None)
+        return found.desired if found is not None else None
 
     def _one(self, query: Query, **values: Any) -> Desired | None:
         line = self._link.value(query, **values)

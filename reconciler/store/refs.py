@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from sqlalchemy import bindparam, delete, insert, literal_column, select
+from sqlalchemy import bindparam, delete, exists, func, insert, literal_column, select
 
 from reconciler.kinds import table
+from reconciler.model import refs as to
 from reconciler.model.keys import Key
-from reconciler.model.objects import Desired
+from reconciler.model.objects import OBJECT, Desired
 from reconciler.model.observed import Observed
 from reconciler.model.refs import Ref
 from reconciler.store import tables
@@ -20,12 +21,9 @@ VERSION = 1
 _SPEC, _STATE = "spec", "state"
 
 _r, _o = tables.refs.c, tables.objects.c
-_OF = Query(select(_r.role, _r.target).where(_r.uid == bindparam("uid"), _r.layer == bindparam("layer")))
-_PUT = Query(
-    insert(tables.refs)
-    .prefix_with("OR IGNORE")
-    .values({name: bindparam(name) for name in ("uid", "layer", "role", "target")})
-)
+_COLUMNS = ("uid", "layer", "role", "target", "unless")
+_OF = Query(select(_r.role, _r.target, _r.unless).where(_r.uid == bindparam("uid"), _r.layer == bindparam("layer")))
+_PUT = Query(insert(tables.refs).prefix_with("OR IGNORE").values({name: bindparam(name) for name in _COLUMNS}))
 _CLEAR = Query(delete(tables.refs).where(_r.uid == bindparam("uid"), _r.layer == bindparam("layer")))
 _CLEAR_ALL = Query(delete(tables.refs))
 _referring = (
@@ -37,12 +35,12 @@ _LIVE_TO = Query(
         _o.kind, _o.namespace, _o.name
     )
 )
-_SOME = Query(
-    select(_r.uid)
-    .join(tables.objects, _r.uid == _o.uid)
-    .where(_r.target == bindparam("target"))
-    .limit(literal_column("1"))
+_instead = tables.objects.alias("instead")
+_its_key = func.lower(_instead.c.kind).concat("/").concat(_instead.c.namespace).concat("/").concat(_instead.c.name)
+_counts = (_r.unless == literal_column("''")) | ~exists().where(
+    _instead.c.live == literal_column("1"), _its_key == _r.unless
 )
+_SOME = Query(select(_r.uid).where(_r.target == bindparam("target"), _counts).limit(literal_column("1")))
 
 
 class SqlRefs:
@@ -61,8 +59,8 @@ class SqlRefs:
         return self._link.value(_SOME, target=target) is not None
 
     def spec(self, desired: Desired) -> None:
-        """Records whom a spec names; for a new object or a changed spec."""
-        self._record(desired.uid, _SPEC, table.pure(desired.key.kind).refs(desired))
+        """Records whom an object names, and who has made it; for a new object or a changed spec."""
+        self._record(desired.uid, _SPEC, _named(desired))
 
     def state(self, kind: str, uid: str, before: Observed | None, observed: Observed) -> None:
         """Records whom an observed state holds."""
@@ -75,18 +73,25 @@ class SqlRefs:
         """Finds all references anew."""
         self._link.write(_CLEAR_ALL)
         for entry in all_entries(self._link):
-            self._put(entry.desired.uid, _SPEC, table.pure(entry.desired.key.kind).refs(entry.desired))
+            self._put(entry.desired.uid, _SPEC, _named(entry.desired))
             if entry.observed is not None:
                 self._put(entry.desired.uid, _STATE, table.pure(entry.desired.key.kind).uses(entry.observed))
 
     def _record(self, uid: str, layer: str, refs: Iterable[Ref]) -> None:
-        wanted = sorted({(ref.role, ref.target) for ref in refs})
+        wanted = sorted({(ref.role, ref.target, str(ref.unless or "")) for ref in refs})
         if wanted == sorted(self._link.rows(_OF, uid=uid, layer=layer)):
             return
         self._link.write(_CLEAR, uid=uid, layer=layer)
-        for role, target in wanted:
-            self._link.write(_PUT, uid=uid, layer=layer, role=role, target=target)
+        for role, target, unless in wanted:
+            self._link.write(_PUT, uid=uid, layer=layer, role=role, target=target, unless=unless)
 
     def _put(self, uid: str, layer: str, refs: Iterable[Ref]) -> None:
         for ref in refs:
-            self._link.write(_PUT, uid=uid, layer=layer, role=ref.role, target=ref.target)
+            unless = str(ref.unless or "")
+            self._link.write(_PUT, uid=uid, layer=layer, role=ref.role, target=ref.target, unless=unless)
+
+
+def _named(desired: Desired) -> Iterator[Ref]:
+    yield from table.pure(desired.key.kind).refs(desired)
+    if desired.owner.source == OBJECT:
+        yield to.of_uid("owner", desired.owner.item)

@@ -76,6 +76,8 @@ refs = Table(
     Column("layer", Text, primary_key=True, nullable=False),
     Column("role", Text, primary_key=True, nullable=False),
     Column("target", Text, primary_key=True, nullable=False),
+    # the key of an object in whose presence the reference does not count
+    Column("unless", Text, nullable=False),
 )
 Index("refs_target", refs.c.target, refs.c.role, refs.c.uid)
 

@@ -85,8 +85,6 @@ class World:
         for entry in list(self.entries.values()):
             if isinstance(entry.observed, ContainerObserved) and entry.observed.process in _ALIVE:
                 self._observe(entry, process="absent", pid=0)
-            elif isinstance(entry.observed, NetworkObserved) and entry.observed.created:
-                self._observe(entry, drift=("bridge", "address", "rules"))
 
     def exit(self, key: Key, code: int | None = 0, reason: ExitReason = "exited") -> None:
         """The container's process ends by itself; ``code`` None: nobody saw how, or its runtime state is gone."""
@@ -333,11 +331,11 @@ class World:
         subnet = spec.subnet or observed.subnet or f"10.200.{next(self._numbers) % 250}.0/24"
         self._observe(
             entry, effective=spec, written=entry.desired.spec, bridge=f"br-{entry.desired.uid}", subnet=subnet,
-            created=True, gateway=spec.gateway or changes.first_host(subnet), drift=(),
+            created=True, gateway=spec.gateway or changes.first_host(subnet), drift=(), boot_id=self.now.boot_id,
         )  # fmt: skip
 
     def _network_repair(self, entry: Entry, step: Step) -> None:
-        self._observe(entry, drift=())
+        self._observe(entry, drift=(), boot_id=self.now.boot_id)
 
     def _network_remove(self, entry: Entry, step: Step) -> None:
         uid = entry.desired.uid

@@ -28,21 +28,23 @@ class Pure:
     ``refs`` are the objects and images that the spec names, ``uses`` those that an object holds by what it is now,
     ``orders`` the objects of the same kind that come before it, ``images`` the references of images whose facts its
     plan reads. ``users`` are the targets whose users the plan asks for; ``moves_users`` says that a pending change
-    makes the users anew. ``facts`` are what preconditions of its steps are compared with; ``this_boot`` reads an
-    observed state of another boot.
+    makes the users anew; ``revives`` that an object which is declared again, while its deletion waits for its users,
+    goes on as if it had not been deleted. ``facts`` are what preconditions of its steps are compared with;
+    ``this_boot`` reads an observed state of another boot.
     """
 
     observed: type[Observed] = Observed
     plan: Callable[[Context, Entry], Outcome] = data.plan
     agrees: Callable[[Context, Entry], bool] = data.agrees
     verdict: Callable[[Case], Verdict] = data.verdict
-    conditions: Callable[[Any], Sequence[Condition]] = data.no_conditions
+    conditions: Callable[[Case], Sequence[Condition]] = data.no_conditions
     show: Callable[[Any], dict[str, Any]] = data.show
     refs: Callable[[Desired], Iterable[Ref]] = data.no_refs
     uses: Callable[[Any], Iterable[Ref]] = data.no_refs
     orders: Callable[[Desired], Iterable[Key]] = data.no_refs
     users: Callable[[Entry], Iterable[str]] = data.no_refs
     images: Callable[[Entry], Iterable[str]] = data.no_refs
+    revives: bool = False
     moves_users: Callable[[Entry], bool] = data.never
     facts: Callable[[Any], dict[str, Any]] = data.no_facts
     this_boot: Callable[[Any, Moment], Observed] = data.as_it_is

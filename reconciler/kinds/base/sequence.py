@@ -35,14 +35,16 @@ class Sequence:
         relies: dict[str, Any] | None = None,
         restarts: bool = False,
         loses_data: bool = False,
+        about: Key | None = None,
     ) -> None:
-        """``after`` are steps of other objects; ``relies`` adds to the precondition."""
+        """``after`` are steps of other objects; ``relies`` adds to the precondition; ``about`` is another object that
+        the step is about, and named after."""
         desired = self._entry.desired
         previous = (self._steps[-1].id,) if self._steps else ()
+        id = f"{task.action} {about}" if about else step_id(self._context.view, self._entry, task.action)
         step = Step(
-            id=step_id(self._context.view, self._entry, task.action), task=task, desired=desired, cause=cause,
-            after=tuple(dict.fromkeys((*previous, *after))), diff=diff, restarts=restarts,
-            precondition={**wish(desired), **(relies or {})}, loses_data=loses_data,
+            id=id, task=task, desired=desired, cause=cause, after=tuple(dict.fromkeys((*previous, *after))), diff=diff,
+            precondition={**wish(desired), **(relies or {})}, restarts=restarts, loses_data=loses_data,
         )  # fmt: skip
         self._steps.append(step)
 
@@ -76,6 +78,7 @@ class Sequence:
         for index, step in enumerate(self._steps):
             if entry.observed is not None and retry.held_back(entry, step.action, now):
                 failed = wait(entry, "Error", entry.observed.error, until=entry.observed.retry_mono)
+                failed = msgspec.structs.replace(failed, harmless=step.task.harmless)
                 return Outcome(tuple(self._steps[:index]), (failed, *self._waits), tuple(self._warnings))
         return Outcome(tuple(self._steps), tuple(self._waits), tuple(self._warnings))
 

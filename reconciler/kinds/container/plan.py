@@ -36,7 +36,9 @@ def plan(context: Context, entry: Entry) -> Outcome:
 def agrees(context: Context, entry: Entry) -> bool:
     """Whether nothing is to be done for a live container that runs; may say no where planning finds nothing either."""
     desired, observed = entry.desired, entry.observed
-    if not isinstance(observed, ContainerObserved) or observed.process != "running" or observed.drift:
+    if not isinstance(observed, ContainerObserved) or observed.process != "running":
+        return False
+    if observed.drift or observed.stop_mono:
         return False
     made, override = observed.incarnation, desired.override
     return (

@@ -32,15 +32,21 @@ def verdict(case: Case) -> Verdict:
     return _ended(observed)
 
 
-def conditions(observed: ContainerObserved) -> Sequence[Condition]:
+def conditions(case: Case) -> list[Condition]:
+    observed, found = case.observed, list[Condition]()
+    assert isinstance(observed, ContainerObserved)
     if observed.process == "running" and not observed.supervised:
-        return (Condition(type="Supervised", status="False", reason="MonitorGone", message=_UNSUPERVISED),)
-    return ()
+        found.append(Condition(type="Supervised", status="False", reason="MonitorGone", message=_UNSUPERVISED))
+    for wait in case.waits:
+        if wait.harmless:
+            found.append(Condition(type="UpToDate", status="False", reason=wait.reason, message=wait.message))
+    return found
 
 
 def _running(steps: Sequence[Step], waits: Sequence[Wait]) -> Verdict:
-    if waits:
-        return unready("Running", waits, "")
+    held = [wait for wait in waits if not wait.harmless]
+    if held:
+        return unready("Running", held, "")
     if all(step.task.harmless for step in steps):
         return Verdict("Running", True, "Running")
     return Verdict("Running", False, "Updating", steps[0].cause)

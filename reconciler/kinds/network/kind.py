@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.kinds.base.kind import Pure
-from reconciler.kinds.network import plan, refs, show, verdict
+from reconciler.kinds.network import plan, refs, show, verdict, wiring
 from reconciler.kinds.network.observed import NetworkObserved
 
 PURE = Pure(
@@ -13,5 +13,7 @@ PURE = Pure(
     verdict=verdict.verdict,
     show=show.show,
     users=refs.users,
+    revives=True,
     moves_users=plan.moves_users,
+    this_boot=wiring.this_boot,
 )

@@ -9,9 +9,11 @@ from reconciler.kinds.container import restarts, runs
 from reconciler.kinds.container import tasks as container_tasks
 from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.kinds.network.tasks import Create, Remove, Repair, Update
-from reconciler.kinds.network.wiring import network_observed
+from reconciler.kinds.network.wiring import network_observed, this_boot
 from reconciler.model import kinds
 from reconciler.model.keys import Key
+from reconciler.model.objects import BUILTIN, NEW
+from reconciler.model.tasks import Declare, Withdraw
 from reconciler.model.view import Entry
 
 
@@ -21,8 +23,9 @@ def plan(context: Context, entry: Entry) -> Outcome:
 
 def agrees(context: Context, entry: Entry) -> bool:
     """Whether nothing is to be done for a live network; may say no where planning finds nothing either."""
-    observed = network_observed(entry)
-    return observed.created and not observed.drift and observed.written == entry.desired.spec
+    observed = this_boot(network_observed(entry), context.now)
+    made = observed.created and not observed.drift and observed.written == entry.desired.spec
+    return made and not _unneeded(context, entry)
 
 
 def attached(observed: ContainerObserved, network_uid: str) -> bool:
@@ -38,7 +41,10 @@ def moves_users(entry: Entry) -> bool:
 
 def _upkeep(context: Context, entry: Entry) -> Outcome:
     sequence = Sequence(context, entry)
-    observed = network_observed(entry)
+    observed = this_boot(network_observed(entry), context.now)
+    if _unneeded(context, entry):
+        sequence.add(Withdraw(entry.desired.key), "no container needs it any more")
+        return sequence.outcome()
     if not observed.created:
         _creation(context, entry, sequence)
         return sequence.outcome()
@@ -51,8 +57,17 @@ def _upkeep(context: Context, entry: Entry) -> Outcome:
     return sequence.outcome()
 
 
+def _unneeded(context: Context, entry: Entry) -> bool:
+    """The instance's own network goes with the last object that names it."""
+    builtin = entry.desired.owner.source == BUILTIN and not entry.desired.uid.startswith(NEW)
+    return builtin and str(entry.desired.key) not in context.view.referred
+
+
 def _creation(context: Context, entry: Entry, sequence: Sequence) -> None:
     """After the removal of predecessors: two networks of one name may want the same subnet."""
+    if entry.desired.uid.startswith(NEW) and entry.desired.owner.source == BUILTIN:
+        key = entry.desired.key
+        sequence.add(Declare(key, {}, builtin=True), "a container needs the instance's own network")
     after = []
     for predecessor in context.view.terminating.get(entry.desired.key, ()):
         removal = context.outcome(predecessor).find(Remove)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from reconciler.kinds.base import changes
 from reconciler.kinds.base.context import Context
-from reconciler.kinds.network.observed import NetworkObserved
+from reconciler.kinds.network.observed import NetworkFacet, NetworkObserved
 from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
-from reconciler.model.view import DEFAULT_NETWORK, Entry
+from reconciler.model.view import DEFAULT_NETWORK, Entry, Moment
+
+#: what a reboot takes from a network
+_OF_A_BOOT: tuple[NetworkFacet, ...] = ("bridge", "address", "rules")
 
 
 class Wiring(NamedTuple):
@@ -23,6 +28,14 @@ class Wiring(NamedTuple):
 
 def network_observed(entry: Entry) -> NetworkObserved:
     return entry.observed if isinstance(entry.observed, NetworkObserved) else NetworkObserved()
+
+
+def this_boot(observed: NetworkObserved, now: Moment) -> NetworkObserved:
+    """``observed`` as it is to be read in this boot: a network that was made in another one has no bridge and no rules,
+    until somebody has looked."""
+    if not observed.created or not observed.boot_id or observed.boot_id == now.boot_id:
+        return observed
+    return msgspec.structs.replace(observed, drift=_OF_A_BOOT, boot_id=now.boot_id, error="", error_count=0)
 
 
 def networks(context: Context, desired: Desired) -> tuple[Key, ...]:

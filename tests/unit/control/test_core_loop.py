@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from reconciler import errors
+from reconciler.control.observer import Observer
+from reconciler.control.reconcile import Reconciler
 from reconciler.kinds.image.tasks import Pull
 from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model.keys import Key
@@ -124,7 +126,7 @@ class TestFailures:
         loop.reconciler.look([WEB, DEFAULT_NETWORK], closely=True)
         loop.settle()
         assert run.limits == wanted
-        assert [job.name for job in loop.jobs(DEFAULT_NETWORK)] == ["network_create"]
+        assert [job.name for job in loop.jobs(DEFAULT_NETWORK)] == ["declare", "network_create"]
 
 
 class TestNetworks:
@@ -181,6 +183,92 @@ class TestNetworks:
         loop.pass_time(2)
         assert tried == ["10.200.1.0/24", "10.200.2.0/24"]
         assert loop.ready(Key("Network", "default", "net"))[0] == "True"
+
+
+class TestNetworksThatComeBack:
+    NET = Key("Network", "default", "net")
+
+    def test_one_that_is_declared_again_while_it_waits_for_its_containers_costs_them_nothing(self, loop: Loop) -> None:
+        loop.apply(network("net"))
+        loop.apply(container("web", networks=[{"name": "net"}]))
+        before, uid = loop.observed("web"), loop.entry(self.NET).desired.uid
+        loop.delete(self.NET)
+        loop.pass_time(30)
+        assert loop.observed("web").process == "running"
+        loop.apply(network("net"))
+        loop.pass_time(30)
+        after = loop.observed("web")
+        assert (after.incarnation, after.pid, after.starts) == (before.incarnation, before.pid, before.starts)
+        assert loop.entry(self.NET).desired.uid == uid
+        assert loop.ready(self.NET)[0] == loop.ready(WEB)[0] == "True"
+
+    def test_the_plan_of_declaring_it_again_has_nothing_to_do(self, loop: Loop) -> None:
+        loop.apply(network("net"))
+        loop.apply(container("web", networks=[{"name": "net"}]))
+        loop.delete(self.NET)
+        shown = loop.ask("plan", documents=[network("net")], manager="test")
+        assert shown["plan"]["steps"] == []
+
+    def test_one_that_is_gone_is_made_again(self, loop: Loop) -> None:
+        loop.apply(network("net"))
+        uid = loop.entry(self.NET).desired.uid
+        loop.delete(self.NET)
+        loop.apply(network("net"))
+        assert loop.entry(self.NET).desired.uid != uid
+
+
+class TestStopsUnderWay:
+    """A process that ignores SIGTERM."""
+
+    @pytest.fixture
+    def stubborn(self, loop: Loop) -> Loop:
+        loop.apply(container("web", terminationGracePeriodSeconds=300))
+        signal = loop.exec.signal
+        self.sent: list[int] = []
+
+        def ignoring(id: str, number: int) -> None:
+            self.sent.append(number)
+            if number == 9:
+                signal(id, number)
+
+        loop.exec.signal = ignoring  # type: ignore[method-assign]
+        return loop
+
+    def test_it_is_killed_when_its_grace_is_over_and_not_before(self, stubborn: Loop) -> None:
+        stubborn.ask("override", namespace="default", name="web", action="stop")
+        stubborn.settle()
+        assert stubborn.observed("web").phase == "Stopping"
+        stubborn.pass_time(290)
+        assert self.sent == [15]
+        stubborn.pass_time(11)
+        assert self.sent == [15, 9]
+        assert stubborn.observed("web").phase == "Stopped"
+
+    def test_a_shorter_grace_cuts_it_short(self, stubborn: Loop) -> None:
+        stubborn.ask("override", namespace="default", name="web", action="stop")
+        stubborn.settle()
+        stubborn.pass_time(5)
+        stubborn.apply(container("web", terminationGracePeriodSeconds=1))
+        assert self.sent == [15, 9]
+
+    def test_a_start_takes_it_back(self, stubborn: Loop) -> None:
+        stubborn.ask("override", namespace="default", name="web", action="stop")
+        stubborn.settle()
+        pid = stubborn.observed("web").pid
+        stubborn.ask("override", namespace="default", name="web", action="start")
+        stubborn.settle()
+        stubborn.pass_time(400)
+        assert (stubborn.observed("web").pid, self.sent) == (pid, [15])
+        assert stubborn.ready(WEB)[0] == "True"
+
+    def test_another_daemon_goes_on_where_the_first_one_was(self, stubborn: Loop) -> None:
+        stubborn.ask("override", namespace="default", name="web", action="stop")
+        stubborn.settle()
+        stubborn.pass_time(200)
+        again = Reconciler(stubborn.parts, stubborn.engine, Observer(stubborn.parts), 1, lambda key, entries: None)
+        stubborn.clock.ahead += 101
+        again.reconcile(WEB)
+        assert self.sent == [15, 9]
 
 
 class TestWords:
@@ -291,17 +379,17 @@ def test_a_dependency_that_comes_while_its_dependent_is_planned_wakes_it(loop: L
     loop.look(WEB)
     finish, came = loop.reconciler._finish, []
 
-    def late(key: Key, changed: bool, failed: bool) -> None:
+    def late(key: Key, changed: bool, failed: bool) -> bool:
         if key == WEB and not came:
             came.append(True)
             loop.ask("apply", document=container("other"), manager="test")
             # its own look comes at once and finds nobody who waits
             loop.reconciler.queue.take(timeout=0)
-            finish(key, changed, failed)
+            gone = finish(key, changed, failed)
             loop.reconciler.reconcile(OTHER)
             loop.reconciler.queue.done(OTHER)
-            return
-        finish(key, changed, failed)
+            return gone
+        return finish(key, changed, failed)
 
     loop.reconciler._waiting.clear()
     loop.reconciler._finish = late  # type: ignore[method-assign]

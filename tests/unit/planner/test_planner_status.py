@@ -72,11 +72,13 @@ def test_an_update_in_place_leaves_it_ready(running: World) -> None:
     assert said(running)[:3] == ("Running", "True", "Running")
 
 
-def test_failed_update_is_not_ready(running: World) -> None:
+def test_a_running_container_stays_ready_when_a_change_in_place_fails(running: World) -> None:
     running.put(WEB, spec(ports=[{"containerPort": 80, "hostPort": 80}]))
     running.fails["update"] = "port 80 is taken"
     running.settle()
-    assert said(running) == ("Running", "False", "Error", "port 80 is taken")
+    assert said(running) == ("Running", "True", "Running", "")
+    told = next(each for each in running.status(WEB).conditions if each.type == "UpToDate")
+    assert (told.status, told.reason, told.message) == ("False", "Error", "port 80 is taken")
 
 
 def test_ends(world: World) -> None:

@@ -16,7 +16,7 @@ def observe(parts: Parts, entry: Entry, closely: bool) -> bool:
     if not closely or not isinstance(observed, NetworkObserved) or not observed.created or observed.effective is None:
         return False
     found, _ = parts.network.drift([config.network(uid, observed, observed.effective)], [])
-    seen = msgspec.structs.replace(observed, drift=found.get(uid, ()))
+    seen = msgspec.structs.replace(observed, drift=found.get(uid, ()), boot_id=parts.clock.boot)
     if seen != observed:
         with parts.store.transaction(durable=False) as session:
             session.observed.put(uid, seen)

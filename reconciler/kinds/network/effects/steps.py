@@ -61,14 +61,14 @@ def create(parts: Parts, job: Job, claim: Claim) -> None:
             _give_back(parts, claim)
         raise
     failpoints.hit("network.ensure.after")
-    _record(parts, claim.uid, effective=effective, written=claim.desired.spec, created=True, drift=())
+    _record(parts, claim.uid, effective=effective, written=claim.desired.spec, created=True)
 
 
 def update(parts: Parts, job: Job, claim: Claim) -> None:
     """mtu, internal and masquerade change in place."""
     effective = _effective(claim.desired)
     parts.network.ensure_network(config.network(claim.uid, claim.observed, effective))
-    _record(parts, claim.uid, effective=effective, written=claim.desired.spec, drift=())
+    _record(parts, claim.uid, effective=effective, written=claim.desired.spec)
 
 
 def repair(parts: Parts, job: Job, claim: Claim) -> None:
@@ -80,7 +80,7 @@ def repair(parts: Parts, job: Job, claim: Claim) -> None:
     left, _ = parts.network.drift([wanted], [])
     if claim.uid in left:
         raise errors.Temporary(f"{', '.join(left[claim.uid])}: repaired, but missing or altered again at once")
-    _record(parts, claim.uid, drift=())
+    _record(parts, claim.uid)
 
 
 def remove(parts: Parts, job: Job, claim: Claim) -> None:
@@ -135,7 +135,9 @@ def _first_host(subnet: str) -> str:
 
 
 def _record(parts: Parts, uid: str, **changes: object) -> None:
+    """Notes that it is whole, in this boot."""
     with parts.store.transaction(durable=False) as session:
         observed = session.observed.get(uid)
         if isinstance(observed, NetworkObserved):
-            session.observed.put(uid, msgspec.structs.replace(observed, **changes))
+            fresh = msgspec.structs.replace(observed, drift=(), boot_id=parts.clock.boot, **changes)
+            session.observed.put(uid, fresh)

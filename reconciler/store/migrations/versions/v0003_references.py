@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("layer", sa.Text(), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("unless", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["uid"], ["objects.uid"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("uid", "layer", "role", "target"),
     )
