@@ -19,8 +19,11 @@ from reconciler import errors
 from reconciler.drivers import inotify
 from reconciler.drivers.exec import pids
 from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
-from reconciler.engine.handlers import container_config, network_config
+from reconciler.engine.handlers import network_config
 from reconciler.engine.parts import Parts
+from reconciler.kinds.container import spec
+from reconciler.kinds.container.aspects import table
+from reconciler.kinds.container.aspects.base import Running
 from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved, Incarnation, NetworkObserved
 from reconciler.model.view import Entry
@@ -139,8 +142,7 @@ class Events:
             with contextlib.suppress(OSError):
                 self._inotify.add(path, inotify.MODIFY)
                 self._by_file[path] = uid
-        limits, wanted = self._parts.exec.limits(incarnation.id), container_config.limits(incarnation.effective)
-        if limits is not None and not self._parts.exec.limits_match(wanted, limits):
+        if table.drifted(spec.ASPECTS, Running(incarnation.id, incarnation.effective, self._parts.exec)):
             # written between the look and now
             self._look([tracked.key], True)
 

@@ -17,8 +17,9 @@ from reconciler.model.spec import ContainerSpec, NetworkSpec
 Process = Literal["absent", "created", "running", "exited"]
 ExitReason = Literal["", "exited", "signal", "oom", "unknown", "error"]
 ConditionStatus = Literal["True", "False", "Unknown"]
-#: what of a running container can be missing or altered, each repaired without a restart
-Facet = Literal["veth", "address", "route", "ports", "rootfs", "limits"]
+#: what of a running container can be missing or altered, each repaired without a restart: ``veth``, ``address``,
+#: ``route``, ``ports``, ``rootfs``, or the name of an aspect of its spec (``limits``)
+Facet = str
 #: what of a network can be missing or altered
 NetworkFacet = Literal["bridge", "address", "rules", "forwarding"]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconciler.kinds.container import changes
 from reconciler.model import platforms
 from reconciler.model.observed import ContainerObserved, Incarnation
 from reconciler.model.plan import FieldChange
 from reconciler.model.view import Entry, ImageFacts
-from reconciler.planner import changes, gates, refresh, restarts, retry
+from reconciler.planner import gates, refresh, restarts, retry
 from reconciler.planner.context import Context, Outcome, container_observed
 from reconciler.planner.steps import Sequence
 
@@ -69,7 +70,7 @@ class _Case:
         name, made = self._desired.key.name, self._made
         if made is not None and self._alive:
             self._stop(made, "it was stopped by hand")
-        if made is not None and changes.container_changes(made, self._desired, self._context.same_image):
+        if made is not None and changes.changes(made, self._desired):
             self.sequence.warn(f"{self._desired.key} was stopped by hand: its changes take effect when it is started")
         self.sequence.wait("Stopped", f"stopped by hand: `pydock start {name}` starts it")
 
@@ -78,7 +79,7 @@ class _Case:
         if made is None:
             self._make("there is no container yet")
             return
-        diff = changes.container_changes(made, self._desired, self._context.same_image)
+        diff = changes.changes(made, self._desired)
         if any(not change.in_place for change in diff):
             self._make_anew(made, "its spec has changed", diff)
         elif self._context.rewired(self._desired, self._observed):

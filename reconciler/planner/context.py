@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from reconciler.kinds.network import changes
 from reconciler.model import kinds, references
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
 from reconciler.model.observed import ContainerObserved, Incarnation, NetworkObserved
 from reconciler.model.plan import Action, Plan, Step, Wait
 from reconciler.model.view import DEFAULT_NETWORK, Entry, ImageFacts, Moment, View
-from reconciler.planner import changes, refresh
+from reconciler.planner import refresh
 
 
 class Outcome(NamedTuple):
@@ -66,9 +67,6 @@ class Context:
         if found is None:
             found = self._references[text] = references.normalised(text)
         return found
-
-    def same_image(self, one: str, other: str) -> bool:
-        return self.reference(one) == self.reference(other)
 
     def image(self, text: str) -> ImageFacts | None:
         return self.view.images.get(self.reference(text))
@@ -156,7 +154,7 @@ def _wiring(entry: Entry) -> Wiring:
     if not observed.created or not observed.subnet:
         return Wiring(uid)
     subnet, gateway = observed.subnet, observed.gateway
-    for change in changes.network_changes(observed, entry.desired):
+    for change in changes.changes(observed, entry.desired):
         if change.path == "spec.subnet":
             subnet = str(change.new)
         elif change.path == "spec.gateway":

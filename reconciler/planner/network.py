@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from reconciler.kinds.network import changes
 from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved
 from reconciler.model.view import Entry
-from reconciler.planner import changes, restarts, retry
+from reconciler.planner import restarts, retry
 from reconciler.planner.context import Context, Outcome, network_observed
 from reconciler.planner.steps import Sequence
 
@@ -28,7 +29,7 @@ def attached(observed: ContainerObserved, network_uid: str) -> bool:
 def moves_containers(entry: Entry) -> bool:
     """Whether a live network's pending change makes its containers anew."""
     observed = network_observed(entry)
-    return observed.created and any(not change.in_place for change in changes.network_changes(observed, entry.desired))
+    return observed.created and any(not change.in_place for change in changes.changes(observed, entry.desired))
 
 
 def _upkeep(context: Context, entry: Entry) -> Outcome:
@@ -37,7 +38,7 @@ def _upkeep(context: Context, entry: Entry) -> Outcome:
     if not observed.created:
         _creation(context, entry, sequence)
         return sequence.outcome()
-    diff = changes.network_changes(observed, entry.desired)
+    diff = changes.changes(observed, entry.desired)
     if diff:
         sequence.add("network_update", "its spec has changed", diff=diff)
     elif observed.drift:

@@ -6,13 +6,12 @@ import signal
 from typing import Any
 
 from reconciler import errors
-from reconciler.model import signals
+from reconciler.kinds.container.spec import ContainerSpec
+from reconciler.model import fields, signals
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
 from reconciler.model.observed import ContainerObserved, Incarnation
-from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import ImageFacts
-from reconciler.planner import changes
 
 _DEFAULTS = ContainerSpec(image="")
 
@@ -46,7 +45,7 @@ def setting(desired: Desired, incarnation: Incarnation | None, field: str) -> An
     if field in desired.spec:
         return desired.spec[field]
     source = incarnation.effective if incarnation is not None and field not in incarnation.written else _DEFAULTS
-    return getattr(source, dict(changes.fields(ContainerSpec))[field])
+    return fields.of(ContainerSpec).fields[field].value(source, field)
 
 
 def stop_args(desired: Desired, made: Incarnation, facts: ImageFacts | None) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def stop_args(desired: Desired, made: Incarnation, facts: ImageFacts | None) -> 
     }
 
 
-def signal_number(text: str) -> int:
+def signal_number(text: str | int) -> int:
     """The number of the signal that ``text`` names; what names none (images can hold anything) is SIGTERM."""
     try:
         return signals.number(text)

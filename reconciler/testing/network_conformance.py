@@ -11,8 +11,7 @@ import msgspec
 import pytest
 
 from reconciler import errors
-from reconciler.drivers.network.base import EndpointConfig, NetworkConfig, NetworkDriver
-from reconciler.model.observed import Facet, NetworkFacet
+from reconciler.drivers.network.base import EndpointConfig, Facet, NetworkConfig, NetworkDriver, NetworkFacet
 from reconciler.testing import network_tools as tools
 from reconciler.testing import wait
 

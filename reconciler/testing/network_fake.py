@@ -14,9 +14,8 @@ from collections.abc import Iterable
 
 from reconciler import errors
 from reconciler.drivers.network import owners, subnets
-from reconciler.drivers.network.base import EndpointConfig, NetworkConfig, PublishedPort
+from reconciler.drivers.network.base import EndpointConfig, Facet, NetworkConfig, NetworkFacet, PublishedPort
 from reconciler.model import names
-from reconciler.model.observed import Facet, NetworkFacet
 
 _NETWORK_FACETS: tuple[NetworkFacet, ...] = ("bridge", "address", "rules", "forwarding")
 _ENDPOINT_FACETS: tuple[Facet, ...] = ("veth", "address", "route", "ports")

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Owner
 from reconciler.model.observed import Attachment, Condition, ContainerObserved, Incarnation
-from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import ImageFacts
 from reconciler.store.base import Session
 

@@ -15,6 +15,9 @@ from typing import Any
 import msgspec
 
 from reconciler import planner
+from reconciler.kinds.container.spec import ContainerSpec
+from reconciler.kinds.network import changes
+from reconciler.kinds.network.spec import NetworkSpec
 from reconciler.model import references
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Override, Owner
@@ -28,9 +31,8 @@ from reconciler.model.observed import (
     Observed,
 )
 from reconciler.model.plan import Plan, Step
-from reconciler.model.spec import ContainerSpec, NetworkSpec
 from reconciler.model.view import DEFAULT_NETWORK, Entry, ImageFacts, Moment, View
-from reconciler.planner import changes, retry
+from reconciler.planner import retry
 
 _OWNER = Owner("api", "test")
 _ALIVE = ("created", "running")

@@ -18,10 +18,10 @@ from reconciler.engine import archives, image_config
 from reconciler.engine.handlers import archived, container_config, naming
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.model import references, requests
 from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved, Incarnation
-from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import ImageFacts
 
 #: bytes of the archive that are packed at once

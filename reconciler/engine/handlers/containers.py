@@ -25,11 +25,14 @@ from reconciler.drivers.network.base import EndpointConfig
 from reconciler.engine.handlers import container_config, network_config
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.kinds.container import spec
+from reconciler.kinds.container.aspects import table
+from reconciler.kinds.container.aspects.base import Running
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.model import names
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
 from reconciler.model.observed import Attachment, ContainerObserved, Facet, Incarnation
-from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import ImageFacts
 from reconciler.planner import restarts
 from reconciler.store.base import Session
@@ -133,7 +136,8 @@ def remove(parts: Parts, job: Job) -> None:
 
 
 def update(parts: Parts, job: Job) -> None:
-    """What changes in place: limits and published ports in the kernel; labels and policies in the record alone."""
+    """What changes in place: in the kernel where an aspect of the spec has something there (limits, published ports),
+    else in the record alone."""
     with parts.store.snapshot() as session:
         desired, observed = _load(session, job.uid)
     before = _incarnation(desired.key, observed)
@@ -142,15 +146,12 @@ def update(parts: Parts, job: Job) -> None:
         before, written=desired.spec, effective=effective, labels=desired.labels, generation=desired.generation
     )
     changed = msgspec.structs.replace(observed, incarnation=after)
-    if effective.ports != before.effective.ports:
-        with parts.store.snapshot() as session:
-            endpoint = network_config.endpoint(session, job.uid, changed)
-        failpoints.hit("update.ports.before")
-        _wire(parts, endpoint)
-        failpoints.hit("update.ports.after")
-    if effective.resources != before.effective.resources and observed.process in ("created", "running"):
-        parts.exec.set_limits(before.id, container_config.limits(effective))
-        failpoints.hit("update.limits.after")
+    running = _running(parts, job.uid, changed)
+    for aspect in table.changed(spec.ASPECTS, before.effective, effective):
+        if aspect.apply is not None and (observed.process in ("created", "running") or not aspect.by_process):
+            failpoints.hit(f"update.{aspect.name}.before")
+            aspect.apply(running)
+            failpoints.hit(f"update.{aspect.name}.after")
     _change(parts, job.uid, incarnation=after)
     failpoints.hit("update.record.after")
 
@@ -169,9 +170,11 @@ def repair(parts: Parts, job: Job) -> None:
     if "rootfs" in facets:
         parts.graph_driver.restore_mount(incarnation.id, observed.pid)
         failpoints.hit("repair.rootfs.after")
-    if "limits" in facets:
-        parts.exec.set_limits(incarnation.id, container_config.limits(incarnation.effective))
-        failpoints.hit("repair.limits.after")
+    running = _running(parts, job.uid, observed)
+    for aspect in spec.ASPECTS:
+        if aspect.name in facets and aspect.drifted is not None and aspect.apply is not None:
+            aspect.apply(running)
+            failpoints.hit(f"repair.{aspect.name}.after")
     left = facets & set(drift_of(parts, job.uid, observed))
     if left:
         raise errors.Temporary(f"{', '.join(sorted(left))}: repaired, but missing or altered again at once")
@@ -185,13 +188,11 @@ def drift_of(parts: Parts, uid: str, observed: ContainerObserved) -> tuple[Facet
     with parts.store.snapshot() as session:
         endpoint = network_config.endpoint(session, uid, observed)
     _, found = parts.network.drift([], [endpoint])
-    missing = list(found.get(uid, ()))
+    missing: list[Facet] = list(found.get(uid, ()))
     if not parts.graph_driver.mounted(incarnation.id):
         missing.append("rootfs")
-    limits = parts.exec.limits(incarnation.id)
-    if limits is not None and not parts.exec.limits_match(container_config.limits(incarnation.effective), limits):
-        missing.append("limits")
-    return tuple(missing)
+    running = Running(incarnation.id, incarnation.effective, parts.exec)
+    return (*missing, *(aspect.name for aspect in table.drifted(spec.ASPECTS, running)))
 
 
 def log_dir(parts: Parts, uid: str) -> str:
@@ -231,6 +232,18 @@ def _alive(facts: ProcessFacts) -> bool:
     except OSError:
         return False
     return fields[0] not in (b"Z", b"X") and int(fields[19]) == facts.pid_start
+
+
+def _running(parts: Parts, uid: str, observed: ContainerObserved) -> Running:
+    """The present incarnation, as its aspects reach it."""
+    assert observed.incarnation is not None
+
+    def wire() -> None:
+        with parts.store.snapshot() as session:
+            endpoint = network_config.endpoint(session, uid, observed)
+        _wire(parts, endpoint)
+
+    return Running(observed.incarnation.id, observed.incarnation.effective, parts.exec, wire)
 
 
 def _wire(parts: Parts, endpoint: EndpointConfig) -> None:

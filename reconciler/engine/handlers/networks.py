@@ -10,10 +10,10 @@ from reconciler import errors, failpoints, manifest
 from reconciler.engine.handlers import network_config
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.kinds.network.spec import NetworkSpec
 from reconciler.model import names
 from reconciler.model.objects import Desired
 from reconciler.model.observed import NetworkObserved
-from reconciler.model.spec import NetworkSpec
 from reconciler.store.base import Session
 
 

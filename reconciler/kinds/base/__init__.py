@@ -1,0 +1,1 @@
+"""What the pure halves of all kinds are made of: the context and the steps of a plan, back-off, comparison."""

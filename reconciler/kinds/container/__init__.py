@@ -1,0 +1,1 @@
+"""Container: one container, with its process, its file system and its place in networks."""

@@ -1,0 +1,1 @@
+"""Image: an image to keep on this host."""

@@ -1,0 +1,1 @@
+"""Network: a bridge network that containers join."""
