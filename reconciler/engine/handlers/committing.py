@@ -19,7 +19,7 @@ from reconciler.engine.handlers import archived, container_config, naming
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.kinds.container.spec import ContainerSpec
-from reconciler.model import references, requests
+from reconciler.model import references, requests, signals
 from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved, Incarnation
 from reconciler.model.view import ImageFacts
@@ -165,13 +165,18 @@ def _execution(former: dict[str, Any], spec: ContainerSpec, given: requests.Imag
     said = {
         "WorkingDir": given.working_dir or spec.working_dir,
         "User": given.user or spec.user,
-        "StopSignal": given.stop_signal or spec.stop_signal,
+        "StopSignal": given.stop_signal or _stop_signal(spec),
         "Cmd": given.cmd,
         "Env": _merged(found.get("Env") or [], given.env),
         "Labels": (found.get("Labels") or {}) | given.labels,
     }
     found |= {key: value for key, value in said.items() if value}
     return {key: value for key, value in found.items() if value}
+
+
+def _stop_signal(spec: ContainerSpec) -> str:
+    """By its name, as other readers of images know it."""
+    return "" if spec.stop_signal is None else signals.name(signals.number(spec.stop_signal))
 
 
 def _merged(former: list[str], given: list[str]) -> list[str]:
