@@ -11,7 +11,7 @@ from typing import Any
 from reconciler import errors
 from reconciler.kinds import table
 from reconciler.kinds.base.rules import Written
-from reconciler.model.fields import Node
+from reconciler.model.fields import Node, canonical
 from reconciler.model.findings import Finding, Path, quote
 from reconciler.model.keys import Key
 
@@ -25,9 +25,10 @@ def check(kind: str, key: Key, spec: Written) -> list[Finding]:
 
 def _values(node: Node, value: Any, path: Path) -> Iterator[Finding]:
     if isinstance(value, dict):
-        for name, below in node.fields.items():
-            if name in value:
-                yield from _values(below, value[name], (*path, name))
+        for name, given in value.items():
+            below = node.fields.get(name)
+            if below is not None and below.checked:
+                yield from _values(below, given, (*path, name))
     elif isinstance(value, list):
         if node.item is not None:
             yield from _entries(node, node.item, value, path)
@@ -39,20 +40,23 @@ def _values(node: Node, value: Any, path: Path) -> Iterator[Finding]:
 
 
 def _entries(node: Node, item: Node, value: list[Any], path: Path) -> Iterator[Finding]:
-    for index, entry in enumerate(value):
-        yield from _values(item, entry, (*path, index))
+    if item.checked:
+        for index, entry in enumerate(value):
+            yield from _values(item, entry, (*path, index))
     if len(node.field.keys) == 1:
         yield from _twice(node, value, path)
 
 
 def _twice(node: Node, value: list[Any], path: Path) -> Iterator[Finding]:
     """Entries of one key. Lists with several keys have rules of their own."""
+    assert node.item is not None
     (name,) = node.field.keys
+    form = node.item.fields[name].field.form
     seen: dict[str, int] = {}
     for index, entry in enumerate(value):
         if entry is None:
             continue
-        shown = str(node.key(entry)[0])
+        shown = entry[name] if form is None else canonical(form, entry[name])
         first = seen.setdefault(shown, index)
         if first != index:
             said = f"{quote(shown)} is {node.field.repeated} twice: first in {path[0]}.{path[-1]}[{first}]"

@@ -72,7 +72,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=False):
 class Node(msgspec.Struct, frozen=True):
     """A field with its place in the tree. ``types`` are JSON Schema's names. ``attribute`` is the struct's word for the
     field, ``extras`` what else its annotation holds. ``fields`` are those of a map by their JSON names, ``item`` is the
-    entry of a list, ``names`` and ``values`` describe a map with free keys."""
+    entry of a list, ``names`` and ``values`` describe a map with free keys. ``checked``: here or below is a form, or a
+    list with keys."""
 
     field: Field
     types: tuple[str, ...]
@@ -85,6 +86,7 @@ class Node(msgspec.Struct, frozen=True):
     names: Node | None = None
     values: Node | None = None
     extras: tuple[Any, ...] = ()
+    checked: bool = False
 
     def meaning(self, value: Any) -> Any:
         """What ``value`` means, of an effective spec or as it was written: equal for all its spellings."""
@@ -109,8 +111,12 @@ class Node(msgspec.Struct, frozen=True):
     def key(self, entry: Any, names: tuple[str, ...] = ()) -> tuple[Any, ...]:
         """What tells an entry of this list from the others: the meaning of its merge keys, or of ``names``."""
         assert self.item is not None
-        below = self.item.fields
-        return tuple(below[name].meaning(below[name].value(entry, name)) for name in names or self.field.keys)
+        below, found = self.item.fields, []
+        for name in names or self.field.keys:
+            node = below[name]
+            value, form = node.value(entry, name), node.field.form
+            found.append(value if form is None else canonical(form, value))
+        return tuple(found)
 
     def _entries(self, value: list[Any] | tuple[Any, ...]) -> Any:
         assert self.item is not None
@@ -148,7 +154,9 @@ def _node(annotation: Any, **place: Any) -> Node:
         shape["types"] += ("null",)
     if field.choices:
         shape["choices"] = field.choices
-    return Node(field=field, **shape)
+    below = (*shape.get("fields", {}).values(), shape.get("item"))
+    checked = field.form is not None or bool(field.keys) or any(each is not None and each.checked for each in below)
+    return Node(field=field, checked=checked, **shape)
 
 
 def _parts(annotation: Any) -> tuple[Any, Field, tuple[Any, ...]]:

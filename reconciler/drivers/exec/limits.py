@@ -54,10 +54,9 @@ def write(layout: cgroups.Layout, group: str, limits: base.Limits) -> None:
     the limit allows, ``Permanent`` when the kernel refuses a limit for another reason."""
     hold_back(layout, group, limits)
     waiting = texts(layout.mode, limits, accounts_swap(layout, group))
-    for of_memory in (True, False):
-        _write_all(
-            layout, group, {key: text for key, text in waiting.items() if (key[0] == "memory") is of_memory}, limits
-        )
+    memory = {key: text for key, text in waiting.items() if key[0] == "memory"}
+    _write_all(layout, group, memory, limits)
+    _write_all(layout, group, {key: text for key, text in waiting.items() if key not in memory}, limits)
 
 
 def hold_back(layout: cgroups.Layout, group: str, limits: base.Limits) -> None:
@@ -76,10 +75,8 @@ def hold_back(layout: cgroups.Layout, group: str, limits: base.Limits) -> None:
 
 
 def _too_much_in_use(used: int, limits: base.Limits) -> Temporary:
-    held = "the memory limit in force stays, and is lowered when the container uses less"
-    return Temporary(
-        f"{sizes.text(used)} of memory are in use, more than the limit of {sizes.text(limits.memory)}: {held}"
-    )
+    wanted, held = sizes.text(limits.memory), "the limit in force stays until the container uses less"
+    return Temporary(f"{sizes.text(used)} of memory are in use, more than the limit of {wanted}: {held}")
 
 
 def _write_all(layout: cgroups.Layout, group: str, waiting: dict[tuple[str, str], str], limits: base.Limits) -> None:
