@@ -14,9 +14,7 @@ from collections.abc import Iterable
 
 from reconciler import errors
 from reconciler.drivers.network import owners, subnets
-from reconciler.drivers.network.base import EndpointConfig, NetworkConfig, PublishedPort
-from reconciler.kinds.container.observed import Facet
-from reconciler.kinds.network.observed import NetworkFacet
+from reconciler.drivers.network.base import EndpointConfig, Facet, NetworkConfig, NetworkFacet, PublishedPort
 from reconciler.model import names
 
 _NETWORK_FACETS: tuple[NetworkFacet, ...] = ("bridge", "address", "rules", "forwarding")

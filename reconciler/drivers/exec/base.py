@@ -140,7 +140,8 @@ class ExecDriver(Protocol):
         """Whether ``found`` is what the kernel makes of ``wanted``."""
 
     def set_limits(self, id: str, limits: Limits) -> None:
-        """Changes them in place, without a restart."""
+        """Changes them in place, without a restart. Raises ``Temporary`` while more memory is in use than the limit
+        allows: the limits in force stay."""
 
     def limit_files(self, id: str) -> tuple[str, ...]:
         """The cgroup files whose inotify MODIFY tells that somebody changed a limit."""

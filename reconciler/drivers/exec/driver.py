@@ -254,6 +254,7 @@ class Driver:
         group = self._groups.container(groups.check_id(id))
         if not cgroups.exists(self._groups.layout, group):
             raise NotFound(f"{id} has no cgroup: it does not run")
+        limits.hold_back(self._groups.layout, group, wanted)
         if self._groups.systemd:
             systemd.set_limits(self._groups.container_unit(id), wanted)
         limits.write(self._groups.layout, group, wanted)

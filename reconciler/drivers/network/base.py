@@ -18,12 +18,14 @@ lacks something or refuses for good. IPv4 only so far: links of ours have IPv6 s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
-from reconciler.kinds.container.observed import Facet
-from reconciler.kinds.network.observed import NetworkFacet
+#: what of an endpoint can be missing or altered
+Facet = Literal["veth", "address", "route", "ports"]
+#: what of a network can be
+NetworkFacet = Literal["bridge", "address", "rules", "forwarding"]
 
 
 class NetworkConfig(msgspec.Struct, frozen=True):

@@ -16,11 +16,10 @@ from collections.abc import Iterable
 from reconciler import errors, failpoints
 from reconciler.drivers.network import host as hosts
 from reconciler.drivers.network import links, netlink, owners, ruleset, subnets, system
-from reconciler.drivers.network.base import NetworkConfig
+from reconciler.drivers.network.base import NetworkConfig, NetworkFacet
 from reconciler.drivers.network.firewall import Firewall
 from reconciler.drivers.network.links import Address, Link, Route
 from reconciler.drivers.network.pool import Pool
-from reconciler.kinds.network.observed import NetworkFacet
 from reconciler.model import names
 
 

@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 from reconciler import errors
 from reconciler.drivers.network import host as hosts
 from reconciler.drivers.network import owners, probe
-from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
+from reconciler.drivers.network.base import EndpointConfig, Facet, NetworkConfig, NetworkFacet
 from reconciler.drivers.network.bridges import Bridges
 from reconciler.drivers.network.endpoint_drift import EndpointDrift
 from reconciler.drivers.network.endpoints import Endpoints
@@ -26,8 +26,6 @@ from reconciler.drivers.network.namespaces import Namespaces
 from reconciler.drivers.network.nft import NftError
 from reconciler.drivers.network.pool import Pool
 from reconciler.drivers.network.veths import Veths
-from reconciler.kinds.container.observed import Facet
-from reconciler.kinds.network.observed import NetworkFacet
 from reconciler.model import names
 
 P = ParamSpec("P")

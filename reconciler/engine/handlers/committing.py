@@ -20,9 +20,9 @@ from reconciler.engine.parts import Parts
 from reconciler.images import archive, image_config
 from reconciler.kinds.container.effects import config as container_config
 from reconciler.kinds.container.observed import ContainerObserved, Incarnation
-from reconciler.model import references, requests
+from reconciler.kinds.container.spec import ContainerSpec
+from reconciler.model import references, requests, signals
 from reconciler.model.keys import Key
-from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import ImageFacts
 
 #: bytes of the archive that are packed at once
@@ -166,13 +166,18 @@ def _execution(former: dict[str, Any], spec: ContainerSpec, given: requests.Imag
     said = {
         "WorkingDir": given.working_dir or spec.working_dir,
         "User": given.user or spec.user,
-        "StopSignal": given.stop_signal or spec.stop_signal,
+        "StopSignal": given.stop_signal or _stop_signal(spec),
         "Cmd": given.cmd,
         "Env": _merged(found.get("Env") or [], given.env),
         "Labels": (found.get("Labels") or {}) | given.labels,
     }
     found |= {key: value for key, value in said.items() if value}
     return {key: value for key, value in found.items() if value}
+
+
+def _stop_signal(spec: ContainerSpec) -> str:
+    """By its name, as other readers of images know it."""
+    return "" if spec.stop_signal is None else signals.name(signals.number(spec.stop_signal))
 
 
 def _merged(former: list[str], given: list[str]) -> list[str]:

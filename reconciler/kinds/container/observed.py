@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.model.observed import Observed
-from reconciler.model.spec import ContainerSpec
 
 Process = Literal["absent", "created", "running", "exited"]
 ExitReason = Literal["", "exited", "signal", "oom", "unknown", "error"]
-#: what of a running container can be missing or altered, each repaired without a restart
-Facet = Literal["veth", "address", "route", "ports", "rootfs", "limits"]
+#: what of a running container can be missing or altered, each repaired without a restart: ``veth``, ``address``,
+#: ``route``, ``ports``, ``rootfs``, or the name of an aspect of its spec (``limits``)
+Facet = str
 
 
 class Attachment(msgspec.Struct, frozen=True, gc=False):

@@ -16,11 +16,11 @@ from reconciler.engine.parts import Parts
 from reconciler.kinds.container import runs, tasks
 from reconciler.kinds.container.effects import common
 from reconciler.kinds.container.observed import Attachment, ContainerObserved, Incarnation
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.kinds.network.effects import config as network_config
 from reconciler.model import names
 from reconciler.model.objects import Desired
 from reconciler.model.plan import Step
-from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import Entry, ImageFacts
 from reconciler.store.base import Session
 

@@ -13,11 +13,11 @@ from reconciler.engine.parts import Parts
 from reconciler.kinds.network import tasks
 from reconciler.kinds.network.effects import config
 from reconciler.kinds.network.observed import NetworkObserved
+from reconciler.kinds.network.spec import NetworkSpec
 from reconciler.kinds.network.wiring import network_observed
 from reconciler.model import names
 from reconciler.model.objects import Desired
 from reconciler.model.plan import Step
-from reconciler.model.spec import NetworkSpec
 from reconciler.model.view import Entry
 from reconciler.store.base import Session
 
