@@ -48,7 +48,8 @@ class Incarnation(msgspec.Struct, frozen=True, gc=False):
     """One creation of a container: recorded before the first side effect.
 
     ``id`` names its conmon, OCI container, cgroup and snapshot. ``written`` is the spec as the user wrote
-    it then, ``effective`` the same with that version's defaults; the two tell what a later change means.
+    it then, ``effective`` the same with that version's defaults; the two tell what a later change means. ``created_at``
+    is 0 where an earlier version of pydock made it.
     """
 
     id: str
@@ -58,10 +59,12 @@ class Incarnation(msgspec.Struct, frozen=True, gc=False):
     labels: dict[str, str]
     image_digest: str
     image_id: str
+    created_at: float = 0.0
 
 
 class ContainerObserved(msgspec.Struct, frozen=True, gc=False):
-    """``starts`` counts every start of the incarnation's process; ``restart_count`` those that followed an exit;
+    """``starts`` counts every start of the incarnation's process; ``restart_count`` those that followed an exit
+    (neither goes on from one incarnation to the next);
     ``failures`` the exits in a row without ten good minutes between (it sets the back-off). ``asked`` is the generation
     for whose next incarnation the registry was asked, ``latest`` its answer: that incarnation uses both up."""
 

@@ -139,6 +139,7 @@ def _container(observed: ContainerObserved) -> dict[str, Any]:
     shown = {
         "phase": observed.phase,
         "pid": observed.pid or None,
+        "createdAt": _time_or_none(incarnation.created_at) if incarnation else None,
         "startedAt": _time_or_none(observed.started_at),
         "finishedAt": _time_or_none(observed.finished_at),
         "restartCount": observed.restart_count,

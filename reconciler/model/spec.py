@@ -71,7 +71,7 @@ class HostPath(Spec, frozen=True):
 class Tmpfs(Spec, frozen=True):
     """``size_limit``: a Kubernetes quantity of bytes; None leaves the kernel's default (half of memory)."""
 
-    size_limit: str | None = None
+    size_limit: str | int | None = None
 
 
 class Mount(Spec, frozen=True):

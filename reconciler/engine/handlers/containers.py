@@ -287,6 +287,7 @@ def _incarnate(
         labels=desired.labels,
         image_digest=image.digest,
         image_id=image.image_id,
+        created_at=parts.clock.now().wall,
     )
     return msgspec.structs.replace(
         observed,
@@ -294,6 +295,7 @@ def _incarnate(
         attachments=_attach(parts, session, desired, effective),
         process="absent",
         starts=0,
+        restart_count=0,
         failures=0,
         next_start_mono=0.0,
         restart=desired.override.restart,
