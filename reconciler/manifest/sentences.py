@@ -7,6 +7,7 @@ of ours help: ``x-pydock-expects`` words a pattern, ``x-pydock-later`` names fie
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -102,6 +103,7 @@ def _foreign(value: str) -> str:
     return f"; it contains {unicodedata.name(odd, 'a character')} (U+{ord(odd):04X})" if odd else ""
 
 
+_PORT_FIELDS = ("hostPort", "containerPort", "protocol", "hostIP")
 _TYPE_WORDS = {
     "object": "a map",
     "array": "a list",
@@ -118,8 +120,27 @@ def _type(fault: Fault) -> Iterator[Finding]:
     names = [names] if isinstance(names, str) else names
     expected = " or ".join(_TYPE_WORDS[name] for name in names if name != "null")
     scalar = "string" in names and not isinstance(value, dict | list)
-    advice = "; leave the field out, or give it a value" if value is None else ""
+    advice = "; leave the field out, or give it a value" if value is None else _port_advice(fault)
     yield Finding(fault.path, f"found {describe(value)}, expected {expected}{advice}", scalar=scalar)
+
+
+#: a published port as docker and compose write it: [ADDRESS:]HOSTPORT:CONTAINERPORT[/PROTOCOL]
+_PUBLISHED = re.compile(
+    r"(?:(?P<hostIP>[0-9]+(?:\.[0-9]+){3}|\[[0-9a-fA-F:.]+\]):)?(?:(?P<hostPort>[0-9]+):)?(?P<containerPort>[0-9]+)(?:/(?P<protocol>\w+))?"
+)
+
+
+def _port_advice(fault: Fault) -> str:
+    """How an entry of ``ports`` that docker's command line would take is written here."""
+    found = _PUBLISHED.fullmatch(str(fault.value)) if fault.path[-2:-1] == ("ports",) else None
+    if found is None or isinstance(fault.value, bool):
+        return ""
+    fields = {name: value for name, value in found.groupdict().items() if value}
+    fields["hostPort"] = fields.get("hostPort", fields["containerPort"])
+    if "protocol" in fields:
+        fields["protocol"] = fields["protocol"].upper()
+    written = ", ".join(f"{name}: {fields[name]}" for name in _PORT_FIELDS if name in fields)
+    return f": write {{{written}}}"
 
 
 # A value of another type breaks const, enum and oneOf as well as the type beside them: it is told once.

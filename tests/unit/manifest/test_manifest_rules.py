@@ -110,6 +110,8 @@ def told(document: dict[str, Any]) -> list[str]:
         ({"mounts": [{"mountPath": "/a", "hostPath": {"path": "etc"}}]}, "spec.mounts[0].hostPath.path: "),
         ({"mounts": [{"mountPath": "/a", "hostPath": {"path": "/etc/../x"}}]}, "spec.mounts[0].hostPath.path: "),
         ({"mounts": [{"mountPath": "/a", "tmpfs": {"sizeLimit": "0"}}]}, "spec.mounts[0].tmpfs.sizeLimit: 0 bytes"),
+        ({"mounts": [{"mountPath": "/a", "tmpfs": {"sizeLimit": 0}}]}, "spec.mounts[0].tmpfs.sizeLimit: 0 bytes"),
+        ({"mounts": [{"mountPath": "/a", "tmpfs": {"sizeLimit": -1}}]}, "spec.mounts[0].tmpfs.sizeLimit: found -1"),
         ({"resources": {"limits": {"cpu": "1m"}}}, "spec.resources.limits.cpu: cpu 1m is out of range"),
         ({"resources": {"limits": {"cpu": True}}}, "spec.resources.limits.cpu: found the boolean true"),
         ({"resources": {"limits": {"memory": 4096}}}, "spec.resources.limits.memory: memory 4096 is too little"),
@@ -145,6 +147,7 @@ def test_containers_that_are_refused(spec: dict[str, Any], said: str) -> None:
         {
             "mounts": [
                 {"mountPath": "/a", "tmpfs": {"sizeLimit": "64k"}},
+                {"mountPath": "/number", "tmpfs": {"sizeLimit": 1048576}},
                 {"mountPath": "/a/b", "hostPath": {"path": "/x"}},
             ]
         },
@@ -208,3 +211,21 @@ def test_effective_specs_have_defaults() -> None:
     assert (spec.ports[0].protocol, spec.ports[0].host_ip, spec.restart_policy) == ("TCP", "0.0.0.0", "Always")
     with pytest.raises(errors.Invalid, match="container spec"):
         manifest.effective("Container", {})
+
+
+@pytest.mark.parametrize(
+    ("port", "says"),
+    [
+        ("8080:80", "write {hostPort: 8080, containerPort: 80}"),
+        ("80", "write {hostPort: 80, containerPort: 80}"),
+        (80, "write {hostPort: 80, containerPort: 80}"),
+        ("127.0.0.1:53:5353/udp", "write {hostPort: 53, containerPort: 5353, protocol: UDP, hostIP: 127.0.0.1}"),
+        ("http", 'found the text "http", expected a map'),
+        (True, "found the boolean true, expected a map"),
+    ],
+)
+def test_a_port_as_docker_writes_it_is_shown_as_it_is_written_here(port: object, says: str) -> None:
+    found = told(container(ports=[port]))
+    assert len(found) == 1
+    assert found[0].startswith("spec.ports[0]: found ")
+    assert found[0].endswith(says)
