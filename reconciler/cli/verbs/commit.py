@@ -28,8 +28,9 @@ def commit(
     variables of the manifest's env, which may be secrets. Mounts are not in it. The container goes on meanwhile: stop
     it first if its files must not change. Without REFERENCE the image has no name, and the next prune takes it.
     """
+    target = targets.before_others(name)
     items = run.client.commit(
-        run.namespace, targets.container(name), reference, changing.config(changes), author=author, message=message
+        run.scope(target), target.name, reference, changing.config(changes), author=author, message=message
     )
     for each in archives.follow("commit", items):
         named = "" if each["reference"] == each["digest"] else f"{table.clean(each['reference'])}: "

@@ -31,4 +31,4 @@ def key(run: session.Session, word: str) -> str:
     if not word:
         return ""
     target = targets.named([word])[0]
-    return str(keys.Key.of(target.kind.name, target.name, run.namespace))
+    return str(keys.Key.of(target.kind.name, target.name, run.scope(target)))

@@ -141,9 +141,9 @@ def tree(run: session.Session, reference: str, form: params.Format) -> None:
 
 @_sub("rm", "pydock image rm nginx:1.26", "pydock image rm 3f2a91c0d4e5", "pydock image rm --dry-run nginx:1.26")
 @click.argument("references", nargs=-1, required=True, metavar="REF...", shell_complete=completing.images)
-@click.option("--dry-run", is_flag=True, help="Only show what would be removed, and how much that frees.")
+@params.dry_run_option("Only show what would be removed, and how much that frees.")
 @click.pass_context
-def rm(context: click.Context, references: tuple[str, ...], dry_run: bool) -> None:
+def rm(context: click.Context, references: tuple[str, ...], dry_run: str) -> None:
     """Forget images, and remove what no other image needs.
 
     What a container or an Image object uses is refused.
@@ -151,7 +151,7 @@ def rm(context: click.Context, references: tuple[str, ...], dry_run: bool) -> No
     run: session.Session = context.obj
     failed = False
     for reference in references:
-        failed = not remove(run, [reference], exact=False, dry_run=dry_run) or failed
+        failed = not remove(run, [reference], exact=False, dry_run=bool(dry_run)) or failed
     if failed:
         context.exit(exits.FAILED)
 
@@ -172,10 +172,10 @@ def remove(run: session.Session, references: list[str], *, exact: bool, dry_run:
 
 @_sub("prune", "pydock image prune", "pydock image prune --all --dry-run", "pydock image prune --all --yes")
 @click.option("-a", "--all", "everything", is_flag=True, help="All images that nothing uses, not only untagged ones.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@params.dry_run_option("Only show what would be removed.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
-def prune(context: click.Context, everything: bool, dry_run: bool, yes: bool) -> None:
+def prune(context: click.Context, everything: bool, dry_run: str, yes: bool) -> None:
     """Remove images that nothing uses.
 
     Those are images that have lost their last reference; with --all every image that no container and no Image object

@@ -100,10 +100,10 @@ def _leftovers(found: list[dict[str, Any]]) -> str:
 @sub("prune", "pydock system prune --dry-run", "pydock system prune --all --yes", "pydock system prune --collect")
 @click.option("-a", "--all", "everything", is_flag=True, help="All images that nothing uses, not only untagged ones.")
 @click.option("--collect", is_flag=True, help="Only what the daemon would remove by itself now, for room or age.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@params.dry_run_option("Only show what would be removed.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
-def prune(context: click.Context, everything: bool, collect: bool, dry_run: bool, yes: bool) -> None:
+def prune(context: click.Context, everything: bool, collect: bool, dry_run: str, yes: bool) -> None:
     """Remove images that nothing uses, and leftovers.
 
     Images go as with 'pydock image prune'. Leftovers are what a crash, or a pull that was given up, has left. No
