@@ -126,7 +126,7 @@ def manager_option(function: F) -> F:
         default=DEFAULT_MANAGER,
         show_default=True,
         metavar="NAME",
-        help="In whose name.",
+        help="The name that owns the fields.",
     )(function)
 
 
@@ -162,7 +162,7 @@ def min_ready_option(function: F) -> F:
         default="2s",
         show_default=True,
         metavar="DURATION",
-        help="A container is ready once its process has run so long; five times that after a restart.",
+        help="How long a process must have run to count as ready; five times as long after a restart.",
     )(function)
 
 
@@ -185,8 +185,13 @@ def timeout_option(default: str, zero: str = "is for ever") -> Callable[[F], F]:
 
 def about_options(function: F) -> F:
     """``--for`` and ``--limit`` of what lists records."""
-    limit = click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many.")
+    limit = click.option("--limit", type=click.IntRange(1), metavar="N", help="Show at most N.")
     about = click.option(
-        "--for", "about", metavar="KIND/NAME", default="", shell_complete=completing.slashed, help="Of one object."
+        "--for",
+        "about",
+        metavar="KIND/NAME",
+        default="",
+        shell_complete=completing.slashed,
+        help="Show only those of one object.",
     )
     return about(limit(function))

@@ -27,7 +27,7 @@ def _verb(action: api.Action, text: str) -> click.Command:
     @click.argument(
         "names", nargs=-1, required=True, metavar="NAME... | KIND NAME...", shell_complete=completing.containers
     )
-    @click.option("--wait", is_flag=True, help="Wait until it has happened.")
+    @click.option("--wait", is_flag=True, help="Wait until it has taken effect.")
     @params.timeout_option("5m")
     @click.pass_context
     def command(context: click.Context, names: tuple[str, ...], wait: bool, timeout: float) -> None:

@@ -51,9 +51,9 @@ def apply(
     force: bool,
     manager: str,
 ) -> None:
-    """Create or change objects to what manifests say.
+    """Create or change objects so that they match manifests.
 
-    A failure of one does not keep the others from being applied.
+    If one object cannot be applied, the others still are.
     """
     run: session.Session = context.obj
     applying = _Applying(run, manager, force, dry_run)

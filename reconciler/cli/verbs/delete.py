@@ -39,7 +39,7 @@ class _How(NamedTuple):
 @click.option("-l", "--selector", "labels", type=params.LABELS, default="", help="All objects with these labels.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until they are gone.")
 @params.timeout_option("0")
-@click.option("--ignore-not-found", is_flag=True, help="An object that is not there is no failure.")
+@click.option("--ignore-not-found", is_flag=True, help="Do not fail if an object does not exist.")
 @params.grace_options
 @params.dry_run_option("Only say what would be deleted.")
 @click.pass_context

@@ -19,7 +19,7 @@ _WIDTH = 14
 @click.argument("words", nargs=-1, metavar="KIND NAME... | KIND/NAME...", shell_complete=completing.objects)
 @click.pass_context
 def describe(context: click.Context, words: tuple[str, ...]) -> None:
-    """Show all that is known of objects, with their events."""
+    """Show everything known about objects, with their events."""
     run: session.Session = context.obj
     failed = False
     texts = []

@@ -15,7 +15,7 @@ from reconciler.cli import documents, exits, group, output, params, report, sess
 @session.namespace_option
 @params.files_option
 @params.manager_option
-@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="The plan as a document.")
+@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Print the plan as a document.")
 @click.pass_context
 def diff(context: click.Context, names: tuple[str, ...], manager: str, form: params.Format) -> None:
     """Show the plan that apply would carry out.

@@ -43,11 +43,13 @@ class _Query:
 @click.argument("words", nargs=-1, metavar="KIND [NAME]... | KIND/NAME...", shell_complete=completing.objects)
 @click.option("-l", "--selector", "labels", type=params.LABELS, default="", help="Only objects with these labels.")
 @click.option("--field-selector", "fields", type=params.FIELDS, default="", help="Only objects with these fields.")
-@click.option("-o", "--output", "form", type=params.OBJECTS, default=params.TABLE, help="Another form than the table.")
-@click.option("-w", "--watch", is_flag=True, help="Go on showing what changes.")
-@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="The objects of all namespaces.")
-@click.option("--no-headers", "bare", is_flag=True, help="A table without its headers.")
-@click.option("--ignore-not-found", is_flag=True, help="An object that is not there is no failure.")
+@click.option(
+    "-o", "--output", "form", type=params.OBJECTS, default=params.TABLE, help="Output format; a table by default."
+)
+@click.option("-w", "--watch", is_flag=True, help="Keep watching, and show changes as they happen.")
+@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Show the objects of all namespaces.")
+@click.option("--no-headers", "bare", is_flag=True, help="Print no header line.")
+@click.option("--ignore-not-found", is_flag=True, help="Do not fail if an object does not exist.")
 @click.pass_context
 def get(
     context: click.Context,

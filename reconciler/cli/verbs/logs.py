@@ -16,7 +16,7 @@ from reconciler.model import kinds
 @click.argument(
     "names", nargs=-1, required=True, metavar="NAME | KIND/NAME | KIND NAME", shell_complete=completing.containers
 )
-@click.option("-f", "--follow", is_flag=True, help="Go on showing what it writes, until it has ended for good.")
+@click.option("-f", "--follow", is_flag=True, help="Keep showing new output until the container has ended for good.")
 @click.option("--tail", type=click.IntRange(-1), metavar="N", help="Only the last N lines; -1 means all.")
 @click.option("--timestamps", is_flag=True, help="Show when each line was written.")
 @click.pass_obj
