@@ -13,6 +13,8 @@ from reconciler.client import client as api
 from reconciler.client import watching
 from reconciler.model import kinds
 
+#: seconds after the deadline for an answer that is under way
+_GRACE = 3.0
 #: how many times longer a container must run that has restarted before
 _AFTER_RESTARTS = 5
 #: seconds by which the server's times, which are whole seconds, may be off
@@ -147,6 +149,7 @@ def until(
     Raises ``TimedOut`` saying what is in the way, ``errors.Permanent`` when the goal can never be met, and
     ``errors.NotFound`` for an object that is not there (unless its end is waited for).
     """
+    client.limit(None if end is None else max(end, time.monotonic()) + _GRACE)
     watch = _Watch(client, target, namespace, goal)
     while True:
         state = watch.first(end, seen)

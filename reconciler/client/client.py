@@ -72,6 +72,10 @@ class Client:
         self._path = path
         self._connection = http.Connection(path)
 
+    def limit(self, end: float | None) -> None:
+        """No answer but that of a stream is waited for after ``end`` (monotonic); None: the usual patience."""
+        self._connection.limit = end
+
     def get(self, kind: kinds.Kind, namespace: str, name: str) -> Object:
         return self._json("GET", where(kind, namespace, name))
 

@@ -85,6 +85,8 @@ class Connection:
         self._buffer = bytearray()
         self._busy = self._heard = False
         self._timeout: float | None = PATIENCE
+        #: the monotonic moment after which no answer is waited for, whatever a request says; None never comes
+        self.limit: float | None = None
 
     def request(
         self,
@@ -151,7 +153,8 @@ class Connection:
 
     def _ask(self, data: bytes, timeout: float | None) -> Head:
         self._busy, self._heard = True, False
-        self._timeout = timeout
+        left = None if self.limit is None else max(self.limit - time.monotonic(), 0.0)
+        self._timeout = min((each for each in (timeout, left) if each is not None), default=None)
         self._send(data)
         return self._head()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli import waiting
 from reconciler.testing.api_server import BASE, Answer, Server, status
 from reconciler.testing.cli import Run
 
@@ -322,3 +323,16 @@ def test_waiting_for_nothing_is_no_success(server: Server, pydock: Run, words: l
     assert ran == (1, "", "pydock: no matching resources found\n")
     assert pydock("wait", *words, "--for=jsonpath={.status.phase}=Running").status == 1
     assert pydock("wait", *words, "--for=delete").status == 0
+
+
+@pytest.mark.parametrize("wish", ["condition=Ready", "delete"])
+def test_a_server_that_stands_still_does_not_stretch_the_timeout(
+    server: Server, pydock: Run, monkeypatch: pytest.MonkeyPatch, wish: str
+) -> None:
+    monkeypatch.setattr(waiting, "_GRACE", 0.05)
+    release = threading.Event()
+    server.answers[f"GET {BASE}/namespaces/default/containers"] = lambda request: Answer(release.wait(30))
+    ran = pydock("wait", "co/web", f"--for={wish}", "--timeout=50ms")
+    release.set()
+    assert ran.status == 1
+    assert "did not answer within 0." in ran.err
