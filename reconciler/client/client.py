@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from reconciler import errors
 from reconciler.client import http, statuses
 from reconciler.model import kinds
 
@@ -70,6 +71,10 @@ class Client:
     def __init__(self, path: str) -> None:
         self._path = path
         self._connection = http.Connection(path)
+
+    def limit(self, end: float | None) -> None:
+        """No answer but that of a stream is waited for after ``end`` (monotonic); None: the usual patience."""
+        self._connection.limit = end
 
     def get(self, kind: kinds.Kind, namespace: str, name: str) -> Object:
         return self._json("GET", where(kind, namespace, name))
@@ -138,13 +143,25 @@ class Client:
         answer = json.loads(response.read())
         return Written(answer, response.headers.get("pydock-outcome", "configured"), answer.pop("plan", None))
 
-    def delete(self, kind: kinds.Kind, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> Written:
-        """Asks for the removal of an object; ``uid``, when given, must be the present one's."""
+    def delete(
+        self,
+        kind: kinds.Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str = "",
+        dry_run: bool = False,
+        grace: int | None = None,
+    ) -> Written:
+        """Asks for the removal of an object; ``uid``, when given, must be the present one's. A process is given
+        ``grace`` seconds to end; None: as its spec says."""
         options: Object = {"kind": "DeleteOptions", "apiVersion": "v1"}
         if uid:
             options["preconditions"] = {"uid": uid}
         if dry_run:
             options["dryRun"] = ["All"]
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
         answer = self._json("DELETE", where(kind, namespace, name), options)
         return Written(answer, "deleted", answer.pop("plan", None))
 
@@ -157,6 +174,10 @@ class Client:
     def act(self, action: Action, namespace: str, name: str) -> Object:
         """Stops, starts or restarts a container by hand, beside what its owner wrote."""
         return self._json("POST", f"{where(kinds.CONTAINER, namespace, name)}/{action}", {})
+
+    def kill(self, namespace: str, name: str, signal: str) -> Object:
+        """Sends a signal, by its name or number, to a container's process."""
+        return self._json("POST", f"{where(kinds.CONTAINER, namespace, name)}/kill", {"signal": signal})
 
     def logs(
         self, namespace: str, name: str, *, tail: int | None = None, follow: bool = False, timestamps: bool = False
@@ -345,14 +366,25 @@ class Client:
 
     def _json(self, method: str, target: str, body: Object | None = None) -> Object:
         data = b"" if body is None else _encode(body)
-        answer: Object = json.loads(_checked(self._connection.request(method, target, data, _JSON)).read())
-        return answer
+        answer = _checked(self._connection.request(method, target, data, _JSON)).read()
+        try:
+            value: Object = json.loads(answer)
+        except ValueError:
+            raise errors.Permanent(f"the server's answer to {method} {target} is not JSON") from None
+        return value
 
 
 def where(kind: kinds.Kind, namespace: str = "", name: str = "") -> str:
     """The path of an object, or of a collection when ``name`` is empty (all namespaces when that is empty too)."""
-    scope = f"/namespaces/{_quote(namespace)}" if kind.namespaced and namespace else ""
-    return f"{BASE}{scope}/{kind.plural}" + (f"/{_quote(name)}" if name else "")
+    scope = f"/namespaces/{_segment(namespace)}" if kind.namespaced and namespace else ""
+    return f"{BASE}{scope}/{kind.plural}" + (f"/{_segment(name)}" if name else "")
+
+
+def _segment(text: str) -> str:
+    """One part of a path. What would be several, or lead elsewhere, is refused: servers unquote before they split."""
+    if "/" in text or text in (".", ".."):
+        raise errors.Invalid(f"{text!r} is not a name: it cannot have a '/', nor be '.' or '..'")
+    return _quote(text)
 
 
 def _shown(credentials: Credentials | None) -> Object:

@@ -217,6 +217,8 @@ class FakeExec:
             fresh = self.world.logs.get(log_path, [])[seen:]
             seen += len(fresh)
             yield from fresh
+        if follow:
+            yield from self.world.logs.get(log_path, [])[seen:]
 
 
 def _rounded(wanted: base.Limits) -> base.Limits:

@@ -23,12 +23,12 @@ _MOST = 64 << 10
     "pydock login --on-host --list",
 )
 @click.argument("registry", metavar="[REGISTRY]", default="")
-@click.option("-u", "--username", metavar="NAME", default="", help="Who logs in; asked for if not given.")
+@click.option("-u", "--username", metavar="NAME", default="", help="The user name; asked for if not given.")
 @click.option(
-    "-p", "--password", metavar="PASSWORD", default="", help="The password, for every user of this host to see."
+    "-p", "--password", metavar="PASSWORD", default="", help="The password; every user of this host can see it."
 )
 @click.option("--password-stdin", "piped", is_flag=True, help="Read the password from standard input.")
-@click.option("--on-host", is_flag=True, help="For the pulls of the server itself: REGISTRY[/REPOSITORY].")
+@click.option("--on-host", is_flag=True, help="Keep it on the server, for its own pulls: REGISTRY[/REPOSITORY].")
 @click.option("--list", "listing", is_flag=True, help="With --on-host: show what the server keeps logins for.")
 @click.pass_obj
 def login(
@@ -52,7 +52,7 @@ def login(
 
 @group.verb("logout", "pydock logout registry.example:5000", "pydock logout --on-host registry.example/team")
 @click.argument("registry", metavar="[REGISTRY]", default="")
-@click.option("--on-host", is_flag=True, help="What the server keeps: REGISTRY[/REPOSITORY].")
+@click.option("--on-host", is_flag=True, help="Forget the login that the server keeps: REGISTRY[/REPOSITORY].")
 @click.pass_obj
 def logout(run: session.Session, registry: str, on_host: bool) -> None:
     """Forget the login for a registry, Docker Hub if none is named."""

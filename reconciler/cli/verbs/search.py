@@ -19,14 +19,16 @@ from reconciler.model import references
     "pydock search --list-tags registry.example:5000/team/web",
 )
 @click.argument("term", metavar="[REGISTRY/]TERM")
-@click.option("--limit", type=click.IntRange(1, 1000), default=25, show_default=True, help="Results at most.")
-@click.option("--list-tags", is_flag=True, help="The tags of the repository TERM instead.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=25, show_default=True, help="Show at most this many results."
+)
+@click.option("--list-tags", is_flag=True, help="List the tags of the repository TERM instead.")
 @click.pass_obj
 def search(run: session.Session, term: str, limit: int, list_tags: bool) -> None:
     """Ask a registry for repositories, or for the tags of one.
 
-    Without a registry Docker Hub is asked. A registry without a search of its own is asked for the names that it has,
-    which not every registry tells. A login for it is taken from docker's config.json, as `pydock pull` does.
+    Without REGISTRY, Docker Hub is searched. A registry that has no search is asked for a list of its repositories,
+    which not every registry gives. A login for it is taken from docker's config.json, as `pydock pull` does.
     """
     if list_tags:
         repository = references.parse_repository(term)

@@ -30,7 +30,9 @@ def _sub(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Comm
 
 
 @_sub("ls", "pydock source ls")
-@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than the table.")
+@click.option(
+    "-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Output format; a table by default."
+)
 @click.pass_obj
 def ls(run: session.Session, form: params.Format) -> None:
     """List the sources, and the files that have problems."""
@@ -71,7 +73,7 @@ def _held(each: dict[str, Any]) -> str:
 
 @_sub("ack", "pydock source ack dir:/etc/pydock.d")
 @click.argument("name", metavar="NAME", shell_complete=completing.sources)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def ack(run: session.Session, name: str, yes: bool) -> None:
     """Let a source remove what it holds back.

@@ -187,9 +187,9 @@ def _follow(path: str, tail: int | None, stop: LogStop) -> Iterator[LogLine]:
     try:
         while True:
             # watches first, then a look: nothing is missed between the two
-            watch.add(os.path.dirname(path) or ".", inotify.CREATE | inotify.MOVED_TO)
-            with contextlib.suppress(FileNotFoundError):  # the directory tells when it comes
-                watch.add(path, inotify.MODIFY)
+            with contextlib.suppress(FileNotFoundError):  # it went with its container: only ``stop`` can come
+                watch.add(os.path.dirname(path) or ".", inotify.CREATE | inotify.MOVED_TO)
+                watch.add(path, inotify.MODIFY)  # if it is not there yet, the directory tells when it comes
             if file is not None and reader is not None:
                 yield from reader.read()
             if file is None or reader is None or _replaced(path, file) or reader.truncated():
@@ -200,6 +200,8 @@ def _follow(path: str, tail: int | None, stop: LogStop) -> Iterator[LogLine]:
                     file, reader, tail = fresh, _Reader(fresh, joiner, tail), None
                     yield from reader.read()
             if any(fd == stop.fileno() for fd, _ in poller.poll()):
+                if file is not None and reader is not None:  # what was written before the stop, and no more
+                    yield from reader.read(os.fstat(file.fileno()).st_size)
                 break
             watch.read()
         yield from joiner.rest()

@@ -141,17 +141,23 @@ def plan(parts: Parts, job: Job) -> dict[str, Any]:
     with parts.store.snapshot() as session:
         if request.delete:
             return _plan_text(parts, session, {}, {document.key for document in documents})
-        wanted = {document.key: _planned(parts, session, document, request.manager) for document in documents}
+        drafts = zip(documents, request.documents, strict=True)
+        wanted = {draft[0].key: _planned(parts, session, draft, request.manager) for draft in drafts}
         _admit(session, wanted)
         return _plan_text(parts, session, wanted, set())
 
 
-def _planned(parts: Parts, session: Session, document: Document, manager: str) -> Desired:
-    """The object as it would be. What a file owns is shown as if that file held this version."""
+def _planned(parts: Parts, session: Session, draft: Draft, manager: str) -> Desired:
+    """The object as an apply would make it, refused where that would be (dependencies are judged when all documents
+    are known). In the name of the file that owns it, it is what that file would make of it."""
+    document, raw = draft
     live = session.objects.live(document.key)
-    if live is not None and live.owner.source == API:
-        document = _merged(session, live, document, requests.Apply(document={}, manager=manager))
-    return _would_be(parts, live, document, Owner(API, manager))
+    if live is not None and live.owner.source not in (API, BUILTIN) and str(live.owner) == manager:
+        return _would_be(parts, live, document, live.owner)
+    live = _claimable(session, document.key, manager)
+    _check_revision(session, live, raw)
+    merged = _merged(session, live, document, requests.Apply(document={}, manager=manager))
+    return _would_be(parts, live, merged, Owner(API, manager))
 
 
 def _runs(session: Session, live: Desired) -> bool:

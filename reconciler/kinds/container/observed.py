@@ -34,6 +34,7 @@ class Incarnation(msgspec.Struct, frozen=True, gc=False):
 
     ``id`` names its conmon, OCI container, cgroup and snapshot. ``written`` is the spec as the user wrote
     it then, ``effective`` the same with that version's defaults; the two tell what a later change means.
+    ``created_at`` is 0 where an earlier version of pydock made it.
     """
 
     id: str
@@ -43,10 +44,12 @@ class Incarnation(msgspec.Struct, frozen=True, gc=False):
     labels: dict[str, str]
     image_digest: str
     image_id: str
+    created_at: float = 0.0
 
 
 class ContainerObserved(Observed, frozen=True, gc=False, kw_only=True):
-    """``starts`` counts every start of the incarnation's process; ``restart_count`` those that followed an exit;
+    """``starts`` counts every start of the incarnation's process; ``restart_count`` those that followed an exit
+    (neither goes on from one incarnation to the next);
     ``failures`` the exits in a row without ten good minutes between (it sets the back-off). ``asked`` is the generation
     for whose next incarnation the registry was asked, ``latest`` its answer: that incarnation uses both up.
     ``stop_mono`` is when the process was asked to end (0: it was not), ``stop_sent`` whether the signal is out."""

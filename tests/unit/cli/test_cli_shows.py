@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -149,8 +152,10 @@ def test_logs(server: Server, pydock: Run) -> None:
     server.answers[path] = lambda request: Answer(iter([b"one\n", b"t\xc3\xa9\n"]))
     assert pydock("logs", "web") == (0, "one\nté\n", "")
     assert server.last("GET").query == {}
-    pydock("logs", "container/web", "--tail", "2", "--timestamps", "-f")
-    assert server.last("GET").query == {"tailLines": "2", "timestamps": "true", "follow": "true"}
+    server.put("container", "web", status={"phase": "Succeeded"})
+    assert pydock("logs", "container/web", "--tail", "2", "--timestamps", "-f").status == 0
+    query = next(request.query for request in server.asked if request.query)
+    assert query == {"tailLines": "2", "timestamps": "true", "follow": "true"}
     pydock("logs", "web", "--tail=-1")
     assert server.last("GET").query == {}
     assert pydock("logs", "ghost") == (1, "", "pydock: container/default/ghost not found\n")
@@ -300,3 +305,48 @@ def test_the_version_of_the_client_alone(pydock: Run, monkeypatch: pytest.Monkey
     )
     assert pydock("version", "--client").status == 0
     assert pydock("--version") == (0, f"pydock {reconciler.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("after", "status", "says"),
+    [
+        (None, 0, ""),
+        ({"phase": "Succeeded"}, 0, ""),
+        ({"phase": "Failed"}, 0, ""),
+        ({"phase": "Stopped"}, 0, ""),
+        ({"phase": "Stopped", "pid": 7}, 1, "the server ended the stream, although the container goes on"),
+        ({"phase": "Running", "pid": 7}, 1, "the server ended the stream, although the container goes on"),
+        ({"phase": "BackOff"}, 1, "the server ended the stream, although the container goes on"),
+    ],
+)
+def test_following_tells_its_end_from_the_servers(
+    server: Server, pydock: Run, after: dict[str, Any] | None, status: int, says: str
+) -> None:
+    server.put("container", "web", status={"phase": "Running", "pid": 7})
+
+    def log() -> Iterator[bytes]:
+        yield b"one\n"
+        if after is None:
+            server.remove("container", "web")
+        else:
+            server.put("container", "web", status=after)
+
+    server.answers[f"GET {BASE}/namespaces/default/containers/web/log"] = lambda request: Answer(log())
+    ran = pydock("logs", "-f", "web")
+    assert (ran.status, ran.out) == (status, "one\n")
+    assert says in ran.err
+
+
+def test_following_ends_with_a_server_that_has_gone(server: Server, pydock: Run) -> None:
+    obj = server.put("container", "web", status={"phase": "Running", "pid": 7})
+    path = f"GET {BASE}/namespaces/default/containers/web"
+
+    def log() -> Iterator[bytes]:
+        yield b"one\n"
+        os.unlink(server.path)
+
+    server.answers[path] = lambda request: Answer(obj, headers={"Connection": "close"})
+    server.answers[f"{path}/log"] = lambda request: Answer(log())
+    ran = pydock("logs", "-f", "web")
+    assert (ran.status, ran.out) == (1, "one\n")
+    assert "there is no such socket" in ran.err

@@ -32,7 +32,7 @@ def client(server: Server) -> Iterator[api.Client]:
         (kinds.CONTAINER, "default", "", "/namespaces/default/containers"),
         (kinds.CONTAINER, "", "", "/containers"),
         (kinds.IMAGE, "ignored", "nginx", "/images/nginx"),
-        (kinds.CONTAINER, "a/../b", "x?y#z é", "/namespaces/a%2F..%2Fb/containers/x%3Fy%23z%20%C3%A9"),
+        (kinds.CONTAINER, "a b", "x?y#z é%2F", "/namespaces/a%20b/containers/x%3Fy%23z%20%C3%A9%252F"),
     ],
 )
 def test_where_objects_are(kind: kinds.Kind, namespace: str, name: str, path: str) -> None:

@@ -108,9 +108,19 @@ class TestFilesOwn:
 
     def test_the_plan_is_the_one_that_the_edited_file_would_make(self, loop: Loop) -> None:
         loop.look(WEB)
-        shown = loop.ask("plan", documents=[container("web", hostname="x")], manager="test")
+        owner = str(loop.entry(WEB).desired.owner)
+        shown = loop.ask("plan", documents=[container("web", hostname="x")], manager=owner)
         assert [step["action"] for step in shown["plan"]["steps"]] == ["stop", "remove", "create", "start"]
         assert loop.entry(WEB).desired.spec == container("web")["spec"]
+
+    def test_the_plan_says_what_an_apply_would_say(self, loop: Loop) -> None:
+        said = []
+        for job, args in (("plan", {"documents": [container("web", hostname="x")]}),
+                          ("apply", {"document": container("web", hostname="x")})):  # fmt: skip
+            with pytest.raises(errors.Conflict) as caught:
+                loop.ask(job, manager="test", **args)
+            said.append(caught.value.message)
+        assert said[0] == said[1]
 
     def test_stop_and_start_by_hand_leave_the_owner_alone(self, loop: Loop) -> None:
         loop.look(WEB)
@@ -165,3 +175,29 @@ def test_a_successor_comes_after_the_one_that_goes(loop: Loop) -> None:
     assert loop.entry(WEB).desired.uid != first
     assert loop.observed("web").process == "running"
     assert len(loop.world.runs) == 1
+
+
+def test_a_plan_of_an_old_revision_is_refused_as_its_apply_is(loop: Loop) -> None:
+    loop.apply(container("web"))
+    old = container("web", hostname="x")
+    old["metadata"]["resourceVersion"] = "1"
+    for job, args in (("plan", {"documents": [old]}), ("apply", {"document": old})):
+        with pytest.raises(errors.Conflict, match="the object has been modified: resourceVersion 1 was given"):
+            loop.ask(job, manager="test", **args)
+
+
+def test_restarts_and_age_are_those_of_the_present_incarnation(loop: Loop) -> None:
+    loop.apply(container("web"))
+    first = loop.observed("web").incarnation
+    assert first is not None
+    loop.exec.finish(first.id, 1)
+    loop.look(WEB, closely=True)
+    before = loop.observed("web")
+    assert (before.restart_count, before.incarnation is not None) == (1, True)
+    loop.pass_time(1000.0)
+    loop.apply(container("web", hostname="x"))
+    after = loop.observed("web")
+    assert before.incarnation is not None
+    assert after.incarnation is not None
+    assert after.restart_count == 0
+    assert after.incarnation.created_at >= before.incarnation.created_at > 0

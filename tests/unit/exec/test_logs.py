@@ -169,3 +169,31 @@ def test_following_a_truncated_log_starts_again(log: Path, stop: Never) -> None:
     assert next(lines).text == b"a long first line"
     log.write_bytes(text(("stdout", "F", b"new")))
     assert next(lines).text == b"new"
+
+
+def test_what_came_before_the_stop_is_read_to_its_end(log: Path, stop: Never) -> None:
+    log.write_bytes(text(("stdout", "F", b"one")))
+    found = logs.lines(str(log), None, True, stop)
+    assert next(found).text == b"one"
+    with log.open("ab") as file:
+        file.write(text(("stdout", "F", b"two"), ("stdout", "P", b"three")))
+    stop.stop()
+    assert [(line.text, line.partial) for line in found] == [(b"two", False), (b"three", True)]
+
+
+def test_a_log_whose_directory_goes_while_it_is_followed(tmp_path: Path, stop: Never) -> None:
+    log = tmp_path / "uid" / "log"
+    log.parent.mkdir()
+    log.write_bytes(text(("stdout", "F", b"one")))
+    found: list[bytes] = []
+    thread = threading.Thread(target=lambda: found.extend(line.text for line in logs.lines(str(log), None, True, stop)))
+    thread.start()
+    until(lambda: found == [b"one"], 10, "the first line")
+    log.unlink()
+    log.parent.rmdir()
+    thread.join(0.1)
+    assert thread.is_alive()
+    stop.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert found == [b"one"]

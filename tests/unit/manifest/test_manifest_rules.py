@@ -129,6 +129,10 @@ def told(document: dict[str, Any]) -> list[str]:
         ({"mounts": ["/srv:/data"]}, "write mountPath: /data and hostPath: {path: /srv}"),
         ({"networks": ["front"]}, "expected a map; write name: front"),
         ({"dependsOn": ["db"]}, "expected a map; write name: db"),
+        (
+            {"mounts": [{"mountPath": "/a", "tmpfs": {"sizeLimit": -1}}]},
+            "spec.mounts[0].tmpfs.sizeLimit: '-1' is no quantity",
+        ),
         ({"resources": {"limits": {"cpu": "1m"}}}, "spec.resources.limits.cpu: cpu 1m is out of range"),
         ({"resources": {"limits": {"cpu": True}}}, "spec.resources.limits.cpu: found the boolean true"),
         ({"resources": {"limits": {"memory": 4096}}}, "spec.resources.limits.memory: memory 4096 is too little"),
@@ -168,6 +172,7 @@ def test_containers_that_are_refused(spec: dict[str, Any], said: str) -> None:
         {
             "mounts": [
                 {"mountPath": "/a", "tmpfs": {"sizeLimit": "64k"}},
+                {"mountPath": "/number", "tmpfs": {"sizeLimit": 1048576}},
                 {"mountPath": "/a/b", "hostPath": {"path": "/x"}},
             ]
         },

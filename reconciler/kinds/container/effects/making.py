@@ -92,11 +92,12 @@ def _incarnate(
     incarnation = Incarnation(
         id=secrets.token_hex(8), generation=desired.generation, written=desired.spec, effective=effective,
         labels=desired.labels, image_digest=image.digest, image_id=image.image_id,
+        created_at=parts.clock.now().wall,
     )  # fmt: skip
     return msgspec.structs.replace(
         observed, incarnation=incarnation, attachments=_attach(parts, session, desired, effective), process="absent",
-        starts=0, failures=0, next_start_mono=0.0, restart=desired.override.restart, asked=0, latest="",
-        exit_code=None, exit_reason="", exit_signal=0, drift=(), stop_mono=0.0, stop_sent=False,
+        starts=0, restart_count=0, failures=0, next_start_mono=0.0, restart=desired.override.restart, asked=0,
+        latest="", exit_code=None, exit_reason="", exit_signal=0, drift=(), stop_mono=0.0, stop_sent=False,
         boot_id=parts.clock.boot,
     )  # fmt: skip
 
