@@ -13,7 +13,7 @@ import os
 import sys
 from typing import Any, NoReturn, TypedDict
 
-from reconciler.drivers.graph import confine, decompress, merged, overlayfs, syscalls, tar, unpack
+from reconciler.drivers.graph import budget, confine, decompress, entries, layer_tree, overlayfs, syscalls, tar, unpack
 
 
 class Request(TypedDict):
@@ -39,11 +39,11 @@ def main(arguments: list[str]) -> NoReturn:
     request: Request = json.load(sys.stdin)
     try:
         result = _run(request)
-    except merged.Needed:
+    except layer_tree.Needed:
         result = {"needed": True}
     except (unpack.Full, MemoryError) as error:
         result = {"error": str(error) or (type(error).__doc__ or "").strip(), "retry": True}
-    except (merged.Refused, tar.Malformed, decompress.Damaged, decompress.TooLarge, OSError) as error:
+    except (layer_tree.Refused, tar.Malformed, decompress.Damaged, decompress.TooLarge, OSError) as error:
         result = {"error": str(error), "retry": False}
     except Exception as error:  # noqa: BLE001 - a traceback would be looked for in the image's files
         result = {"error": f"{type(error).__name__}: {error}", "retry": False}
@@ -53,21 +53,21 @@ def main(arguments: list[str]) -> NoReturn:
 
 def _run(request: Request) -> dict[str, Any]:
     confine.die_with(request["parent"])
-    sys.setrecursionlimit(8 * merged.MAX_DEPTH)
+    sys.setrecursionlimit(8 * entries.MAX_DEPTH)
     decompress.load()
     confine.leave_host()
     upper = confine.view(request["target"], read_only=False)
-    lower = merged.UNKNOWN if request["ahead"] else _lower(request)
+    lower = layer_tree.UNKNOWN if request["ahead"] else _lower(request)
     confine.enter(upper)
     stream = decompress.Stream(request["blob"], request["max_bytes"], request["algorithm"])
-    tree = merged.Tree(upper, lower)
-    budget = unpack.Budget(request["max_bytes"], request["max_entries"])
-    unpacker = unpack.Unpacker(tree, budget, overlay=request["overlay"], lowest=request["lowest"])
+    tree = layer_tree.Tree(upper, lower)
+    quota = budget.Budget(request["max_bytes"], request["max_entries"])
+    unpacker = unpack.Unpacker(tree, quota, overlay=request["overlay"], lowest=request["lowest"])
     unpacker.run(tar.Reader(stream))
     digest = stream.drain()
     opaque = [path.hex() for path in sorted(tree.opaque)]
     implied = [(path.hex(), bare) for path, bare in tree.implied.items()]
-    return {"diff_id": f"{request['algorithm']}:{digest}", "size": budget.used, "opaque": opaque,
+    return {"diff_id": f"{request['algorithm']}:{digest}", "size": quota.used, "opaque": opaque,
             "rooted": unpacker.rooted, "implied": implied}  # fmt: skip
 
 

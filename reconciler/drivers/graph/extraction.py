@@ -43,7 +43,7 @@ class Layer(NamedTuple):
 
 
 class Result(NamedTuple):
-    """``rooted``: the root's owner, mode and time are not those of the layers below. ``implied``: see ``merged.Tree``,
+    """``rooted``: the root's owner, mode and time are not those of the layers below. ``implied``: see ``layer_tree.Tree``,
     outer directories first."""
 
     size: int
