@@ -57,21 +57,30 @@ def _run(request: Request) -> dict[str, Any]:
     decompress.load()
     confine.leave_host()
     upper = confine.view(request["target"], read_only=False)
-    lower = layer_tree.UNKNOWN if request["ahead"] else _lower(request)
+    lower = layer_tree.UNKNOWN if request["ahead"] else lower_view(request)
     confine.enter(upper)
-    stream = decompress.Stream(request["blob"], request["max_bytes"], request["algorithm"])
+    return unpacked(request, upper, lower)
+
+
+def unpacked(request: Request, upper: int, lower: int) -> dict[str, Any]:
+    """The answer, after unpacking into the open directory ``upper``. ``lower``: one view of all the layers below (see
+    ``lower_view``), or ``layer_tree.UNKNOWN``; both are closed. Raises what ``main`` turns into answers."""
     tree = layer_tree.Tree(upper, lower)
-    quota = budget.Budget(request["max_bytes"], request["max_entries"])
-    unpacker = unpack.Unpacker(tree, quota, overlay=request["overlay"], lowest=request["lowest"])
-    unpacker.run(tar.Reader(stream))
-    digest = stream.drain()
+    try:
+        stream = decompress.Stream(request["blob"], request["max_bytes"], request["algorithm"])
+        quota = budget.Budget(request["max_bytes"], request["max_entries"])
+        unpacker = unpack.Unpacker(tree, quota, overlay=request["overlay"], lowest=request["lowest"])
+        unpacker.run(tar.Reader(stream))
+        digest = stream.drain()
+    finally:
+        tree.close()
     opaque = [path.hex() for path in sorted(tree.opaque)]
     implied = [(path.hex(), bare) for path, bare in tree.implied.items()]
     return {"diff_id": f"{request['algorithm']}:{digest}", "size": quota.used, "opaque": opaque,
             "rooted": unpacker.rooted, "implied": implied}  # fmt: skip
 
 
-def _lower(request: Request) -> int:
+def lower_view(request: Request) -> int:
     """One read-only view of all the layers below, or -1."""
     layers, names = request["layers"], request["lower"]
     if not names:

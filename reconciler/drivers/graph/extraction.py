@@ -43,8 +43,8 @@ class Layer(NamedTuple):
 
 
 class Result(NamedTuple):
-    """``rooted``: the root's owner, mode and time are not those of the layers below. ``implied``: see ``layer_tree.Tree``,
-    outer directories first."""
+    """``rooted``: the root's owner, mode and time are not those of the layers below. ``implied``: see
+    ``layer_tree.Tree``, outer directories first."""
 
     size: int
     opaque: list[bytes]
@@ -58,7 +58,12 @@ def run(layer: Layer, limits: Limits) -> Result | None:
     Raises ``Permanent`` for an archive that is refused or does not match its diff id, ``Temporary`` where the host is
     at fault."""
     with layer.blob() as file:
-        answer = _ask("extract", _request(layer, limits, file.fileno()), file.fileno())
+        answer = _ask("extract", request(layer, limits, file.fileno()), file.fileno())
+    return result(layer, answer)
+
+
+def result(layer: Layer, answer: dict[str, Any]) -> Result | None:
+    """The helper's answer, checked. Raises as ``run``."""
     if "error" in answer:
         kind = errors.Temporary if answer.get("retry") else errors.Permanent
         raise kind(f"layer {layer.diff_id} cannot be unpacked: {answer['error']}")
@@ -95,7 +100,8 @@ def diff_id(blob: Opener, temporaries: str, limits: Limits) -> str:
         raise errors.Permanent("it cannot be read: the helper's answer makes no sense") from None
 
 
-def _request(layer: Layer, limits: Limits, descriptor: int) -> dict[str, Any]:
+def request(layer: Layer, limits: Limits, descriptor: int) -> dict[str, Any]:
+    """What the helper is asked: see ``extract.Request``."""
     space = os.statvfs(layer.target)
     entries = min(limits.entries, space.f_favail * 9 // 10) if space.f_files else limits.entries
     return {

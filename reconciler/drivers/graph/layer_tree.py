@@ -85,6 +85,11 @@ class Tree:
     def top(self) -> Directory:
         return self._stack[-1]
 
+    def close(self) -> None:
+        """Closes every directory, the two that the tree was made of too."""
+        self._rise(0)
+        self.top.close()
+
     def claim(self, path: bytes) -> None:
         """The layer brings ``path``, and so the directories down to it."""
         self.borrowed.discard(path)
@@ -178,9 +183,9 @@ class Tree:
             os.unlink(name, dir_fd=self.top.upper)
         self.make(name, replaced=replaced)
         self.borrowed.add(self.top.below(name))
-        os.chown(name, 0, 0, dir_fd=self.top.upper)
-        os.chmod(name, 0o755, dir_fd=self.top.upper)
+        above = os.fstat(self.top.upper)
         self._push(name, 0)
+        dress_implied(self.top.upper, above)
 
     def make(self, name: bytes, *, replaced: bool) -> None:
         """A new directory in the top one, where the upper tree has nothing (any more). What was ``replaced`` had hidden
@@ -202,6 +207,14 @@ class Tree:
             lower = entries.open_directory(here.lower, name) if path not in self.opaque else -1
         self._stack.append(Directory(name, path, upper, lower))
         self.times.setdefault(path, mtime)
+
+
+def dress_implied(directory: int, above: os.stat_result) -> None:
+    """Owner and mode of an open directory that no archive tells of: root's, but that mkdir(2) hands the group of a
+    set-group-ID directory ``above`` on, with the bit. So it is where tools make such directories and leave them."""
+    inherited = above.st_mode & stat.S_ISGID
+    os.fchown(directory, 0, above.st_gid if inherited else 0)
+    os.fchmod(directory, 0o755 | inherited)
 
 
 def clean(path: bytes) -> bytes:

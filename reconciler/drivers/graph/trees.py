@@ -162,11 +162,23 @@ def _copy_data(reader: int, writer: int, size: int) -> None:
             break
         position = os.lseek(reader, begin, os.SEEK_HOLE)
         while begin < position:
-            copied = os.copy_file_range(reader, writer, min(position - begin, _CHUNK), begin, begin)
+            copied = _copy_piece(reader, writer, min(position - begin, _CHUNK), begin)
             if not copied:
                 raise OSError(errno.EIO, "the file became shorter while it was copied")
             begin += copied
     os.ftruncate(writer, size)
+
+
+def _copy_piece(reader: int, writer: int, count: int, offset: int) -> int:
+    """Copies up to ``count`` bytes, without a copy on disk where the file system can. Linux 5.19 and later do not
+    between file systems of two types, as an overlay of several layers and the one that it is on are."""
+    try:
+        return os.copy_file_range(reader, writer, count, offset, offset)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+    os.lseek(writer, offset, os.SEEK_SET)
+    return os.sendfile(writer, reader, offset, count)
 
 
 def metadata(source: int, target: int, found: os.stat_result) -> None:

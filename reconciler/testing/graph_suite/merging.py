@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from reconciler.testing import graph_tars as tars
@@ -132,6 +134,20 @@ class Merging:
         found = place.show([tars.Member(b"a", b"1", mode=0o711)], [tars.hard_link(b"b", b"a")])
         assert found["a"].links == ("a", "b")
         assert found["b"].mode == 0o711
+
+    def test_an_implied_directory_has_the_group_of_a_set_group_id_directory(self, place: Place) -> None:
+        lower = [tars.directory(b"s", 0o2711, gid=50), tars.directory(b"p", gid=50)]
+        found = place.show(lower, [tars.Member(b"s/a/b/f"), tars.Member(b"p/a/f")])
+        made = {path: (found[path].mode, found[path].gid) for path in ("s", "s/a", "s/a/b", "p/a")}
+        assert made == {"s": (0o2711, 50), "s/a": (0o2755, 50), "s/a/b": (0o2755, 50), "p/a": (0o755, 0)}
+
+    def test_a_hard_link_to_a_file_under_several_layers(self, place: Place) -> None:
+        data = os.urandom(300_000)
+        lower = [tars.Member(b"a", data, mode=0o711), tars.sparse(b"s", [(1 << 20, b"end")], 1 << 21)]
+        upper = [tars.hard_link(b"b", b"a"), tars.hard_link(b"t", b"s")]
+        found = place.show(lower, [tars.Member(b"x")], [tars.Member(b"y")], upper)
+        assert (found["b"].content, found["b"].mode) == (images.digest(data)[7:], 0o711)
+        assert found["t"].content == found["s"].content
 
     def test_a_directory_is_hidden_after_whiteouts_in_it(self, place: Place) -> None:
         """Overlay lists the marks of a directory that hides all below: names of files that are not there."""
