@@ -19,7 +19,7 @@ from reconciler.drivers.graph import budget, confine, decompress, entries, layer
 class Request(TypedDict):
     """``blob``: the inherited descriptor of the compressed layer; ``target``: the directory to fill; ``layers`` and
     ``lower``: the directory of layers and the names in it below this one, top first; ``lowest``: there is none;
-    ``ahead``: they are not known yet; ``overlay``: the form of whiteouts."""
+    ``ahead``: they are not known yet; ``overlay``: the form of whiteouts; ``seconds``: processor time at most."""
 
     blob: int
     target: str
@@ -31,6 +31,7 @@ class Request(TypedDict):
     algorithm: str
     max_bytes: int
     max_entries: int
+    seconds: int
     parent: int
 
 
@@ -58,16 +59,17 @@ def _run(request: Request) -> dict[str, Any]:
     confine.leave_host()
     upper = confine.view(request["target"], read_only=False)
     lower = layer_tree.UNKNOWN if request["ahead"] else lower_view(request)
-    confine.enter(upper)
-    return unpacked(request, upper, lower)
+    confine.enter(upper, seconds=request["seconds"], file_size=request["max_bytes"])
+    stream = decompress.Stream(request["blob"], request["max_bytes"], request["algorithm"])
+    confine.stay_alone()
+    return unpacked(request, stream, upper, lower)
 
 
-def unpacked(request: Request, upper: int, lower: int) -> dict[str, Any]:
-    """The answer, after unpacking into the open directory ``upper``. ``lower``: one view of all the layers below (see
-    ``lower_view``), or ``layer_tree.UNKNOWN``; both are closed. Raises what ``main`` turns into answers."""
+def unpacked(request: Request, stream: decompress.Stream, upper: int, lower: int) -> dict[str, Any]:
+    """The answer, after unpacking ``stream`` into the open directory ``upper``. ``lower``: one view of all the layers
+    below (see ``lower_view``), or ``layer_tree.UNKNOWN``; both are closed. Raises what ``main`` turns into answers."""
     tree = layer_tree.Tree(upper, lower)
     try:
-        stream = decompress.Stream(request["blob"], request["max_bytes"], request["algorithm"])
         quota = budget.Budget(request["max_bytes"], request["max_entries"])
         unpacker = unpack.Unpacker(tree, quota, overlay=request["overlay"], lowest=request["lowest"])
         unpacker.run(tar.Reader(stream))

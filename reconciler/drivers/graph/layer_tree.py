@@ -71,7 +71,7 @@ class Tree:
 
     With *lower* ``UNKNOWN`` what depends on the layers below raises ``Needed``, but for directories that the archive
     only implies: they are made as if nothing were below, and are in ``implied`` (path → whether the archive has told no
-    more of it).
+    more of it). ``unnamed`` counts the directories that were made on the way to something.
     """
 
     def __init__(self, upper: int, lower: int) -> None:
@@ -80,6 +80,7 @@ class Tree:
         self.opaque: set[bytes] = set()
         self.borrowed: set[bytes] = set()
         self.implied: dict[bytes, bool] = {}
+        self.unnamed = 0
 
     @property
     def top(self) -> Directory:
@@ -169,6 +170,7 @@ class Tree:
             return os.fsencode(os.readlink(name, dir_fd=here.lower))
         if found is not None and stat.S_ISDIR(found.st_mode):
             os.mkdir(name, 0o700, dir_fd=here.upper)
+            self.unnamed += 1
             self.borrowed.add(here.below(name))
             self._push(name, found.st_mtime_ns)
             trees.metadata(self.top.lower, self.top.upper, found)
@@ -186,6 +188,7 @@ class Tree:
         above = os.fstat(self.top.upper)
         self._push(name, 0)
         dress_implied(self.top.upper, above)
+        self.unnamed += 1
 
     def make(self, name: bytes, *, replaced: bool) -> None:
         """A new directory in the top one, where the upper tree has nothing (any more). What was ``replaced`` had hidden

@@ -240,13 +240,16 @@ class Layers:
         return found
 
     def _unpack(self, target: str, lower: list[str], diff_id: str, blob: extraction.Opener) -> int:
-        if self._form == "applied" and lower:
-            self._trees.copy(self._tree(lower[0]), target)
+        copied = self._tree(lower[0]) if self._form == "applied" and lower else ""
+        if copied:
+            self._trees.copy(copied, target)
         else:
             self._trees.make(target)
         names = [chains.short_name(chain) for chain in lower] if self._form == "overlay" else []
         overlay = self._form == "overlay"
-        layer = extraction.Layer(blob, target, self.directory, names, diff_id, overlay=overlay, lowest=not lower)
+        layer = extraction.Layer(
+            blob, target, self.directory, names, diff_id, overlay=overlay, lowest=not lower, copied=copied
+        )
         result = extraction.run(layer, self._limits)
         assert result is not None
         for path in result.opaque:

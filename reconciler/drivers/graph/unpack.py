@@ -65,6 +65,11 @@ class Unpacker:
 
     def _add(self, entry: tar.Entry, reader: tar.Reader) -> None:
         self._budget.spend(entry.size)
+        made = self._tree.unnamed
+        self._add_at(entry, reader)
+        self._budget.count(self._tree.unnamed - made)
+
+    def _add_at(self, entry: tar.Entry, reader: tar.Reader) -> None:
         path = layer_tree.clean(entry.name)
         parent, _, name = path.rpartition(b"/")
         if not name:

@@ -49,6 +49,7 @@ class Marked:
         if not self._spared(directory.upper, directory.below(name), name):
             if below is not None:
                 os.mknod(name, stat.S_IFCHR, 0, dir_fd=directory.upper)
+                os.chown(name, 0, 0, dir_fd=directory.upper, follow_symlinks=False)
         elif entries.is_directory(below):
             self._tree.opaque.add(directory.below(name))
 

@@ -14,7 +14,6 @@ import os
 import pathlib
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -31,6 +30,8 @@ PARTS = 4
 ALONE = COUNT // 4 // PARTS
 #: examples in one image
 TOGETHER = 125
+
+pytestmark = pytest.mark.timeout(300 * max(1, COUNT // 2000))
 
 
 @pytest.fixture
@@ -127,27 +128,20 @@ def described(tree: pathlib.Path) -> object:
 
 @pytest.fixture
 def alone(memory: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Alone]:
-    streams: list[decompress.Stream] = []
-
-    class Stream(decompress.Stream):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            streams.append(self)
-
     def run(layer: extraction.Layer, limits: extraction.Limits) -> extraction.Result | None:
         with layer.blob() as file:
             request = extraction.request(layer, limits, file.fileno())
+            stream = decompress.Stream(file.fileno(), request["max_bytes"])
             lower = layer_tree.UNKNOWN if layer.ahead else extract.lower_view(request)
             try:
-                answer = extract.unpacked(request, os.open(layer.target, entries.DIRECTORY), lower)
+                answer = extract.unpacked(request, stream, os.open(layer.target, entries.DIRECTORY), lower)  # type: ignore[arg-type]
             except layer_tree.Needed:
                 answer = {"needed": True}
             except layer_tree.Refused as error:
                 answer = {"error": str(error)}
-            streams.pop().drain()  # its thread reads the file to the end
+            stream.drain()  # its thread reads the file to the end
         return extraction.result(layer, answer)
 
-    monkeypatch.setattr(decompress, "Stream", Stream)
     monkeypatch.setattr(extraction, "run", run)
     found, mask = Alone(memory), os.umask(0)
     try:
