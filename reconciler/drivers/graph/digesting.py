@@ -15,11 +15,13 @@ from reconciler.drivers.graph import confine, decompress
 
 
 class Request(TypedDict):
-    """``blob``: the inherited descriptor of the layer; ``place``: the empty directory."""
+    """``blob``: the inherited descriptor of the layer; ``place``: the empty directory; ``seconds``: processor time at
+    most."""
 
     blob: int
     place: str
     max_bytes: int
+    seconds: int
     parent: int
 
 
@@ -38,5 +40,7 @@ def _run(request: Request) -> dict[str, Any]:
     confine.die_with(request["parent"])
     decompress.load()
     confine.leave_host()
-    confine.enter(confine.view(request["place"], read_only=True))
-    return {"diff_id": f"sha256:{decompress.Stream(request['blob'], request['max_bytes']).drain()}"}
+    confine.enter(confine.view(request["place"], read_only=True), seconds=request["seconds"], file_size=0)
+    stream = decompress.Stream(request["blob"], request["max_bytes"])
+    confine.stay_alone()
+    return {"diff_id": f"sha256:{stream.drain()}"}

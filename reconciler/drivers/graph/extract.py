@@ -13,13 +13,13 @@ import os
 import sys
 from typing import Any, NoReturn, TypedDict
 
-from reconciler.drivers.graph import confine, decompress, merged, overlayfs, syscalls, tar, unpack
+from reconciler.drivers.graph import budget, confine, decompress, entries, layer_tree, overlayfs, syscalls, tar, unpack
 
 
 class Request(TypedDict):
     """``blob``: the inherited descriptor of the compressed layer; ``target``: the directory to fill; ``layers`` and
     ``lower``: the directory of layers and the names in it below this one, top first; ``lowest``: there is none;
-    ``ahead``: they are not known yet; ``overlay``: the form of whiteouts."""
+    ``ahead``: they are not known yet; ``overlay``: the form of whiteouts; ``seconds``: processor time at most."""
 
     blob: int
     target: str
@@ -31,6 +31,7 @@ class Request(TypedDict):
     algorithm: str
     max_bytes: int
     max_entries: int
+    seconds: int
     parent: int
 
 
@@ -39,11 +40,11 @@ def main(arguments: list[str]) -> NoReturn:
     request: Request = json.load(sys.stdin)
     try:
         result = _run(request)
-    except merged.Needed:
+    except layer_tree.Needed:
         result = {"needed": True}
     except (unpack.Full, MemoryError) as error:
         result = {"error": str(error) or (type(error).__doc__ or "").strip(), "retry": True}
-    except (merged.Refused, tar.Malformed, decompress.Damaged, decompress.TooLarge, OSError) as error:
+    except (layer_tree.Refused, tar.Malformed, decompress.Damaged, decompress.TooLarge, OSError) as error:
         result = {"error": str(error), "retry": False}
     except Exception as error:  # noqa: BLE001 - a traceback would be looked for in the image's files
         result = {"error": f"{type(error).__name__}: {error}", "retry": False}
@@ -53,25 +54,35 @@ def main(arguments: list[str]) -> NoReturn:
 
 def _run(request: Request) -> dict[str, Any]:
     confine.die_with(request["parent"])
-    sys.setrecursionlimit(8 * merged.MAX_DEPTH)
+    sys.setrecursionlimit(8 * entries.MAX_DEPTH)
     decompress.load()
     confine.leave_host()
     upper = confine.view(request["target"], read_only=False)
-    lower = merged.UNKNOWN if request["ahead"] else _lower(request)
-    confine.enter(upper)
+    lower = layer_tree.UNKNOWN if request["ahead"] else lower_view(request)
+    confine.enter(upper, seconds=request["seconds"], file_size=request["max_bytes"])
     stream = decompress.Stream(request["blob"], request["max_bytes"], request["algorithm"])
-    tree = merged.Tree(upper, lower)
-    budget = unpack.Budget(request["max_bytes"], request["max_entries"])
-    unpacker = unpack.Unpacker(tree, budget, overlay=request["overlay"], lowest=request["lowest"])
-    unpacker.run(tar.Reader(stream))
-    digest = stream.drain()
+    confine.stay_alone()
+    return unpacked(request, stream, upper, lower)
+
+
+def unpacked(request: Request, stream: decompress.Stream, upper: int, lower: int) -> dict[str, Any]:
+    """The answer, after unpacking ``stream`` into the open directory ``upper``. ``lower``: one view of all the layers
+    below (see ``lower_view``), or ``layer_tree.UNKNOWN``; both are closed. Raises what ``main`` turns into answers."""
+    tree = layer_tree.Tree(upper, lower)
+    try:
+        quota = budget.Budget(request["max_bytes"], request["max_entries"])
+        unpacker = unpack.Unpacker(tree, quota, overlay=request["overlay"], lowest=request["lowest"])
+        unpacker.run(tar.Reader(stream))
+        digest = stream.drain()
+    finally:
+        tree.close()
     opaque = [path.hex() for path in sorted(tree.opaque)]
     implied = [(path.hex(), bare) for path, bare in tree.implied.items()]
-    return {"diff_id": f"{request['algorithm']}:{digest}", "size": budget.used, "opaque": opaque,
+    return {"diff_id": f"{request['algorithm']}:{digest}", "size": quota.used, "opaque": opaque,
             "rooted": unpacker.rooted, "implied": implied}  # fmt: skip
 
 
-def _lower(request: Request) -> int:
+def lower_view(request: Request) -> int:
     """One read-only view of all the layers below, or -1."""
     layers, names = request["layers"], request["lower"]
     if not names:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from reconciler import errors, failpoints
-from reconciler.drivers.graph import chains, comparing, extraction, files, stacked, syscalls, volumes
+from reconciler.drivers.graph import chains, comparing, extraction, files, layer_tree, stacked, syscalls, volumes
 from reconciler.drivers.graph import trees as copying
 from reconciler.model import references
 
@@ -240,13 +240,16 @@ class Layers:
         return found
 
     def _unpack(self, target: str, lower: list[str], diff_id: str, blob: extraction.Opener) -> int:
-        if self._form == "applied" and lower:
-            self._trees.copy(self._tree(lower[0]), target)
+        copied = self._tree(lower[0]) if self._form == "applied" and lower else ""
+        if copied:
+            self._trees.copy(copied, target)
         else:
             self._trees.make(target)
         names = [chains.short_name(chain) for chain in lower] if self._form == "overlay" else []
         overlay = self._form == "overlay"
-        layer = extraction.Layer(blob, target, self.directory, names, diff_id, overlay=overlay, lowest=not lower)
+        layer = extraction.Layer(
+            blob, target, self.directory, names, diff_id, overlay=overlay, lowest=not lower, copied=copied
+        )
         result = extraction.run(layer, self._limits)
         assert result is not None
         for path in result.opaque:
@@ -261,13 +264,10 @@ class Layers:
         trees = [self._tree(chain) for chain in lower]
         root = [] if result.rooted else [(b"", True)]
         try:
-            # inner ones first: giving them a time changes none of those around them
-            for path, bare in (*reversed(result.implied), *root):
+            for path, bare in (*root, *result.implied):
                 with stacked.directory(trees, path) as below, stacked.directory([target], path) as made:
-                    if bare and min(below, made) >= 0:
-                        found = os.fstat(below)
-                        copying.metadata(below, made, found)
-                        os.utime(made, ns=(found.st_mtime_ns, found.st_mtime_ns))
+                    if bare and made >= 0:
+                        _dress_implied(made, below)
         except stacked.NoDirectory:
             return False
         return True
@@ -310,6 +310,16 @@ def _opened(path: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _dress_implied(made: int, below: int) -> None:
+    """Makes a directory like what shows of it ``below``, or if nothing does (-1) as one that the archive implies."""
+    if below >= 0:
+        found = os.fstat(below)
+        copying.metadata(below, made, found)
+        os.utime(made, ns=(found.st_mtime_ns, found.st_mtime_ns))
+    else:
+        layer_tree.dress_implied(made, os.stat("..", dir_fd=made))
 
 
 def _failed(chain: str, error: OSError) -> errors.Temporary:

@@ -9,17 +9,15 @@ name or follows a link, so nothing outside can be reached whatever the archive s
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 
-from reconciler.drivers.graph import trees
+from reconciler.drivers.graph import entries, trees
+from reconciler.drivers.graph.entries import shown
 
 #: in the place of a descriptor: whether there is anything below is not known yet
 UNKNOWN = -2
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MAX_LINKS = 40
-MAX_DEPTH = 512
 
 
 class Refused(Exception):
@@ -44,7 +42,7 @@ class Directory:
 
     def in_lower(self, name: bytes) -> os.stat_result | None:
         self.know_lower()
-        return lstat(self.lower, name) if self.lower >= 0 else None
+        return entries.lstat(self.lower, name) if self.lower >= 0 else None
 
     def know_lower(self) -> None:
         """Raises ``Needed`` if it is not known what is below."""
@@ -66,25 +64,42 @@ class Tree:
 
     ``times`` (path → mtime in ns) is what each directory touched must have in the end; ``opaque`` the paths of those
     that hide the directory of the same name in the layers below. Both may name directories that were replaced since.
-    ``lent``: files of the layers below that were copied up only because a hard link leads to them. With *lower*
-    ``UNKNOWN`` what depends on the layers below raises ``Needed``, but for directories that the archive only implies:
-    they are made as if nothing were below, and are in ``implied`` (path → whether the archive has told no more of it).
+
+    ``borrowed``: paths of what stands in *upper* although the layer does not bring it: directories that a path led
+    through, and files of the layers below that a hard link led to. What the layer brings is never below a borrowed
+    path: ``claim``.
+
+    With *lower* ``UNKNOWN`` what depends on the layers below raises ``Needed``, but for directories that the archive
+    only implies: they are made as if nothing were below, and are in ``implied`` (path → whether the archive has told no
+    more of it). ``unnamed`` counts the directories that were made on the way to something.
     """
 
     def __init__(self, upper: int, lower: int) -> None:
         self._stack = [Directory(b"", b"", upper, lower)]
         self.times: dict[bytes, int] = {}
         self.opaque: set[bytes] = set()
-        self.lent: set[bytes] = set()
+        self.borrowed: set[bytes] = set()
         self.implied: dict[bytes, bool] = {}
+        self.unnamed = 0
 
     @property
     def top(self) -> Directory:
         return self._stack[-1]
 
+    def close(self) -> None:
+        """Closes every directory, the two that the tree was made of too."""
+        self._rise(0)
+        self.top.close()
+
+    def claim(self, path: bytes) -> None:
+        """The layer brings ``path``, and so the directories down to it."""
+        self.borrowed.discard(path)
+        while (path := path.rpartition(b"/")[0]) in self.borrowed:
+            self.borrowed.remove(path)
+
     def walk(self, path: bytes, *, make: bool) -> Directory | None:
-        """The directory ``path``; what is missing is made with ``make``, else None is returned. Valid until the next
-        walk."""
+        """The directory ``path``; with ``make`` what is missing, or no directory, becomes one, else None is returned.
+        Valid until the next walk."""
         todo = self._onto(_names(path))
         links = 0
         while todo:
@@ -108,7 +123,7 @@ class Tree:
     def reopen(self, path: bytes) -> Directory | None:
         """The directory ``path`` in the upper tree alone, through no link; None if it is none (any more)."""
         for name in self._onto(_names(path)):
-            descriptor = _open_directory(self.top.upper, name)
+            descriptor = entries.open_directory(self.top.upper, name)
             if descriptor < 0:
                 return None
             self._stack.append(Directory(name, self.top.below(name), descriptor, -1))
@@ -131,19 +146,17 @@ class Tree:
         """Goes one name down and returns None; or stays and returns a link's target, or ``b""`` where no directory
         is."""
         here = self.top
-        found = lstat(here.upper, name)
+        found = entries.lstat(here.upper, name)
         if found is None:
             return self._step_lower(name, make=make)
         if stat.S_ISLNK(found.st_mode):
             return os.fsencode(os.readlink(name, dir_fd=here.upper))
         if stat.S_ISDIR(found.st_mode):
             self._push(name, found.st_mtime_ns)
-            return None
-        if not make:
+        elif make:
+            self._step_new(name, replaced=True)
+        else:
             return b""
-        if not is_whiteout(found):
-            raise Refused(f"{shown(here.below(name))} is used as a directory and is none")
-        self._step_new(name, replaced=True)
         return None
 
     def _step_lower(self, name: bytes, *, make: bool) -> bytes | None:
@@ -153,28 +166,29 @@ class Tree:
             self.implied[self.top.path] = True
             return None
         found = here.in_lower(name)
-        if found is None:
-            if make:
-                self._step_new(name, replaced=False)
-            return None if make else b""
-        if stat.S_ISLNK(found.st_mode):
+        if found is not None and stat.S_ISLNK(found.st_mode):
             return os.fsencode(os.readlink(name, dir_fd=here.lower))
-        if not stat.S_ISDIR(found.st_mode):
-            if not make:
-                return b""
-            raise Refused(f"{shown(here.below(name))} is used as a directory and is none")
-        os.mkdir(name, 0o700, dir_fd=here.upper)
-        self._push(name, found.st_mtime_ns)
-        trees.metadata(self.top.lower, self.top.upper, found)
+        if found is not None and stat.S_ISDIR(found.st_mode):
+            os.mkdir(name, 0o700, dir_fd=here.upper)
+            self.unnamed += 1
+            self.borrowed.add(here.below(name))
+            self._push(name, found.st_mtime_ns)
+            trees.metadata(self.top.lower, self.top.upper, found)
+        elif make:
+            self._step_new(name, replaced=False)
+        else:
+            return b""
         return None
 
     def _step_new(self, name: bytes, *, replaced: bool) -> None:
         if replaced:
             os.unlink(name, dir_fd=self.top.upper)
         self.make(name, replaced=replaced)
-        os.chown(name, 0, 0, dir_fd=self.top.upper)
-        os.chmod(name, 0o755, dir_fd=self.top.upper)
+        self.borrowed.add(self.top.below(name))
+        above = os.fstat(self.top.upper)
         self._push(name, 0)
+        dress_implied(self.top.upper, above)
+        self.unnamed += 1
 
     def make(self, name: bytes, *, replaced: bool) -> None:
         """A new directory in the top one, where the upper tree has nothing (any more). What was ``replaced`` had hidden
@@ -182,55 +196,28 @@ class Tree:
         here = self.top
         os.mkdir(name, 0o700, dir_fd=here.upper)
         self.times[here.below(name)] = 0
-        if replaced:
-            self.hide(name)
-
-    def hide(self, name: bytes) -> None:
-        """The directory ``name`` of the top one shows nothing of the layers below."""
-        found = self.top.in_lower(name)
-        if found is not None and stat.S_ISDIR(found.st_mode):
-            self.opaque.add(self.top.below(name))
-            directory = os.open(name, DIRECTORY, dir_fd=self.top.upper)
-            try:
-                self._bare(directory, self.top.below(name))
-            finally:
-                os.close(directory)
-
-    def hide_top(self) -> None:
-        """The same for the top directory itself."""
-        self.top.know_lower()
-        if self.top.lower >= 0:
-            self.opaque.add(self.top.path)
-            self.top.hide_lower()
-            self._bare(self.top.upper, self.top.path)
-
-    def _bare(self, directory: int, path: bytes) -> None:
-        """Leaves in a directory that has come to hide all that is below only what its layer brought: overlay would list
-        the names of whiteouts there."""
-        for text in os.listdir(directory):
-            name = os.fsencode(text)
-            child = path + b"/" + name
-            found = os.lstat(name, dir_fd=directory)
-            if is_whiteout(found) or child in self.lent:
-                os.unlink(name, dir_fd=directory)
-            elif stat.S_ISDIR(found.st_mode):
-                below = os.open(name, DIRECTORY, dir_fd=directory)
-                try:
-                    self._bare(below, child)
-                finally:
-                    os.close(below)
+        if replaced and entries.is_directory(here.in_lower(name)):
+            self.opaque.add(here.below(name))
 
     def _push(self, name: bytes, mtime: int) -> None:
         here = self.top
-        if len(self._stack) > MAX_DEPTH:
-            raise Refused(f"{shown(here.path)} is more than {MAX_DEPTH} directories deep")
+        if len(self._stack) > entries.MAX_DEPTH:
+            raise Refused(f"{shown(here.path)} is more than {entries.MAX_DEPTH} directories deep")
         path = here.below(name)
-        upper = os.open(name, DIRECTORY, dir_fd=here.upper)
+        upper = os.open(name, entries.DIRECTORY, dir_fd=here.upper)
         lower = min(here.lower, -1)
         if here.lower >= 0:
-            lower = _open_directory(here.lower, name) if path not in self.opaque else -1
+            lower = entries.open_directory(here.lower, name) if path not in self.opaque else -1
         self._stack.append(Directory(name, path, upper, lower))
         self.times.setdefault(path, mtime)
+
+
+def dress_implied(directory: int, above: os.stat_result) -> None:
+    """Owner and mode of an open directory that no archive tells of: root's, but that mkdir(2) hands the group of a
+    set-group-ID directory ``above`` on, with the bit. So it is where tools make such directories and leave them."""
+    inherited = above.st_mode & stat.S_ISGID
+    os.fchown(directory, 0, above.st_gid if inherited else 0)
+    os.fchmod(directory, 0o755 | inherited)
 
 
 def clean(path: bytes) -> bytes:
@@ -247,32 +234,3 @@ def clean(path: bytes) -> bytes:
 
 def _names(path: bytes) -> list[bytes]:
     return [name for name in path.split(b"/") if name and name != b"."]
-
-
-def lstat(directory: int, name: bytes) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-
-
-def is_whiteout(found: os.stat_result) -> bool:
-    """overlay's own mark of a name that is gone: a character device 0:0."""
-    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
-
-
-def _open_directory(directory: int, name: bytes) -> int:
-    """-1 if it is no directory."""
-    try:
-        return os.open(name, DIRECTORY, dir_fd=directory)
-    except (FileNotFoundError, NotADirectoryError):
-        return -1
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return -1
-        raise
-
-
-def shown(name: bytes) -> str:
-    """A name for a message."""
-    return repr(name[:200].decode(errors="backslashreplace"))
