@@ -32,10 +32,11 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Place(NamedTuple):
-    """Where a registry is: equal ones are spoken to alike."""
+    """Where a registry is: equal ones are spoken to alike. ``plain``: it is configured to have no TLS."""
 
     url: str
     files: tls.Files
+    plain: bool = False
 
 
 class Hosts:
@@ -66,10 +67,9 @@ class Hosts:
     def place(self, registry: str) -> Place:
         """Raises ``Permanent`` if the files in the directory make no sense."""
         files = self._files(registry)
-        plain = self._plain.get(registry, self._table(registry).plain_http)
-        if plain is None and files:
-            plain = False
-        return Place(addresses.endpoint(registry, plain), files)
+        stated = self._plain.get(registry, self._table(registry).plain_http)
+        plain = False if stated is None and files else stated
+        return Place(addresses.endpoint(registry, plain), files, stated is True)
 
     def check_files(self) -> None:
         """Raises ``Invalid`` naming the key whose file cannot be used."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import reconciler
 from reconciler import errors
-from reconciler.drivers.registry import addresses, answers, deadline, tls
+from reconciler.drivers.registry import addresses, answers, deadline, redaction, tls
 
 if TYPE_CHECKING:
     import ssl
@@ -38,16 +38,23 @@ class Body(NamedTuple):
 
 
 class Answer:
-    """A response whose body is still to be read; must be closed."""
+    """A response whose body is still to be read; must be closed. ``hide`` takes out of an error's words what they may
+    not repeat."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse, watch: deadline.Deadline, *, asked: bool) -> None:
         """``asked``: it comes from the very origin that was asked, by no redirect to another."""
         self._response, self._watch = response, watch
         self.status = response.status
         self.asked = asked
+        self.hide: redaction.Hide = redaction.nothing
 
     def header(self, name: str) -> str:
+        """Its value, empty if there is none; of several headers the values with commas between them."""
         return str(self._response.headers.get(name, ""))
+
+    def headers(self, name: str) -> list[str]:
+        """The values of all headers of that name."""
+        return [str(each) for each in self._response.headers.getlist(name)]
 
     def pieces(self) -> Iterator[bytes]:
         """The body as it comes. Raises ``Temporary`` when the peer breaks off or makes no progress."""
@@ -66,12 +73,12 @@ class Answer:
         return bytes(found)
 
     def failure(self) -> errors.PydockError:
-        """The error that this answer is, for whoever asked for another."""
+        """The error that this answer means."""
         try:
             body = self.whole(answers.MAX_WORDS)
         except errors.PydockError:
             body = b""
-        return answers.failure(self.status, self.header("Retry-After"), body)
+        return answers.failure(self.status, self.header("Retry-After"), body, self.hide)
 
     def close(self) -> None:
         self._watch.close()
@@ -87,10 +94,18 @@ class Answer:
 class Transport:
     """Requests to the registry at ``url``. Safe for threads.
 
-    The authorities of ``files`` count for whatever the registry leads to; the certificate there is for it alone."""
+    The authorities of ``files`` count for whatever the registry leads to; the certificate there is for it alone.
+    ``plain``: somebody has configured that it is spoken to without TLS, which then goes for where it leads to."""
 
-    def __init__(self, url: str, patience: float = deadline.PATIENCE, files: tls.Files | None = None) -> None:
-        self.url = url
+    def __init__(
+        self,
+        url: str,
+        patience: float = deadline.PATIENCE,
+        files: tls.Files | None = None,
+        *,
+        plain: bool = False,
+    ) -> None:
+        self.url, self.plain = url, plain
         self._patience = patience
         self._files = files or tls.Files()
         self._origin = addresses.origin(url)
@@ -103,12 +118,12 @@ class Transport:
         return addresses.origin(url) == self._origin
 
     def get(self, url: str, headers: dict[str, str], authorization: str = "", method: str = "GET") -> Answer:
-        """Asks, following redirects. ``authorization`` is shown to the origin of ``url`` only, and over plain HTTP only
-        to this host. The caller judges the status.
+        """Asks, following redirects. ``authorization`` is shown to the origin of ``url`` only (``_check_secret``). The
+        caller judges the status.
 
         Raises ``Temporary`` where the network fails, ``Permanent`` for a redirect that may not be followed."""
         asked = addresses.origin(url)
-        _check_secret(asked, authorization)
+        self._check_secret(asked, authorization)
         for _ in range(MAX_REDIRECTS + 1):
             same = addresses.origin(url) == asked
             credentials = {"Authorization": authorization} if authorization and same else {}
@@ -119,15 +134,29 @@ class Transport:
             answer.close()
             if not location:
                 raise errors.Permanent("it redirects, but does not say where to")
-            url = addresses.follow(self.url, url, location)
+            url = self.follow(url, location)
         raise errors.Permanent(f"it redirects more than {MAX_REDIRECTS} times")
 
     def send(self, method: str, url: str, headers: dict[str, str], authorization: str, body: Body) -> Answer:
         """Sends a body; no redirect is followed. Otherwise as ``get``."""
-        _check_secret(addresses.origin(url), authorization)
+        self._check_secret(addresses.origin(url), authorization)
         credentials = {"Authorization": authorization} if authorization else {}
         everything = {**_HEADERS, **headers, **credentials, "Content-Length": str(body.size)}
         return self._ask(method, url, everything, asked=True, body=body)
+
+    def follow(self, from_url: str, location: str) -> str:
+        """Where a redirect, a realm or a place for an upload leads to. Raises ``Permanent`` if it may not be
+        followed."""
+        return addresses.follow(self.url, from_url, location, plain=self.plain)
+
+    def _check_secret(self, asked: addresses.Origin, authorization: str) -> None:
+        """A password goes over TLS, or to this host. A token, which ends soon, goes to its registry also where that is
+        configured to have no TLS."""
+        if not authorization or asked.scheme == "https" or addresses.is_loopback(asked.host):
+            return
+        if self.plain and asked == self._origin and authorization.startswith("Bearer "):
+            return
+        raise errors.Permanent(f"a login would go to {asked.host} without TLS: nothing was sent")
 
     def _ask(self, method: str, url: str, headers: dict[str, str], *, asked: bool, body: Body | None = None) -> Answer:
         manager = self._manager(own=self.owns(url))
@@ -164,11 +193,6 @@ class Transport:
                 context = None if plain else tls.context(self._files, prove=own)
                 self._managers[own] = _new_manager(context, strict=not own and not self._local)
             return self._managers[own]
-
-
-def _check_secret(asked: addresses.Origin, authorization: str) -> None:
-    if authorization and asked.scheme != "https" and not addresses.is_loopback(asked.host):
-        raise errors.Permanent(f"a login would go to {asked.host} without TLS: nothing was sent")
 
 
 def _watched(body: Body, watch: deadline.Deadline) -> Iterator[bytes]:

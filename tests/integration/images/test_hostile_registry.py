@@ -126,21 +126,6 @@ def test_a_server_that_does_not_know_ranges(place: Place, server: HostileServer,
     assert len(tries) == 2
 
 
-def test_another_part_than_asked_for(place: Place, server: HostileServer, image: images.Image) -> None:
-    reference = server.serve_image(image)
-    data = layer_data(image)
-    cut = registry_hostile.broken(data, 100_000)
-
-    def handle(request: Request) -> None:
-        if "Range" in request.headers:
-            request.reply(206, data, Content_Range=f"bytes 0-{len(data) - 1}/{len(data)}")
-        else:
-            cut(request)
-
-    server.handlers[layer_path(image)] = handle
-    refused(place, reference, errors.Permanent, "another part")
-
-
 @pytest.mark.parametrize("header", ["7", "100000", "Fri, 31 Dec 2099 23:59:59 GMT"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_registry_says_when(place: Place, server: HostileServer, status: int, header: str) -> None:
