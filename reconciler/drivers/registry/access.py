@@ -86,16 +86,15 @@ class Access:
         if answer.status != 401:
             return answer
         self._answers.drop(f"{registry} {scope}", proof)
-        if not (own and answer.asked):
-            answer.close()
-            raise errors.Permanent("it sent us to another host, which asks for a login: no other host is given one")
-        wanted = answer.headers("WWW-Authenticate")
-        if proof and not wanted:
-            return answer
-        challenge = self._parsed(registry, wanted)
-        if challenge == answered:
-            return answer  # no other proof can be had
-        answer.close()
+        with contextlib.ExitStack() as closing:
+            closing.push(answer)
+            if not (own and answer.asked):
+                raise errors.Permanent("it sent us to another host, which asks for a login: no other host is given one")
+            wanted = answer.headers("WWW-Authenticate")
+            challenge = self._parsed(registry, wanted) if wanted or not proof else answered
+            if challenge is None or challenge == answered:  # no other proof can be had
+                closing.pop_all()
+                return answer
         return once(self._authorize(over, registry, scope, challenge))
 
     def _proof(
