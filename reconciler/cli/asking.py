@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
 import click
 
+from reconciler import errors
 from reconciler.cli import logins, report, session
 from reconciler.model import references
 from reconciler.model.credentials import Credentials
+
+T = TypeVar("T")
+
+
+def with_login(run: session.Session, registry: str, ask: Callable[[Credentials | None], T]) -> T:
+    """What ``ask`` returns with the login that is kept. If the registry wants another, somebody at the terminal is
+    asked for it."""
+    kept = logins.usable(registry)
+    try:
+        return ask(kept)
+    except errors.LoginNeeded as error:
+        if not possible():
+            raise
+        report.line(error.message)
+        login = ask_for(registry, usual=kept.username if kept else "")
+        enter(run, registry, login)
+        return ask(login)
 
 
 def possible() -> bool:
@@ -16,8 +36,8 @@ def possible() -> bool:
     return sys.stdin.isatty()
 
 
-def ask(registry: str, username: str = "", usual: str = "") -> Credentials:
-    """Asks for a password, and for a name unless it is given; ``usual`` is the one taken for an empty answer."""
+def ask_for(registry: str, username: str = "", usual: str = "") -> Credentials:
+    """Asks for a password, and for a name unless ``username`` is given; an empty answer means the name ``usual``."""
     shown = "Docker Hub" if registry == references.DEFAULT_REGISTRY else registry
     print(f"Login for {shown}", file=sys.stderr)
     name = username or click.prompt("Username", default=usual or None, err=True)
