@@ -14,6 +14,7 @@ from reconciler.model.credentials import Credentials
 
 #: the name under which helpers give a token that is no password
 _TOKEN_NAME = "<token>"
+_EXPECTED = "expected a username without colon, and a password"
 
 
 def find(registry: str) -> Credentials | None:
@@ -25,12 +26,12 @@ def find(registry: str) -> Credentials | None:
 
 
 def usable(registry: str) -> Credentials | None:
-    """The login for ``registry``, if one is kept and can be had. What is wrong with it is told as a warning: whether
-    the registry wants a login at all is still to be seen."""
+    """The login for ``registry``, if one is kept and can be had. What is wrong with it is told: whether the
+    registry wants a login at all is still to be seen."""
     try:
         return find(registry)
     except errors.Permanent as error:
-        report.line(f"warning: {error.message}")
+        report.line(f"{error.message} (going on without a login)")
         return None
 
 
@@ -102,9 +103,9 @@ def _decoded(key: str, auth: Any) -> tuple[str, str, str]:
     try:
         raw = base64.b64decode("".join(auth.split()), validate=True)
     except (AttributeError, ValueError):
-        raw = b""
+        raise _unusable(key, "auth is not the base64 of username:password") from None
     if b":" not in raw:
-        raise _unusable(key, "auth is not the base64 of username:password")
+        raise _unusable(key, _EXPECTED)
     text, encoding = _text(raw.rstrip(b"\0"))
     name, _, password = text.partition(":")
     return name, password, encoding
@@ -124,7 +125,7 @@ def _checked(key: str, username: Any, password: Any, encoding: str = "utf-8") ->
     try:
         return _login(username, password, encoding)
     except (msgspec.ValidationError, UnicodeError):
-        raise _unusable(key, "expected a username without colon and control characters, and a password") from None
+        raise _unusable(key, _EXPECTED) from None
 
 
 def _login(username: Any, password: Any, encoding: str) -> Credentials:

@@ -108,7 +108,7 @@ def test_several_spellings_are_one_key_and_are_written_as_docker_does(config: Pa
         ('{"AUTHS": "x"}', "expected an object"),
         ('{"auths": {"r.example": 7}}', "expected an object"),
         ('{"auths": {"r.example": {"auth": 7}}}', "not the base64"),
-        ('{"auths": {"r.example": {"auth": "bWU="}}}', "not the base64"),
+        ('{"auths": {"r.example": {"auth": "bWU="}}}', "expected a username"),
         ('{"auths": {"r.example": {"auth": "!"}}}', "not the base64"),
         ('{"auths": {"r.example": {"auth": "OnB3"}}}', "expected a username"),
         ('{"auths": {"r.example": {"username": "me", "password": 7}}}', "expected a username"),
@@ -137,7 +137,8 @@ def test_a_registry_that_wants_the_login_after_all(config: Path, server: Server,
     ran = pydock("pull", "r.example/a")
     assert ran.status == 1
     assert ran.err == (
-        f"pydock: warning: {config} names the helper docker-credential-absent, which is not installed\n"
+        f"pydock: {config} names the helper docker-credential-absent, which is not installed (going on without a "
+        "login)\n"
         "pydock: registry r.example: it needs a login\n"
     )
 
