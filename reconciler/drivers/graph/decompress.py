@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import queue
+import re
 import threading
 from collections.abc import Iterator
 
@@ -19,6 +20,14 @@ _ZSTD_WINDOW = 1 << 27
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _AHEAD = 4
+#: first bytes → what packs so; of bzip2 with those of its first block, since a name in a tar may begin with "BZh"
+_UNSUPPORTED = (
+    (re.compile(rb"\xfd7zXZ\x00"), "xz"),
+    (re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"), "bzip2"),
+    (re.compile(rb"\x04\x22\x4d\x18"), "lz4"),
+    (re.compile(rb"PK\x03\x04"), "zip"),
+    (re.compile(rb"7z\xbc\xaf\x27\x1c"), "7z"),
+)
 
 
 class Damaged(Exception):
@@ -36,12 +45,16 @@ def load() -> None:
 
 
 def chunks(fd: int) -> Iterator[bytes]:
-    """The decompressed bytes of a seekable file."""
-    magic = os.pread(fd, 4, 0)
+    """The decompressed bytes of a seekable file. Raises ``Damaged`` for a packing that no image specification has."""
+    start = os.pread(fd, 16, 0)
+    magic = start[:4]
     if magic.startswith(_GZIP):
         return _gzip(fd)
     if magic == _ZSTD or (magic[1:] == b"\x2a\x4d\x18" and 0x50 <= magic[0] <= 0x5F):
         return _zstd(fd)
+    for known, packing in _UNSUPPORTED:
+        if known.match(start):
+            raise Damaged(f"it is packed with {packing}, where gzip, zstd or no packing is supported")
     return iter(lambda: os.read(fd, CHUNK), b"")
 
 

@@ -33,11 +33,11 @@ class Offer(NamedTuple):
 
 
 class _Layer(base.Descriptor, frozen=True, rename="camel"):
-    annotations: dict[str, str | None] | None = None
+    annotations: dict[str, str] | None = None
 
 
 class _Manifest(msgspec.Struct):
-    layers: list[_Layer] | None = None
+    layers: list[_Layer] = []
 
 
 class _Identity(msgspec.Struct):
@@ -71,9 +71,9 @@ def offers(raw: bytes) -> list[Offer]:
         raise errors.Permanent("its manifest of signatures is malformed") from None
     return [
         Offer(layer, signature)
-        for layer in (layers or [])[:MOST]
+        for layer in layers[:MOST]
         if layer.media_type == PAYLOAD and 0 < layer.size <= MOST_BYTES
-        if (signature := _decoded((layer.annotations or {}).get(ANNOTATION) or ""))
+        if (signature := _decoded((layer.annotations or {}).get(ANNOTATION, "")))
     ]
 
 

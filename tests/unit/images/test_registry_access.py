@@ -265,17 +265,7 @@ def test_a_token_goes_to_its_registry_without_tls_and_a_password_does_not() -> N
         transport.Transport("http://registry.invalid").get("http://registry.invalid/", {}, "Bearer abc")
 
 
-# signatures
-
-
-def test_notes_of_a_signature_that_are_null(server: HostileServer) -> None:
-    from reconciler.drivers.registry import signatures
-
-    layer = {"mediaType": signatures.PAYLOAD, "digest": images.digest(b"{}"), "size": 2,
-             "annotations": {signatures.ANNOTATION: "YQ==", "other": None}}  # fmt: skip
-    (offer,) = signatures.offers(json.dumps({"layers": [layer, {**layer, "annotations": None}]}).encode())
-    assert offer.signature == b"a"
-    assert signatures.offers(b'{"layers": null}') == []
+# pushes
 
 
 def test_a_blob_that_cannot_be_looked_for_is_pushed(server: HostileServer) -> None:
