@@ -1,4 +1,4 @@
-"""Logins asked for at the terminal, verified by the server, and kept."""
+"""Asks for logins at the terminal, has the server verify them, and stores them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ T = TypeVar("T")
 
 
 def with_login(run: session.Session, registry: str, ask: Callable[[Credentials | None], T]) -> T:
-    """What ``ask`` returns with the login that is kept. If the registry wants another, somebody at the terminal is
-    asked for it."""
+    """Calls ``ask`` with the stored login, if there is one. If the registry wants another, it is asked for at the
+    terminal, and ``ask`` is called again."""
     kept = logins.usable(registry)
     try:
         return ask(kept)
@@ -32,7 +32,7 @@ def with_login(run: session.Session, registry: str, ask: Callable[[Credentials |
 
 
 def possible() -> bool:
-    """Whether there is somebody to ask."""
+    """Whether standard input is a terminal, so that somebody can be asked."""
     return sys.stdin.isatty()
 
 
@@ -45,7 +45,7 @@ def ask_for(registry: str, username: str = "", usual: str = "") -> Credentials:
 
 
 def enter(run: session.Session, registry: str, credentials: Credentials) -> None:
-    """Has the server ask the registry, and keeps the login if it is right. Raises ``LoginNeeded`` if it is not."""
+    """Has the server try a login at the registry, and stores it. Raises ``LoginNeeded`` if the registry refuses it."""
     run.client.login(registry, credentials)
     file = logins.keep(registry, credentials)
     if file:

@@ -32,7 +32,7 @@ _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def path() -> Path:
-    """Where logins are kept."""
+    """The file."""
     return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
 
 
@@ -73,8 +73,8 @@ def _as_docker_reads(document: dict[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def changing() -> Iterator[dict[str, Any]]:
-    """The file's content, to be changed in place; it is written when the block ends well and something is new. One
-    ``pydock`` at a time: the directory is locked."""
+    """The file's content, to be changed in place. It is written if the block raises nothing and has changed something.
+    The directory is locked meanwhile, so that one ``pydock`` at a time does this."""
     try:
         path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory = os.open(path().parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -92,7 +92,7 @@ def changing() -> Iterator[dict[str, Any]]:
 
 
 def key(registry: str) -> str:
-    """What ``auths`` and helpers know the registry by."""
+    """The name of the registry in ``auths`` and for helpers."""
     return _DOCKER_KEY if registry == references.DEFAULT_REGISTRY else registry
 
 
@@ -119,7 +119,7 @@ def _means(name: str, registry: str) -> bool:
 
 
 def _write(config: dict[str, Any]) -> None:
-    """All or nothing, for its owner only. Where the file is a link, what it leads to is written."""
+    """Replaces the file as a whole, readable by its owner only. A link stays, and its target is replaced."""
     real = Path(os.path.realpath(path()))
     data = json.dumps(config, indent="\t").encode() + b"\n"
     try:
@@ -139,7 +139,7 @@ def _write(config: dict[str, Any]) -> None:
 
 
 def _keep_owner(real: Path, descriptor: int) -> None:
-    """root may log in for another user, whose file it stays."""
+    """Where root logs in for another user, the file stays that user's."""
     with contextlib.suppress(FileNotFoundError):
         had = real.stat()
         if os.geteuid() == 0:

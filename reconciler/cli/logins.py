@@ -12,22 +12,22 @@ from reconciler.cli import docker_config, helpers, report
 from reconciler.model import loose
 from reconciler.model.credentials import Credentials
 
-#: the name under which helpers give a token that is no password
+#: the name that helpers give to a token in place of a password
 _TOKEN_NAME = "<token>"
 _EXPECTED = "expected a username without colon, and a password"
 
 
 def find(registry: str) -> Credentials | None:
-    """The login for ``registry`` (as a reference has it), if one is kept. Raises ``Permanent`` for one that cannot be
-    used."""
+    """The stored login for ``registry`` (named as in references), if there is one. Raises ``Permanent`` for one that
+    cannot be used."""
     config = docker_config.read()
     helper = docker_config.helper(config, registry)
     return _from_helper(helper, registry) if helper else _from_file(config, registry)
 
 
 def usable(registry: str) -> Credentials | None:
-    """The login for ``registry``, if one is kept and can be had. What is wrong with it is told: whether the
-    registry wants a login at all is still to be seen."""
+    """The stored login for ``registry``, if there is one that can be used. One that cannot is reported and is no error:
+    the registry may want no login."""
     try:
         return find(registry)
     except errors.Permanent as error:
@@ -66,8 +66,8 @@ def forget(registry: str) -> bool:
 
 
 def make(username: str, password: str | bytes) -> Credentials:
-    """A login that was typed or piped in; a password's bytes need not be UTF-8. Raises ``Invalid``, which does not
-    repeat it."""
+    """A login that was typed or piped in; the bytes of the password need not be UTF-8. Raises ``Invalid`` without
+    repeating any of it."""
     try:
         raw = password if isinstance(password, bytes) else password.encode(errors="surrogateescape")
         return _login(username, *_text(raw))

@@ -24,7 +24,7 @@ _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class Origin(NamedTuple):
-    """Scheme, host (without brackets) and port: who gets to see a credential."""
+    """Scheme, host (without brackets) and port: credentials are shown to one origin only."""
 
     scheme: str
     host: str
@@ -42,7 +42,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_special(address: str) -> bool:
-    """Whether an IP address is one that only this host, or only this link, means."""
+    """Whether an IP address is local to this host or link (or is none of a single host)."""
     found = ipaddress.ip_address(address.partition("%")[0])
     forms = [found, *_carried(found)]
     return any(each.is_loopback or each.is_link_local or each.is_unspecified or each.is_multicast for each in forms)
@@ -59,7 +59,7 @@ def _carried(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipadd
 
 
 def endpoint(registry: str, plain: bool | None = None) -> str:
-    """The base URL of a registry: over plain HTTP or not; by default on loopback, and HTTPS elsewhere."""
+    """The base URL of a registry. ``plain``: over plain HTTP; by default only on loopback."""
     host = _SERVED_AT.get(registry, registry)
     if plain is None:
         plain = is_loopback(urlsplit(f"//{host}").hostname or "")
@@ -67,7 +67,7 @@ def endpoint(registry: str, plain: bool | None = None) -> str:
 
 
 def origin(url: str) -> Origin:
-    """Raises ``Permanent`` for a URL that is none of ours to follow."""
+    """The origin of a URL. Raises ``Permanent`` for one that may not be followed at all."""
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)

@@ -1,4 +1,4 @@
-"""What a registry's answers mean: statuses, error bodies, Retry-After, failures of the network."""
+"""Errors for a registry's answers and for failures of the network: statuses, error bodies, Retry-After."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_DELAY = 300.0
 _DEFAULT_DELAY = 5.0
 #: OpenSSL's X509_V_ERR numbers: self-signed, alone or in the chain; issuer not there; first one not provable
 _UNKNOWN_AUTHORITY = frozenset((18, 19, 20, 21))
-#: ends of OpenSSL's reasons for a server that was not content with our certificate
+#: how OpenSSL's reasons end where a server did not accept our certificate
 _UNPROVED = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "UNKNOWN_CA", "CERTIFICATE_EXPIRED")
 _TABLE = 'in its [registry."HOST"] of pydockd.toml'
 _BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))
@@ -60,7 +60,7 @@ def network_failure(error: BaseException) -> errors.PydockError:
 
 
 def _how(error: BaseException) -> str:
-    """What happened to a connection, in no words of the peer's."""
+    """What happened to the connection. The peer's own words are left out: they may repeat a secret."""
     inner = next((each for each in error.args if isinstance(each, BaseException)), None)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
@@ -74,7 +74,7 @@ def _how(error: BaseException) -> str:
 
 
 def _tls_words(error: ssl.SSLError) -> str:
-    """What is wrong, and what in the configuration would change it."""
+    """The fault, and the setting that would mend it."""
     import ssl
 
     reason = error.reason or ""
@@ -90,8 +90,8 @@ def _tls_words(error: ssl.SSLError) -> str:
 
 
 def _delay(retry_after: str) -> float:
-    """Seconds to wait: what was asked for, within bounds, with up to a tenth more so that not all hosts return at
-    once."""
+    """Seconds to wait: as long as the registry asks for, within bounds, and up to a tenth longer, so that not all hosts
+    return at once."""
     text = retry_after.strip()
     seconds = _DEFAULT_DELAY
     if text.isdigit():

@@ -1,6 +1,6 @@
-"""What registries list: the tags of a repository (distribution spec, "Listing Tags"), and what they find for a word.
+"""Lists of registries: the tags of a repository (distribution spec, "Listing Tags"), and search results.
 
-A search is Docker Hub's (``GET /v1/search``), or where a registry has none the names in its catalogue
+A registry is searched as Docker Hub is (``GET /v1/search``), or else through the names in its catalogue
 (``GET /v2/_catalog``). Names that no reference could have are left out: nothing could be done with them.
 """
 
@@ -16,20 +16,20 @@ from reconciler import errors
 from reconciler.drivers.registry import addresses, base, links, transport
 from reconciler.model import loose, references
 
-#: asked for at once
+#: names to a page
 _PAGE = 1000
 _PAGE_BYTES = 4 << 20
-#: of one list
+#: of one list, all its pages together
 _MOST_NAMES, _MOST_PAGES = 100_000, 2000
 #: bytes of a description
 _WORDS = 512
 
-#: asks for a URL; a good answer
+#: asks for a URL, and returns a good answer
 Ask = Callable[[str], transport.Answer]
 
 
 def tags(ask: Ask, url: str, path: str) -> list[str]:
-    """Of the repository ``path`` of the registry at ``url``, sorted."""
+    """The tags of the repository ``path`` of the registry at ``url``, sorted."""
     found = _pages(ask, url, f"{url}/v2/{path}/tags/list?n={_PAGE}", "tags")
     return sorted({tag for tag in found if references.is_tag(tag)})
 
@@ -43,7 +43,7 @@ def catalogue(ask: Ask, url: str, registry: str, term: str, limit: int) -> list[
 
 
 def search(ask: Ask, url: str, registry: str, term: str, limit: int) -> list[base.Hit]:
-    """What the search of the registry at ``url`` finds, in its order."""
+    """The results of the search of the registry at ``url``, in its order."""
     with ask(f"{url}/v1/search?{urlencode({'q': term, 'n': limit})}") as answer:
         found = _listed(answer.whole(_PAGE_BYTES), "results")
     hits = (_hit(registry, each) for each in found[:limit])

@@ -1,7 +1,8 @@
 """Pushing by the OCI distribution specification 1.1 ("Push"): blobs that the repository lacks, then the manifest.
 
-A blob goes in one request to where the registry says. That place may be another host, which is judged as one that a
-redirect leads to, and is shown no login. A blob that another repository of the registry has is mounted from there.
+A blob is uploaded in one request to the address that the registry gives. That may be another host, to which the rules
+for redirects apply, and which is shown no login. A blob that another repository of the registry has is mounted from
+there.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _NOT_FROM_THERE = (errors.Forbidden, errors.NotFound, errors.Permanent)
 
 
 class Ask(Protocol):
-    """Any answer of the registry but the question who asks. ``elsewhere`` is another repository that is to be read."""
+    """Sends one request and returns any answer, after the registry's question who asks. ``elsewhere`` is another
+    repository that the request must be allowed to read."""
 
     def __call__(
         self, method: str, url: str, headers: dict[str, str], body: transport.Body | None, elsewhere: str = ""
@@ -66,7 +68,7 @@ class Upload:
             return answer.status == 200
 
     def _mount(self, digest: str, elsewhere: str) -> str:
-        """Empty if the blob is there now, or else where it is to be put."""
+        """Empty if the blob was mounted, or else the address to upload it to."""
         try:
             return self._begin(f"?{urlencode({'mount': digest, 'from': elsewhere})}", elsewhere)
         except _NOT_FROM_THERE:

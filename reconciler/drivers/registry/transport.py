@@ -1,7 +1,7 @@
-"""HTTP to one registry, and to where it sends us: redirects, time limits, and who may see a credential.
+"""HTTP to one registry and to the places it redirects to: redirects, time limits, and who may see a credential.
 
-urllib3 does the protocol; redirects are followed here, since each hop must be judged (``addresses.follow``) and
-credentials stay with the registry's own origin. urllib3 is imported when the first request is made.
+urllib3 speaks the protocol. Redirects are followed here, since each one must be checked (``addresses.follow``) and
+credentials stay with the registry's own origin. urllib3 is imported for the first request.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ MAX_REDIRECTS = 5
 CHUNK = 256 << 10
 _CONNECT = 15.0
 _READ = 30.0
-#: a registry that has got a blob may take so many times the usual patience to store it
+#: times the usual patience that a registry may take to store a blob that it has received
 _TO_STORE = 5
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _HEADERS = {"User-Agent": f"pydock/{reconciler.__version__}", "Accept-Encoding": "identity"}
 
 
 class Body(NamedTuple):
-    """What is sent: ``pieces`` gives its ``size`` bytes, from the beginning each time that it is called."""
+    """The content of a request: ``pieces`` gives its ``size`` bytes, from the beginning each time it is called."""
 
     size: int
     pieces: Callable[[], Iterator[bytes]]
@@ -42,7 +42,7 @@ class Answer:
     not repeat."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse, watch: deadline.Deadline, *, asked: bool) -> None:
-        """``asked``: it comes from the very origin that was asked, by no redirect to another."""
+        """``asked``: the answer comes from the origin that was asked, not from one that it redirected to."""
         self._response, self._watch = response, watch
         self.status = response.status
         self.asked = asked
@@ -211,7 +211,7 @@ _current = _Current()
 
 
 class _translated:
-    """Turns what urllib3 raises into errors of ours."""
+    """Turns urllib3's exceptions into pydock's errors."""
 
     def __init__(self, watch: deadline.Deadline) -> None:
         self._watch = watch
@@ -243,7 +243,7 @@ def _new_manager(context: ssl.SSLContext | None = None, *, strict: bool) -> urll
     from urllib3 import connection, connectionpool
 
     class Watched:
-        """Tells the request's watch of the connection, new or used before."""
+        """Hands the connection, new or used before, to the watch of the request."""
 
         def _new_conn(self) -> socket.socket:
             made: socket.socket = super()._new_conn()  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Jobs of logins: asking a registry, and those that the host keeps for its own pulls."""
+"""Jobs about logins: trying one at a registry, and those that the host stores for its own pulls."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def remove(parts: Parts, job: Job) -> dict[str, Any]:
 
 
 def logins(parts: Parts, job: Job) -> dict[str, Any]:
-    """What there are logins for, and whose; no passwords."""
+    """The scopes and usernames of the stored logins, without passwords."""
     return {"items": [_shown(parts, scope, kept) for scope, kept in parts.logins.all().items()]}
 
 
@@ -60,7 +60,7 @@ def _shown(parts: Parts, scope: str, kept: Kept) -> dict[str, Any]:
 
 
 def _retry_pulls(parts: Parts) -> None:
-    """Objects that wait since a pull of theirs failed need not wait any longer."""
+    """Ends the back-off of objects whose pull failed: the new login may help them."""
     with parts.store.transaction() as session:
         failed = [
             entry for entry in session.entries() if entry.observed and entry.observed.error_step.endswith("/pull")
@@ -89,6 +89,7 @@ def acting(parts: Parts, reference: Reference, given: Credentials | None, *, own
     try:
         yield parts.registry if login is None else parts.registry.acting(reference.registry, login)
     except errors.LoginNeeded as error:
-        # the driver's sentence ends with the command that helps a person's own pulls
-        error.args = (f"{error.message}{' --on-host' if own else ''}{f' ({problem})' if problem else ''}",)
+        # the driver's sentence may end with the command that helps a person's own pulls
+        on_host = " --on-host" if own and error.message.endswith(f"pydock login {reference.registry}") else ""
+        error.args = (f"{error.message}{on_host}{f' ({problem})' if problem else ''}",)
         raise
