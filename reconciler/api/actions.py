@@ -165,6 +165,6 @@ def _credentials(document: dict[str, Any]) -> Credentials | None:
     except msgspec.ValidationError:
         raise Refused(
             400,
-            "the member 'credentials' must be an object with a username (1 to 255 characters, no colon) and a password "
-            "(1 to 16384 characters), both without control characters",
+            "the member 'credentials' must be an object with a username (1 to 255 characters, without colon and "
+            "control characters) and a password (up to 16384 characters)",
         ) from None

@@ -391,7 +391,9 @@ def _shown(credentials: Credentials | None) -> Object:
     """The member of a body that carries them."""
     if credentials is None:
         return {}
-    return {"credentials": {"username": credentials.username, "password": credentials.password}}
+    shown = {"username": credentials.username, "password": credentials.password}
+    # servers before this member know UTF-8 alone
+    return {"credentials": shown if credentials.encoding == "utf-8" else {**shown, "encoding": credentials.encoding}}
 
 
 def _quote(text: str) -> str:

@@ -70,7 +70,7 @@ def _here(run: session.Session, registry: str, username: str, password: str, pip
     if given is not None or username:
         asking.enter(run, registry, given or _asked(registry, username))
         return
-    kept = _kept(registry)
+    kept = logins.usable(registry)
     if kept is not None and _still_good(run, registry, kept):
         return
     asking.enter(run, registry, _asked(registry, usual=kept.username if kept else ""))
@@ -113,29 +113,18 @@ def _given(username: str, password: str, piped: bool) -> Credentials | None:
     return logins.make(username, _piped()) if piped else None
 
 
-def _piped() -> str:
-    data = sys.stdin.buffer.read(_MOST + 1)
-    try:
-        password = data.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise errors.Invalid("the password on standard input is not UTF-8") from None
-    if not password:
+def _piped() -> bytes:
+    """Without the end of its line."""
+    data = sys.stdin.buffer.read(_MOST + 1).removesuffix(b"\n").removesuffix(b"\r")
+    if not data:
         raise errors.Invalid("there is no password on standard input")
-    return password
+    return data
 
 
 def _asked(registry: str, username: str = "", usual: str = "") -> Credentials:
     if not asking.possible():
         raise click.UsageError("There is no terminal to ask at: give --username and --password-stdin.")
-    return asking.ask(registry, username, usual)
-
-
-def _kept(registry: str) -> Credentials | None:
-    try:
-        return logins.find(registry)
-    except errors.Permanent as error:
-        report.line(f"warning: {error.message}")
-        return None
+    return asking.ask_for(registry, username, usual)
 
 
 def _still_good(run: session.Session, registry: str, kept: Credentials) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from reconciler import errors
-from reconciler.cli import group, logins, progress, report, session, table
+from reconciler.cli import asking, group, progress, report, session, table
 from reconciler.model import references
 
 
@@ -32,12 +32,12 @@ def pull(run: session.Session, reference: str, all_tags: bool) -> None:
 
 def _pull(run: session.Session, reference: str) -> None:
     registry = references.parse(reference).registry
-    logins.used(run, registry, lambda login: follow("pull", reference, run.client.pull(reference, login)))
+    asking.with_login(run, registry, lambda login: follow("pull", reference, run.client.pull(reference, login)))
 
 
 def _pull_all(run: session.Session, repository: references.Reference) -> None:
     """One that cannot be pulled does not keep the others from coming."""
-    tags = logins.used(run, repository.registry, functools.partial(run.client.tags, repository.name))
+    tags = asking.with_login(run, repository.registry, functools.partial(run.client.tags, repository.name))
     if not tags:
         raise errors.NotFound(f"repository {repository.name} has no tags")
     failed = 0

@@ -18,5 +18,5 @@ def push(run: session.Session, reference: str) -> None:
     'pydock image tag' gives an image such a reference. What the registry already has is not sent. A login for it is
     taken from docker's config.json, is used for this one push, and is not kept by the server.
     """
-    progress = run.client.push(reference, logins.find(references.parse(reference).registry))
+    progress = run.client.push(reference, logins.usable(references.parse(reference).registry))
     pull.follow("push", reference, progress)

@@ -8,7 +8,7 @@ import sys
 import click
 
 from reconciler import errors
-from reconciler.cli import group, logins, session, table
+from reconciler.cli import asking, group, session, table
 from reconciler.model import references
 
 
@@ -32,12 +32,12 @@ def search(run: session.Session, term: str, limit: int, list_tags: bool) -> None
     """
     if list_tags:
         repository = references.parse_repository(term)
-        tags = logins.used(run, repository.registry, functools.partial(run.client.tags, term))
+        tags = asking.with_login(run, repository.registry, functools.partial(run.client.tags, term))
         rows = [(repository.name, tag) for tag in tags]
         sys.stdout.write(table.render(("NAME", "TAG"), rows))
         return
     registry, word = references.split_search(term)
-    hits = logins.used(run, registry, functools.partial(run.client.search, registry, word, limit))
+    hits = asking.with_login(run, registry, functools.partial(run.client.search, registry, word, limit))
     if not hits:
         raise errors.NotFound(f"registry {registry} finds nothing for {word!r}")
     rows_of_hits = [

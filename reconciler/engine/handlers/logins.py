@@ -1,4 +1,4 @@
-"""Jobs of logins: asking a registry, and those that the host keeps for its own pulls."""
+"""Jobs about logins: trying one at a registry, and those that the host stores for its own pulls."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def remove(parts: Parts, job: Job) -> dict[str, Any]:
 
 
 def logins(parts: Parts, job: Job) -> dict[str, Any]:
-    """What there are logins for, and whose; no passwords."""
+    """The scopes and usernames of the stored logins, without passwords."""
     return {"items": [_shown(parts, scope, kept) for scope, kept in parts.logins.all().items()]}
 
 
@@ -52,7 +52,7 @@ def _shown(parts: Parts, scope: str, kept: Kept) -> dict[str, Any]:
 
 
 def _retry_pulls(parts: Parts) -> None:
-    """Objects that wait since a pull of theirs failed need not wait any longer."""
+    """Ends the back-off of objects whose pull failed: the new login may help them."""
     with parts.store.transaction() as session:
         failed = [
             entry for entry in session.entries() if entry.observed and entry.observed.error_step.endswith("/pull")

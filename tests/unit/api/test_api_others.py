@@ -184,7 +184,8 @@ def test_odd_looks_at_images(client: testing.TestClient, engine: FakeEngine, que
 @pytest.mark.parametrize(
     "credentials",
     ["canary", ["canary"], {"username": "canary"}, {"username": "a:canary", "password": "canary"},
-     {"username": "a", "password": ""}, {"username": "a", "password": "canary\n"},
+     {"username": "a\n", "password": "canary"}, {"username": "\u20ac", "password": "canary", "encoding": "latin-1"},
+     {"username": "a", "password": "canary", "encoding": "utf-16"},
      {"username": "a", "password": "canary", "canary": 1}, {"username": "a", "password": "canary" * 5000}],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["pull", "push", "auth", "logins", "tags", "search"])
