@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from reconciler import errors
+from reconciler.model import foreign
 
 #: seconds; what the specification says where a token does not
 _DEFAULT_LIFE = 60.0
@@ -62,10 +63,7 @@ def _bearer(text: str) -> Challenge:
 
 def parse_token(raw: bytes) -> tuple[str, float]:
     """The token and its life in seconds, from a realm's answer."""
-    try:
-        answer = msgspec.json.decode(raw, type=_Token)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
-        raise errors.Permanent(f"its token is malformed: {error}") from None
+    answer = foreign.decode(raw, _Token, "its token")
     token = answer.token or answer.access_token
     if len(token) > _MAX_TOKEN or not _PLAIN.fullmatch(token):
         raise errors.Permanent("its token is malformed")

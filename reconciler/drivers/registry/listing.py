@@ -15,7 +15,7 @@ import msgspec
 
 from reconciler import errors
 from reconciler.drivers.registry import addresses, base, transport
-from reconciler.model import references
+from reconciler.model import foreign, references
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class _Catalogue(msgspec.Struct):
 
 
 class _Result(msgspec.Struct):
-    name: str
+    name: str = ""
     description: str | None = None
     star_count: int = 0
     is_official: bool = False
@@ -105,6 +105,6 @@ def _next(url: str, page: str, link: str) -> str:
 
 def _decoded(raw: bytes, form: type[T]) -> T:
     try:
-        return msgspec.json.decode(raw, type=form)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return foreign.decode(raw, form, "its list")
+    except errors.Permanent:
         raise errors.Permanent("it sent something else than a list of names") from None

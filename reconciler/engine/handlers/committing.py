@@ -17,7 +17,7 @@ from reconciler.drivers.registry import manifests
 from reconciler.engine.handlers import archived, container_config, naming
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.images import archive, image_config
+from reconciler.images import image_config, local_manifests
 from reconciler.model import references, requests
 from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved, Incarnation
@@ -53,9 +53,9 @@ def commit(parts: Parts, job: Job) -> dict[str, Any]:
         base = archived.stored(parts, source.image.digest)
         layer = _layer(parts, job, source, taken)
         config = _configuration(parts, request, source, base, layer)
-        manifest = archive.manifest_of(
+        manifest = local_manifests.manifest_of(
             parts.graph,
-            registries.Descriptor(manifests.OCI_CONFIG, archive.keep(parts.graph, config, taken), len(config)),
+            registries.Descriptor(manifests.OCI_CONFIG, local_manifests.keep(parts.graph, config, taken), len(config)),
             [*map(_as_oci, base.layers), layer.descriptor],
             taken,
         )
@@ -133,9 +133,9 @@ def _configuration(
 ) -> bytes:
     """The base image's with all that it says, and how the container runs; see docs/decisions/0019."""
     raw = parts.graph.read_blob(base.config.digest, image_config.MAX_BYTES)
-    document: dict[str, Any] = msgspec.json.decode(raw)
+    document = image_config.document(raw)
     now = datetime.fromtimestamp(time.time(), UTC).isoformat().replace("+00:00", "Z")
-    diff_ids = image_config.parse(raw, len(base.layers), platform=source.image.platform).diff_ids
+    diff_ids = image_config.parse(raw, len(base.layers)).diff_ids
     step = {"created": now, "created_by": f"pydock commit {source.key}", "author": request.author,
             "comment": request.message}  # fmt: skip
     document = {key: value for key, value in document.items() if key not in _FORMER} | {
@@ -149,7 +149,7 @@ def _configuration(
     made = msgspec.json.encode(document)
     if len(made) > image_config.MAX_BYTES:
         raise errors.Permanent(f"{source.key}: the image's configuration would have {len(made)} bytes")
-    image_config.parse(made, len(base.layers) + 1, platform=source.image.platform)
+    image_config.parse(made, len(base.layers) + 1)
     return made
 
 

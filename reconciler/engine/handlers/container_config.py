@@ -42,6 +42,7 @@ def build(
         log_path=os.path.join(parts.log_dir, desired.uid, "log"),
         mounts=tuple(_mount(mount) for mount in spec.mounts),
         files=_files(observed, hostname),
+        directories=image.volumes,
         read_only=security.read_only_root_filesystem,
         cap_add=security.capabilities.add,
         cap_drop=security.capabilities.drop,
