@@ -66,6 +66,14 @@ class _Document(msgspec.Struct):
     config: _Execution = msgspec.field(default_factory=_Execution)
 
 
+class _Whole(_Document):
+    """With what else has an own place in a configuration."""
+
+    created: str = ""
+    author: str = ""
+    history: list[Any] = []
+
+
 class Step(msgspec.Struct, frozen=True):
     """How one layer, or none, came to be (OCI image spec, config.md, "history")."""
 
@@ -91,7 +99,7 @@ def origin(raw: bytes) -> Origin:
 
 def document(raw: bytes) -> dict[str, Any]:
     """All of a configuration, with the fields that count under their proper names. Raises ``Permanent``."""
-    found = foreign.shaped(foreign.values(raw, "the image's configuration"), _Document)
+    found = foreign.shaped(foreign.values(raw, "the image's configuration"), _Whole)
     if not isinstance(found, dict):
         raise errors.Permanent("the image's configuration is malformed: expected an object")
     return found

@@ -66,7 +66,7 @@ class _Document(msgspec.Struct, rename="camel"):
     media_type: str = ""
     artifact_type: str = ""
     config: base.Descriptor | None = None
-    layers: list[base.Descriptor] = []
+    layers: list[base.Descriptor] | None = None
     manifests: list[Choice] | None = None
     fs_layers: Any = None
 
@@ -108,18 +108,20 @@ def parse(raw: bytes, content_type: str) -> Parsed:
 
 def _media_type(document: _Document, served: str) -> str:
     """The type, on which the header, the document and its shape must agree; where they say nothing, its shape's."""
-    if document.manifests and (document.layers or document.config is not None):
+    if document.manifests is not None and (document.layers is not None or document.config is not None):
         raise errors.Permanent("its manifest has both layers and manifests: it could be read in two ways")
     known, own = MANIFESTS | INDEXES, media_types.plain(document.media_type)
-    if own in known and served in known and own != served:
-        raise errors.Permanent(f"its manifest came as {served}, but calls itself {document.media_type}")
-    shape = OCI_INDEX if document.manifests is not None and document.config is None else OCI_MANIFEST
-    stated = served if media_types.says_nothing(own) and served in known else own
-    media_type = shape if media_types.says_nothing(stated) else stated
+    if own and served in known and own != served:
+        raise errors.Permanent(f"its manifest came as {served}, but calls itself {own[:100]}")
+    stated = own or (served if served in known else "")
+    media_type = stated or (OCI_INDEX if document.manifests is not None else OCI_MANIFEST)
     if media_type not in known:
         raise errors.Permanent(f"its manifest has the unknown type {media_type[:100]!r}")
-    wrong = document.layers or document.config is not None if media_type in INDEXES else document.manifests
-    if wrong:
+    if media_type in INDEXES:
+        other = document.layers is not None or document.config is not None
+    else:
+        other = document.manifests is not None
+    if other:
         raise errors.Permanent(f"its manifest is called {media_type}, but has the form of the other kind")
     return media_type
 
@@ -133,8 +135,8 @@ def _index(document: _Document, media_type: str) -> Parsed:
 
 def _manifest(document: _Document, media_type: str) -> Parsed:
     if document.config is None:
-        raise errors.Permanent("its manifest names no configuration")
-    config, layers = document.config, tuple(document.layers)
+        raise errors.Permanent("its manifest is malformed: it names no configuration")
+    config, layers = document.config, tuple(document.layers or ())
     if len(layers) > MAX_LAYERS:
         raise errors.Permanent(f"it has {len(layers)} layers: at most {MAX_LAYERS} are allowed")
     other = media_types.no_image(config.media_type, [layer.media_type for layer in layers], document.artifact_type)
@@ -146,9 +148,7 @@ def _manifest(document: _Document, media_type: str) -> Parsed:
         if media_types.is_encrypted(layer.media_type):
             raise errors.Permanent(f"layer {layer.digest} is encrypted, which pydock cannot read: push it decrypted")
         if not media_types.may_be_layer(layer.media_type):
-            raise errors.Permanent(
-                f"layer {layer.digest} is of the type {layer.media_type[:100]!r}, which is no archive"
-            )
+            raise errors.Permanent(f"layer {layer.digest} has the unknown type {layer.media_type[:100]!r}")
     return Parsed(media_type, config, layers)
 
 

@@ -1,7 +1,7 @@
 """What media types tell of a configuration or a layer: whether it is an image's. Pure.
 
 What is out there is served as ``application/octet-stream``, ``text/html`` or nothing at all, and runs everywhere else
-(docker takes these configurations for images: distribution, "manifest/schema2"). So a type only decides where it is a
+(docker takes such configurations for images: moby, "distribution/pull_v2.go"). So a type only decides where it is a
 true word for something else; else the content does.
 """
 
@@ -10,26 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 CONFIGS = frozenset(("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"))
+#: how the types of images' configurations begin, with those that were written before the specification was done
+_CONFIG_STARTS = ("application/vnd.oci.image.", "application/vnd.docker.container.image.")
 #: what servers call anything
-_ANYTHING = frozenset(
-    (
-        "",
-        "application/octet-stream",
-        "binary/octet-stream",
-        "application/json",
-        "text/html",
-        "text/plain",
-    )
-)
-#: a plugin of docker's has a root file system, but is started in another way; an empty one is an artifact's
-_NO_CONFIGS = {
-    "application/vnd.docker.plugin.v1+json": "a plugin of docker's",
-    "application/vnd.docker.plugin.v0+json": "a plugin of docker's",
-    "application/vnd.oci.empty.v1+json": "an artifact",
-}
+_ANYTHING = frozenset(("", "application/octet-stream", "binary/octet-stream", "application/json", "text/html"))
 #: how the types of what cannot be unpacked begin or end
 _NO_LAYER_STARTS = ("text/", "image/", "audio/", "video/", "application/wasm", "application/pdf")
-_NO_LAYER_ENDS = ("json", "xml", "yaml", "toml", "wasm", "spdx", "cyclonedx", ".sif", ".toc.sig")
+_NO_LAYER_ENDS = ("json", "xml", "yaml", "toml", "wasm", "spdx", "cyclonedx", ".sif")
 
 
 def plain(media_type: str) -> str:
@@ -40,14 +27,12 @@ def plain(media_type: str) -> str:
 def no_image(config: str, layers: Iterable[str], artifact: str) -> str:
     """What a manifest is of, if not of an image; empty for one that may be. ``artifact`` is its artifactType."""
     kind, found = plain(config), list(layers)
-    if kind in _NO_CONFIGS:
-        return _NO_CONFIGS[kind]
     if artifact and kind not in CONFIGS:
         return f"an artifact of the type {artifact[:100]!r}"
+    if "/vnd." in kind and not kind.startswith(_CONFIG_STARTS):
+        return f"something else: its configuration is {config[:100]!r}"
     if found and not any(may_be_layer(each) for each in found):
-        return f"an artifact of {found[0][:100]!r}"
-    if not found and kind not in CONFIGS and kind not in _ANYTHING:
-        return f"an artifact with the configuration {config[:100]!r}"
+        return f"an artifact: its layers have the unknown type {found[0][:100]!r}"
     return ""
 
 

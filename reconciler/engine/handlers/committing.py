@@ -18,7 +18,7 @@ from reconciler.engine.handlers import archived, container_config, naming
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.images import image_config, local_manifests
-from reconciler.model import references, requests
+from reconciler.model import platforms, references, requests
 from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved, Incarnation
 from reconciler.model.spec import ContainerSpec
@@ -135,15 +135,18 @@ def _configuration(
     raw = parts.graph.read_blob(base.config.digest, image_config.MAX_BYTES)
     document = image_config.document(raw)
     now = datetime.fromtimestamp(time.time(), UTC).isoformat().replace("+00:00", "Z")
-    diff_ids = image_config.parse(raw, len(base.layers)).diff_ids
+    former = image_config.parse(raw, len(base.layers))
     step = {"created": now, "created_by": f"pydock commit {source.key}", "author": request.author,
             "comment": request.message}  # fmt: skip
     document = {key: value for key, value in document.items() if key not in _FORMER} | {
         "created": now,
-        "config": _execution(document.get("config") or {}, source.incarnation.effective, request.config),
-        "rootfs": {"type": "layers", "diff_ids": [*diff_ids, layer.diff_id]},
+        "config": _execution(
+            (document.get("config") or {}) | {"Env": list(former.env)}, source.incarnation.effective, request.config
+        ),
+        "rootfs": {"type": "layers", "diff_ids": [*former.diff_ids, layer.diff_id]},
         "history": [*(document.get("history") or ()), {key: value for key, value in step.items() if value}],
     }
+    document |= _platform(source.image.platform, former)
     if request.author:
         document["author"] = request.author
     made = msgspec.json.encode(document)
@@ -151,6 +154,13 @@ def _configuration(
         raise errors.Permanent(f"{source.key}: the image's configuration would have {len(made)} bytes")
     image_config.parse(made, len(base.layers) + 1)
     return made
+
+
+def _platform(found: str, former: image_config.Config) -> dict[str, str]:
+    """What the image is taken as being for, where its base says something else."""
+    if not found or platforms.same_machine(str(former.platform), found):
+        return {}
+    return dict(zip(("os", "architecture", "variant"), platforms.parse(found), strict=True))
 
 
 def _execution(former: dict[str, Any], spec: ContainerSpec, given: requests.ImageConfig) -> dict[str, Any]:
