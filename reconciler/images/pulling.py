@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reconciler import errors
 from reconciler.drivers.graph import base as graphs
@@ -109,12 +109,37 @@ def unchanged(
         return False
     if not (all(graph.has_layer(each) for each in chain) and all(graph.has_blob(each) for each in small)):
         return False
+    if not _is_read_alike(graph, known, len(chain)):
+        return False
     try:
         return registry.head(reference) == known.index_digest
     except errors.Temporary:
         raise
     except errors.PydockError:
         return False
+
+
+def _is_read_alike(graph: graphs.Graph, known: ImageFacts, layers: int) -> bool:
+    """Whether the configuration still means what was recorded: an older pydock may have read it otherwise."""
+    try:
+        config = image_config.parse(graph.read_blob(known.image_id, image_config.MAX_BYTES), layers)
+    except errors.PydockError:
+        return False
+    return _said(config) == {name: getattr(known, name) for name in _said(config)}
+
+
+def _said(config: image_config.Config) -> dict[str, Any]:
+    """What of a configuration is recorded as it is."""
+    return {
+        "entrypoint": config.entrypoint,
+        "cmd": config.cmd,
+        "env": config.env,
+        "working_dir": config.working_dir,
+        "user": config.user,
+        "stop_signal": config.stop_signal,
+        "labels": config.labels,
+        "volumes": config.volumes,
+    }
 
 
 def _is_for(found: str, wanted: str) -> bool:
@@ -138,16 +163,9 @@ def _facts(
         size=size,
         chain_id=chain[-1] if chain else "",
         layers=tuple(layer.digest for layer in manifest.layers),
-        entrypoint=config.entrypoint,
-        cmd=config.cmd,
-        env=config.env,
-        working_dir=config.working_dir,
-        user=config.user,
-        stop_signal=config.stop_signal,
-        labels=config.labels,
         index_digest=manifest.index_digest,
         platform=platform,
-        volumes=config.volumes,
+        **_said(config),
     )
 
 
