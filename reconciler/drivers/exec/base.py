@@ -45,8 +45,9 @@ class Limits(msgspec.Struct, frozen=True):
 class ContainerConfig(msgspec.Struct, frozen=True):
     """All that a run needs. ``user`` as in an image (``name|uid[:group|gid]``, empty is root) and resolved by the
     driver inside ``rootfs`` without following links out of it. ``files`` maps a path in the container to its text
-    (resolv.conf, hosts, hostname): the driver writes them outside the rootfs and binds them in. ``netns`` is a path,
-    or empty for none of its own."""
+    (resolv.conf, hosts, hostname): the driver writes them outside the rootfs and binds them in. ``directories`` are
+    paths in the container that the driver makes in the rootfs, as root's, where nothing is. ``netns`` is a path, or
+    empty for none of its own."""
 
     id: str
     rootfs: str
@@ -59,6 +60,7 @@ class ContainerConfig(msgspec.Struct, frozen=True):
     log_path: str
     mounts: tuple[BindMount | TmpfsMount, ...] = ()
     files: dict[str, str] = {}
+    directories: tuple[str, ...] = ()
     read_only: bool = False
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()

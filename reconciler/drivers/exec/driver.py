@@ -124,6 +124,7 @@ class Driver:
 
     def _launch(self, config: base.ContainerConfig, run: rundir.Run, tools: Tools) -> None:
         rootfs.check(config.rootfs)
+        rootfs.make_directories(config.rootfs, config.directories)
         identity = users.resolve(config.rootfs, config.user)
         bounding = oci.bounding(config, tools.host)
         filters = seccomp.default(bounding, seccomp.this_machine())

@@ -19,9 +19,9 @@ from reconciler.model.references import Reference
 
 
 class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
-    media_type: str
-    digest: str
-    size: int
+    media_type: str = ""
+    digest: str = ""
+    size: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True):

@@ -75,7 +75,7 @@ class RegistryClient:
                     return base.Manifest(digest, named, parsed.media_type, raw, parsed.config, parsed.layers)
                 choice = manifests.choose(parsed.choices, wanted)
                 raw, parsed, digest = self._manifest(reference, choice.digest)
-                if len(raw) != choice.size or parsed.media_type != choice.media_type:
+                if len(raw) != choice.size or not manifests.is_called(choice, parsed.media_type):
                     raise errors.Permanent(f"manifest {digest} is not what the index that names it says")
             raise errors.Permanent("its index leads to other indexes without end")
 

@@ -18,7 +18,17 @@ from reconciler.drivers.registry import manifests
 from reconciler.engine.handlers import naming, pushing
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.images import archive, image_config, lookup, pulling, usage
+from reconciler.images import (
+    archive,
+    archive_input,
+    archive_writing,
+    image_config,
+    local_manifests,
+    lookup,
+    oci_layout,
+    pulling,
+    usage,
+)
 from reconciler.model import references, requests
 from reconciler.model.references import Reference
 
@@ -34,7 +44,7 @@ def load(parts: Parts, job: Job) -> dict[str, Any]:
         return record(parts, job, _named(found.images(platform, one=name is not None), name))
 
 
-def _named(found: list[archive.Found], name: Reference | None) -> list[tuple[Reference, registries.Manifest]]:
+def _named(found: list[oci_layout.Found], name: Reference | None) -> list[tuple[Reference, registries.Manifest]]:
     if name is not None:
         if len(found) > 1:
             raise errors.Invalid(f"the archive has {len(found)} images, to which one name cannot be given")
@@ -64,7 +74,7 @@ def import_(parts: Parts, job: Job) -> dict[str, Any]:
 
 
 def _layer(parts: Parts, blob: str, size: int) -> registries.Descriptor:
-    return registries.Descriptor(manifests.OCI_LAYER + archive.packing(parts.graph, blob), blob, size)
+    return registries.Descriptor(manifests.OCI_LAYER + local_manifests.packing(parts.graph, blob), blob, size)
 
 
 def _around(
@@ -99,14 +109,14 @@ def _around(
         }
     )
     image_config.parse(raw, 1)
-    config = registries.Descriptor(manifests.OCI_CONFIG, archive.keep(parts.graph, raw, taken), len(raw))
-    return archive.manifest_of(parts.graph, config, [layer], taken)
+    config = registries.Descriptor(manifests.OCI_CONFIG, local_manifests.keep(parts.graph, raw, taken), len(raw))
+    return local_manifests.manifest_of(parts.graph, config, [layer], taken)
 
 
-def _input(job: Job) -> archive.Input:
+def _input(job: Job) -> archive_input.Input:
     if not job.fds:
         raise errors.Invalid(f"{job.name} needs a descriptor to read from")
-    return archive.Input(job.fds[0], job.stopping)
+    return archive_input.Input(job.fds[0], job.stopping)
 
 
 def _check_whole(job: Job) -> None:
@@ -148,7 +158,7 @@ def record(
             for reference, manifest in wanted:
                 pulled = pulling.pull(
                     reference,
-                    archive.Source(manifest),
+                    local_manifests.Source(manifest),
                     parts.graph,
                     platform=platform,
                     progress=progress,
@@ -214,7 +224,7 @@ def save(parts: Parts, job: Job) -> dict[str, Any]:
                     pushing.bring(parts, job, blob, known)
         job.started()
         with contextlib.suppress(BrokenPipeError):
-            for piece in archive.layout(parts.graph, saved, docker=request.docker):
+            for piece in archive_writing.layout(parts.graph, saved, docker=request.docker):
                 _write(job, piece)
     return {}
 

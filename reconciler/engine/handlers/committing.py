@@ -17,11 +17,11 @@ from reconciler.drivers.registry import manifests
 from reconciler.engine.handlers import archived, naming
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.images import archive, image_config
+from reconciler.images import image_config, local_manifests
 from reconciler.kinds.container.effects import config as container_config
 from reconciler.kinds.container.observed import ContainerObserved, Incarnation
 from reconciler.kinds.container.spec import ContainerSpec
-from reconciler.model import references, requests, signals
+from reconciler.model import platforms, references, requests, signals
 from reconciler.model.keys import Key
 from reconciler.model.view import ImageFacts
 
@@ -54,9 +54,9 @@ def commit(parts: Parts, job: Job) -> dict[str, Any]:
         base = archived.stored(parts, source.image.digest)
         layer = _layer(parts, job, source, taken)
         config = _configuration(parts, request, source, base, layer)
-        manifest = archive.manifest_of(
+        manifest = local_manifests.manifest_of(
             parts.graph,
-            registries.Descriptor(manifests.OCI_CONFIG, archive.keep(parts.graph, config, taken), len(config)),
+            registries.Descriptor(manifests.OCI_CONFIG, local_manifests.keep(parts.graph, config, taken), len(config)),
             [*map(_as_oci, base.layers), layer.descriptor],
             taken,
         )
@@ -134,24 +134,34 @@ def _configuration(
 ) -> bytes:
     """The base image's with all that it says, and how the container runs; see docs/decisions/0019."""
     raw = parts.graph.read_blob(base.config.digest, image_config.MAX_BYTES)
-    document: dict[str, Any] = msgspec.json.decode(raw)
+    document = image_config.document(raw)
     now = datetime.fromtimestamp(time.time(), UTC).isoformat().replace("+00:00", "Z")
-    diff_ids = image_config.parse(raw, len(base.layers), platform=source.image.platform).diff_ids
+    former = image_config.parse(raw, len(base.layers))
     step = {"created": now, "created_by": f"pydock commit {source.key}", "author": request.author,
             "comment": request.message}  # fmt: skip
     document = {key: value for key, value in document.items() if key not in _FORMER} | {
         "created": now,
-        "config": _execution(document.get("config") or {}, source.incarnation.effective, request.config),
-        "rootfs": {"type": "layers", "diff_ids": [*diff_ids, layer.diff_id]},
+        "config": _execution(
+            (document.get("config") or {}) | {"Env": list(former.env)}, source.incarnation.effective, request.config
+        ),
+        "rootfs": {"type": "layers", "diff_ids": [*former.diff_ids, layer.diff_id]},
         "history": [*(document.get("history") or ()), {key: value for key, value in step.items() if value}],
     }
+    document |= _platform(source.image.platform, former)
     if request.author:
         document["author"] = request.author
     made = msgspec.json.encode(document)
     if len(made) > image_config.MAX_BYTES:
         raise errors.Permanent(f"{source.key}: the image's configuration would have {len(made)} bytes")
-    image_config.parse(made, len(base.layers) + 1, platform=source.image.platform)
+    image_config.parse(made, len(base.layers) + 1)
     return made
+
+
+def _platform(found: str, former: image_config.Config) -> dict[str, str]:
+    """What the image is taken as being for, where its base says something else."""
+    if not found or platforms.same_machine(str(former.platform), found):
+        return {}
+    return dict(zip(("os", "architecture", "variant"), platforms.parse(found), strict=True))
 
 
 def _execution(former: dict[str, Any], spec: ContainerSpec, given: requests.ImageConfig) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def inspect(parts: Parts, job: Job) -> dict[str, Any]:
     return {
         **told,
         "references": every,
-        "created": origin.created or "",
+        "created": origin.created,
         "os": origin.os,
         "architecture": origin.architecture,
         "config": _config(facts),
@@ -80,7 +80,7 @@ def _config(facts: ImageFacts) -> dict[str, Any]:
 def _layers(parts: Parts, facts: ImageFacts, raw: bytes) -> list[dict[str, Any]]:
     """Bottom first; ``raw`` is the configuration, ``size`` that of the compressed blob."""
     layers = manifests.parse(_blob(parts, facts, facts.digest, manifests.MAX_MANIFEST), "").layers
-    diff_ids = image_config.parse(raw, len(layers), platform=facts.platform).diff_ids
+    diff_ids = image_config.parse(raw, len(layers)).diff_ids
     return [
         {"digest": layer.digest, "mediaType": layer.media_type, "size": layer.size, "diffId": diff, "chainId": chain}
         for layer, diff, chain in zip(layers, diff_ids, chains.chain(diff_ids), strict=True)
@@ -95,12 +95,12 @@ def history(parts: Parts, job: Job) -> dict[str, Any]:
     origin = image_config.origin(_blob(parts, facts, facts.image_id, image_config.MAX_BYTES))
     steps = [
         {
-            "created": step.created or "",
-            "createdBy": step.created_by or "",
-            "comment": step.comment or "",
-            "emptyLayer": bool(step.empty_layer),
+            "created": step.created,
+            "createdBy": step.created_by,
+            "comment": step.comment,
+            "emptyLayer": step.empty_layer,
         }
-        for step in origin.history or ()
+        for step in origin.history
     ]
     return {"digest": facts.digest, "items": steps[::-1]}
 

@@ -301,8 +301,19 @@ def test_a_failing_layer_stops_the_others(place: Place, server: HostileServer) -
 
 
 def test_a_config_for_another_machine(place: Place, server: HostileServer) -> None:
+    """It is believed to be for ours, with a warning, unless another one was asked for."""
     other = images.build([LAYER], platform=manifests.Platform("linux", "s390x"))
-    refused(place, server.serve_image(other), errors.Permanent, "made for linux/s390x")
+    reference, told = references.parse(server.serve_image(other)), list[str]()
+    registry = client.RegistryClient()
+
+    def progress(status: str, *_: object) -> None:
+        told.append(status)
+
+    with pytest.raises(errors.Permanent, match="made for linux/s390x, and wanted is linux/arm64"):
+        pulls.pull(reference, registry, place.graph, platform="linux/arm64")
+    found = pulls.pull(reference, registry, place.graph, progress=progress).facts
+    assert found.platform == str(manifests.host_platform("x86_64"))
+    assert "Warning: it says that it is made for linux/s390x; it is taken as one for linux/amd64" in told
 
 
 def test_plain_http_is_for_loopback_only() -> None:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from reconciler import errors, ipc
 from reconciler.engine.job import Job
 from reconciler.images import pull_progress, shared_pull
-from reconciler.testing import wait
+from reconciler.testing import images, wait
 from reconciler.testing.loop import IMAGE, Loop, container, container_key
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -175,3 +176,18 @@ def test_the_end_of_the_daemon_ends_a_wait(loop: Loop) -> None:
     job.stopping.set()
     with loop.parts.images.locks.hold("x"), pytest.raises(errors.Temporary, match="shutting down"):
         shared_pull.run(loop.parts.images, job, "x", lambda stop: None)
+
+
+def test_a_configuration_that_was_read_otherwise_is_recorded_anew(loop: Loop) -> None:
+    """A former pydock may have passed over a user whose key is in another case."""
+    loop.registry.add(IMAGE, images.build([b"layer"], {"user": "7"}))
+    loop.ask("pull_image", reference=IMAGE)
+    with loop.store.transaction() as session:
+        facts = session.images.get(IMAGE)
+        assert facts is not None
+        held, chain = session.relations.blobs()[facts.digest], session.images.chain(facts.image_id)
+        session.images.put(msgspec.structs.replace(facts, user=""), held, chain)
+    loop.ask("pull_image", reference=IMAGE)
+    with loop.store.snapshot() as session:
+        assert session.images.get(IMAGE) == facts
+    assert facts.user == "7"

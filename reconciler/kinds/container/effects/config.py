@@ -36,6 +36,7 @@ def build(
         netns=parts.network.netns_path(desired.uid),
         log_path=os.path.join(parts.log_dir, desired.uid, "log"),
         files=_files(observed, run.hostname),
+        directories=image.volumes,
         labels=observed.incarnation.labels,
         **table.configure(spec.ASPECTS, run),
     )
