@@ -1,4 +1,5 @@
-"""Writes the pages of ``docs/reference`` that are made from the program itself: ``python docs/generate.py``.
+"""Writes what is made from the program itself, the pages of ``docs/reference`` and the client's table of calls:
+``python docs/generate.py``.
 
 A test compares the committed pages with what this makes.
 """
@@ -6,10 +7,12 @@ A test compares the committed pages with what this makes.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from reconciler import client
+from reconciler.bootstrap import reference as api
 from reconciler.cli import reference
 from reconciler.manifest import contract
 from reconciler.model import kinds
@@ -114,14 +117,24 @@ def _later(schema: dict[str, Any]) -> set[str]:
     return found
 
 
+#: each generated file with what makes its text; the client's table first, because the commands import it
+MAKERS: dict[Path, Callable[[], str]] = {
+    Path(client.__file__).parent / "calls.py": api.calls,
+    PAGES / "manifests.md": manifests,
+    PAGES / "cli.md": reference.render,
+    PAGES / "api.md": api.page,
+    PAGES / "openapi.json": api.openapi_text,
+}
+
+
 def pages() -> dict[Path, str]:
-    """Each generated page with its text."""
-    return {PAGES / "manifests.md": manifests(), PAGES / "cli.md": reference.render()}
+    """Each generated file with its text."""
+    return {path: make() for path, make in MAKERS.items()}
 
 
 def main() -> int:
-    for path, text in pages().items():
-        path.write_text(text)
+    for path, make in MAKERS.items():
+        path.write_text(make())
         print(f"wrote {path}")
     return 0
 

@@ -20,9 +20,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler import manifest
-from reconciler.api import routes, streams
+from reconciler.api import streams
+from reconciler.api.fronts import table
 from reconciler.api.server import application, privileges
 from reconciler.ipc import EngineClient
+from reconciler.requests.declaration import BASE
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     control = socket.socket(fileno=options.control_fd)
     control.set_inheritable(False)
     open_streams = streams.Streams()
-    app = routes.make_app(EngineClient(control), open_streams)
+    app = table.make_app(EngineClient(control), open_streams)
     context = application.Context(control, options.ready_fd, open_streams.stop, open_streams.fileno())
     server = application.Application(app, context, options.listen_fd, options.uid, options.gid)
     rehearse(app)
@@ -57,8 +59,8 @@ def rehearse(app: Any) -> None:
     for method, path, media_type, data in (
         ("GET", "/livez", "", b""),
         ("GET", "/nowhere", "", b""),
-        ("POST", f"{routes.BASE}/images", "application/json", b'{"metadata": {"name": 1'),
-        ("PATCH", f"{routes.BASE}/images/x?fieldManager=-", "application/apply-patch+yaml", b"metadata: {name: y}"),
+        ("POST", f"{BASE}/images", "application/json", b'{"metadata": {"name": 1'),
+        ("PATCH", f"{BASE}/images/x?fieldManager=-", "application/apply-patch+yaml", b"metadata: {name: y}"),
     ):
         _ask(app, method, path, media_type, data)
 

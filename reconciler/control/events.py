@@ -19,6 +19,7 @@ from reconciler import errors
 from reconciler.drivers import inotify
 from reconciler.drivers.exec import pids
 from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
+from reconciler.engine import waiting
 from reconciler.engine.handlers import container_config, network_config
 from reconciler.engine.parts import Parts
 from reconciler.model.keys import Key
@@ -203,7 +204,7 @@ class Events:
         """A process or a conmon is gone: its pidfd stays readable, so it is watched no longer."""
         with self._guard:
             uid = self._by_fd.get(fd)
-            if uid is None or not select.select([fd], [], [], 0)[0]:
+            if uid is None or not waiting.readable([fd], 0.0):
                 # closed since we heard of it; the number may mean another process by now, or something else
                 return
             tracked = self._tracked.get(uid)

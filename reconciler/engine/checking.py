@@ -15,8 +15,7 @@ from reconciler import errors
 from reconciler.drivers.graph import chains
 from reconciler.drivers.registry import base as registries
 from reconciler.drivers.registry import manifests
-from reconciler.engine import image_config, images, strays, usage
-from reconciler.engine.handlers import logins
+from reconciler.engine import acting, image_config, images, strays, usage
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model import references
@@ -171,7 +170,7 @@ class _Check:
         reference = references.parse(facts.reference)
         exact = msgspec.structs.replace(reference, tag="", digest=facts.digest)
         graph = self._parts.graph
-        with logins.acting(self._parts, reference, None, own=True) as registry:
+        with acting.acting(self._parts, reference, None, own=True) as registry:
             if blob == facts.digest:
                 raw = registry.resolve(exact).raw
                 writer = graph.write_blob(blob, len(raw))

@@ -138,7 +138,9 @@ class Engine:
     def _begin(self, handler: Handler, job: Job) -> int:
         with self.parts.store.transaction(durable=False) as session:
             _tell(session, job, handler.doing)
-            return session.journal.begin(job.name, str(job.key or ""), job.uid, job.cause, job.attempt, time.time())
+            return session.journal.begin(
+                job.name, str(job.key or ""), job.uid, job.cause, job.attempt, time.time(), str(job.caller or "")
+            )
 
     def _end(self, handler: Handler, row: int, job: Job) -> None:
         output = "" if job.result is None else str(job.result)

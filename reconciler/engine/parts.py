@@ -12,6 +12,7 @@ from reconciler.drivers.exec.base import ExecDriver
 from reconciler.drivers.graph.base import Graph, GraphDriver
 from reconciler.drivers.network.base import NetworkDriver
 from reconciler.drivers.registry.base import Registry
+from reconciler.engine.answers import Room
 from reconciler.engine.leftovers import Leftovers
 from reconciler.engine.locks import KeyedLocks
 from reconciler.engine.transfers import Transfers
@@ -53,7 +54,7 @@ class Parts:
     by this process just now, so that the start that follows need not make sure of them again.
     ``logins`` are those that the host keeps for its own pulls. ``pulls`` are locks by image reference; ``transfers``
     tells how far pulls have come; ``leftovers`` is where what no image needs goes, ``policy`` when images go by
-    themselves, ``trust`` which may come."""
+    themselves, ``trust`` which may come; ``answers`` bounds what callers have not read yet."""
 
     instance: str
     log_dir: str
@@ -76,3 +77,4 @@ class Parts:
     leftovers: Leftovers = field(default_factory=Leftovers)
     policy: Policy = field(default_factory=Policy)
     trust: Trust = field(default_factory=Trust)
+    answers: Room = field(default_factory=Room)

@@ -102,6 +102,7 @@ def job(record: JobRecord) -> dict[str, Any]:
         "endedAt": moment(record.ended_at),
         "error": record.error,
         "output": record.output,
+        "caller": record.caller,
     }
 
 

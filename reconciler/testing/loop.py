@@ -8,12 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from reconciler.control.observer import Observer
 from reconciler.control.reconcile import Reconciler
 from reconciler.engine.engine import Engine
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Clock, Parts
-from reconciler.engine.table import TABLE
+from reconciler.jobs import table
 from reconciler.model.jobs import EventRecord, JobRecord
 from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved
@@ -61,7 +63,7 @@ class Loop:
             graph_driver=self.snapshots, network=self.network, registry=self.registry, sources=[], version={},
             clock=self.clock, logins=Logins(scratch),
         )  # fmt: skip
-        self.engine = Engine(self.parts, TABLE)
+        self.engine = Engine(self.parts, table.handlers())
         self.reconciler = Reconciler(self.parts, self.engine, Observer(self.parts), 1, lambda key, entries: None)
         self.parts.look = self.reconciler.look
         self.looks: dict[Key, int] = {}
@@ -74,6 +76,17 @@ class Loop:
 
     def ask(self, job: str, **args: Any) -> Any:
         return self.engine.run(Job(job, args=args))
+
+    def stream(self, job: str, **args: Any) -> list[Any]:
+        """The items of a streaming job, as the API process gets them."""
+        items: list[Any] = []
+        self.engine.run(Job(job, args=args, emit=lambda item: items.append(plain(item))))
+        return items
+
+    def listed(self, kind: str, **args: Any) -> list[dict[str, Any]]:
+        """The objects of one answer of the job ``list``."""
+        _, *pieces = self.stream("list", kind=kind, **args)
+        return [item for piece in pieces for item in piece]
 
     def apply(self, document: dict[str, Any], manager: str = "test") -> Any:
         """As ``pydock apply`` does, and the loop afterwards."""
@@ -143,6 +156,11 @@ class Loop:
 
     def default_network_exists(self) -> bool:
         return self.exists(DEFAULT_NETWORK)
+
+
+def plain(item: Any) -> Any:
+    """An item as it arrives at the other end of the engine socket."""
+    return msgspec.json.decode(msgspec.json.encode(item))
 
 
 def container_key(name: str, namespace: str = "default") -> Key:

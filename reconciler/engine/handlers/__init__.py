@@ -1,1 +1,1 @@
-"""The handlers, one file a subject. ``reconciler.engine.table`` names them all."""
+"""The handlers of the reconciler's steps, one file a kind. ``reconciler.engine.table`` names them all."""

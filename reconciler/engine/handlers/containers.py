@@ -11,7 +11,6 @@ import ipaddress
 import os
 import re
 import secrets
-import select
 import shutil
 import signal
 import time
@@ -22,6 +21,7 @@ import msgspec
 from reconciler import errors, failpoints, manifest, planner
 from reconciler.drivers.exec.base import ProcessFacts
 from reconciler.drivers.network.base import EndpointConfig
+from reconciler.engine import waiting
 from reconciler.engine.handlers import container_config, network_config
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
@@ -401,7 +401,7 @@ def _await_exit(parts: Parts, job: Job, id: str, seconds: float) -> bool:
             return True
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            if select.select([fd], [], [], min(left, 0.25))[0]:
+            if waiting.readable([fd], min(left, 0.25)):
                 return True
             if job.stopping.is_set():
                 raise errors.Temporary("pydockd is shutting down: the stop goes on after its restart", delay=1.0)

@@ -9,11 +9,11 @@ import msgspec
 
 from reconciler import errors, failpoints
 from reconciler.drivers.registry.base import Manifest, Registry
-from reconciler.engine import following, images
-from reconciler.engine.handlers import logins
+from reconciler.engine import acting, following, images
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.model import kinds, references, requests, versions
+from reconciler.model import kinds, references, versions
+from reconciler.model.credentials import Credentials
 from reconciler.model.keys import Key
 from reconciler.model.observed import ContainerObserved, ImageObserved
 from reconciler.model.view import ImageFacts
@@ -25,7 +25,7 @@ def check(parts: Parts, job: Job) -> str:
     reference = references.parse(str(job.args["reference"]))
     failpoints.hit("check.before")
     wanted = str(job.args.get("range") or "")
-    with logins.acting(parts, reference, None, own=True) as registry:
+    with acting.acting(parts, reference, None, own=True) as registry:
         if wanted:
             digest, tag = _highest(parts, job.uid, registry, reference, wanted)
         else:
@@ -70,7 +70,7 @@ def pull(parts: Parts, job: Job) -> str:
             known = session.images.get(str(parsed))
         fresh = known is None or known.digest == job.args.get("replaces")
         if known is None or fresh:
-            with logins.acting(parts, parsed, None, own=True) as registry:
+            with acting.acting(parts, parsed, None, own=True) as registry:
                 source = _of_range(parsed, registry.tags(parsed), wanted) if wanted else parsed
                 known = _fetch(parts, job.number, registry, parsed, job.stopping, platform, source)
                 tag = source.tag if wanted else ""
@@ -194,12 +194,11 @@ def _noted(observed: ImageObserved, facts: ImageFacts | None) -> ImageObserved:
     )  # fmt: skip
 
 
-def pull_image(parts: Parts, job: Job) -> dict[str, Any]:
-    """`pydock pull`: the image comes into the graph; no desired state changes."""
-    request = msgspec.convert(job.args, requests.Pull)
-    reference = references.parse(request.reference)
+def pull_for(parts: Parts, job: Job, text: str, credentials: Credentials | None) -> dict[str, Any]:
+    """Pulls the image that ``text`` names for the caller of ``job``; no desired state changes."""
+    reference = references.parse(text)
     job.started()
-    with logins.acting(parts, reference, request.credentials, own=False) as registry:
+    with acting.acting(parts, reference, credentials, own=False) as registry:
         facts = following.run(
             parts, job, str(reference), lambda stop: _fetch(parts, job.number, registry, reference, stop)
         )

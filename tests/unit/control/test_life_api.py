@@ -16,7 +16,7 @@ from reconciler.engine import front
 from reconciler.engine.engine import Engine, Handler
 from reconciler.engine.parts import Parts
 from reconciler.ipc import EngineClient
-from reconciler.model import requests
+from reconciler.requests import service
 from reconciler.testing import wait
 
 
@@ -53,7 +53,7 @@ class Spawner:
 
     def answers(self) -> bool:
         try:
-            return bool(self.made[-1].client.call("ping", requests.Ping(), accept_timeout=1.0) == {"ready": True})
+            return bool(self.made[-1].client.call("ping", service.Ping(), accept_timeout=1.0) == {"ready": True})
         except errors.Temporary:
             return False
 
@@ -79,7 +79,7 @@ def serving() -> front.Front:
 def test_what_is_asked_before_it_serves_waits(api: life.Api, spawner: Spawner) -> None:
     answers: list[Any] = []
     asking = threading.Thread(
-        target=lambda: answers.append(spawner.made[0].client.call("ping", requests.Ping(), accept_timeout=10))
+        target=lambda: answers.append(spawner.made[0].client.call("ping", service.Ping(), accept_timeout=10))
     )
     asking.start()
     assert answers == []

@@ -11,21 +11,28 @@ import pytest
 
 from reconciler import errors
 from reconciler.engine import front
+from reconciler.engine import table as steps
 from reconciler.engine.engine import Engine, Handler
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.engine.table import TABLE
 from reconciler.ipc import EngineClient, EngineServer
-from reconciler.model import requests
+from reconciler.jobs import table as jobs
+from reconciler.model.callers import Caller
+from reconciler.requests import declaration, service, table
 
-STEPS = [name for name in TABLE if name not in requests.JOBS]
+TABLE = jobs.handlers()
+STEPS = sorted(steps.TABLE)
 
 
-class Caller:
+CALLER = Caller(1000, 1001, 4321)
+
+
+class Call:
     """A call as the engine socket hands it over."""
 
     def __init__(self, name: str, args: Any) -> None:
         self.name, self.args, self.fds = name, args, ()
+        self.caller = CALLER
         self.answers: list[Any] = []
 
     def fileno(self) -> int:
@@ -45,7 +52,7 @@ class Caller:
 
 
 def test_every_job_of_the_list_has_a_handler_and_no_step_is_on_it() -> None:
-    assert set(requests.JOBS) <= set(TABLE)
+    assert set(table.ASKS) <= set(TABLE)
     assert STEPS
     assert {name for name in STEPS if not TABLE[name].journal} == set()
     assert {"create", "start", "stop", "remove", "update", "repair", "pull", "untag"} <= set(STEPS)
@@ -82,10 +89,13 @@ def test_defaults_are_filled_in_and_the_job_gets_them() -> None:
         return "here"
 
     engine = Engine(cast(Parts, SimpleNamespace(store=None)), {"list": Handler(note)})
-    caller = Caller("list", {"kind": "Container"})
+    caller = Call("list", {"kind": "Container"})
     front.Front(engine).serve(caller)
     assert caller.answers == ["here"]
-    assert asked[0].args == {"kind": "Container", "namespace": "", "label_selector": "", "field_selector": ""}
+    assert asked[0].args == {
+        "kind": "Container", "namespace": "", "label_selector": "", "field_selector": "", "limit": 0, "continue_": ""
+    }  # fmt: skip
+    assert asked[0].caller == CALLER
     assert asked[0].step is None
 
 
@@ -101,11 +111,11 @@ def client() -> Iterator[EngineClient]:
         server.close(1.0)
 
 
-class Start(requests.Request, frozen=True):
+class Start(declaration.Request, frozen=True):
     counts: bool = False
 
 
 def test_over_the_engine_socket_a_start_is_forbidden(client: EngineClient) -> None:
     with pytest.raises(errors.Forbidden, match="'start'"):
         client.call("start", Start())
-    assert client.call("commands", requests.Commands()) == {"commands": sorted(TABLE)}
+    assert client.call("commands", service.Commands()) == {"commands": sorted(TABLE)}
