@@ -23,6 +23,7 @@ from reconciler import manifest
 from reconciler.api import streams
 from reconciler.api.fronts import table
 from reconciler.api.server import application, privileges
+from reconciler.bootstrap import logs
 from reconciler.ipc import EngineClient
 from reconciler.requests.declaration import BASE
 
@@ -32,10 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
     # The controller waits for signals with all of them blocked, and a blocked signal stays so in its children.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    logging.basicConfig(
-        level=logging.DEBUG if options.debug else logging.WARNING,
-        format="%(asctime)s %(levelname)s pydock-api: %(message)s",
-    )
+    level = logging.DEBUG if options.debug else logging.WARNING
+    logs.to_stderr(level, "%(asctime)s %(levelname)s pydock-api: %(message)s")
     control = socket.socket(fileno=options.control_fd)
     control.set_inheritable(False)
     open_streams = streams.Streams()

@@ -13,6 +13,7 @@ import msgspec
 
 from reconciler import errors
 from reconciler.ipc import Call, EngineServer
+from reconciler.model.callers import Caller
 from reconciler.requests import (
     archives,
     containers,
@@ -39,13 +40,13 @@ _IMAGE: Object = {
 class FakeEngine:
     """Answers the jobs of the allow list from ``objects``; ``handlers`` overrides any by name.
 
-    ``asked`` records (job, arguments as their type) of every call. ``serve`` starts on the controller's end of an
-    engine socket.
-    """
+    ``asked`` records (job, arguments as their type) of every call, ``callers`` who asked. ``serve`` starts on the
+    controller's end of an engine socket."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.handlers: dict[str, Handler] = {}
+        self.callers: list[Caller | None] = []
         self.asked: list[tuple[str, declaration.Request]] = []
         self.revision = 0
         self.ready = True
@@ -77,6 +78,7 @@ class FakeEngine:
     def _run(self, call: Call) -> None:
         args = msgspec.convert(call.args, table.ASKS[call.name].request)
         self.asked.append((call.name, args))
+        self.callers.append(call.caller)
         handler = self.handlers.get(call.name) or getattr(self, f"_{call.name}")
         handler(call, args)
 

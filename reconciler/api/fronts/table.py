@@ -12,7 +12,10 @@ from reconciler.ipc import EngineClient
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 #: folders of ``reconciler.api.fronts``; the first one that owns a path answers it, the last one owns the rest
-FRONTS = ("native",)
+FRONTS = (
+    # the last one
+    "native",
+)
 
 
 def make_app(engine: EngineClient, open_streams: streams.Streams, names: Iterable[str] = FRONTS) -> Wsgi:

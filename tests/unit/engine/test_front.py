@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from reconciler.ipc import EngineClient, EngineServer
 from reconciler.jobs import table as jobs
 from reconciler.model.callers import Caller
 from reconciler.requests import declaration, service, table
+from reconciler.testing.loop import Loop
 
 TABLE = jobs.handlers()
 STEPS = sorted(steps.TABLE)
@@ -119,3 +121,33 @@ def test_over_the_engine_socket_a_start_is_forbidden(client: EngineClient) -> No
     with pytest.raises(errors.Forbidden, match="'start'"):
         client.call("start", Start())
     assert client.call("commands", service.Commands()) == {"commands": sorted(TABLE)}
+
+
+def test_what_changes_something_is_noted_with_who_asked(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(parts: Parts, job: Job) -> str:
+        raise errors.Conflict("it is owned by somebody else")
+
+    engine = Engine(cast(Parts, SimpleNamespace(store=None)), {"apply": Handler(fail), "get": Handler(fail)})
+    document = {"kind": "Container", "metadata": {"namespace": "default", "name": "web"}, "spec": {"env": "secret"}}
+    caplog.set_level("INFO", "pydock.audit")
+    for call in (
+        Call("apply", {"document": document, "manager": "me"}),
+        Call("get", {"kind": "Container", "namespace": "default", "name": "web"}),
+    ):
+        with pytest.raises(errors.Conflict):
+            front.Front(engine).serve(call)
+    (line,) = [each.getMessage() for each in caplog.records if each.name == "pydock.audit"]
+    assert line == (
+        "patch apply Container/default/web by uid 1000 gid 1001 pid 4321: failed: it is owned by somebody else"
+    )
+
+
+def test_the_journal_keeps_who_asked(tmp_path: Path) -> None:
+    loop = Loop(tmp_path)
+    try:
+        front.Front(loop.engine).serve(Call("collect", {}))
+        loop.ask("collect")
+        asked = [(job["name"], job["caller"]) for job in loop.ask("jobs")["items"]]
+        assert asked == [("collect", ""), ("collect", "uid 1000 gid 1001 pid 4321")]
+    finally:
+        loop.close()
