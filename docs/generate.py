@@ -1,4 +1,5 @@
-"""Writes what is made from the program itself, ``schemas/`` and ``docs/reference``: ``python docs/generate.py``.
+"""Writes what is made from the program itself: ``schemas/``, the pages of ``docs/reference`` and the client's table of
+calls: ``python docs/generate.py``.
 
 A test compares the committed files with what this makes.
 """
@@ -6,10 +7,12 @@ A test compares the committed files with what this makes.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from reconciler import client
+from reconciler.bootstrap import reference as api
 from reconciler.cli import reference
 from reconciler.manifest import contract, generating
 from reconciler.model import kinds
@@ -120,16 +123,28 @@ def schemas() -> dict[Path, str]:
     return {SCHEMAS / file: text for file, text in generating.texts().items()}
 
 
+#: each generated file with what makes its text; the client's table first, because the commands import it
+MAKERS: dict[Path, Callable[[], str]] = {
+    Path(client.__file__).parent / "calls.py": api.calls,
+    PAGES / "manifests.md": manifests,
+    PAGES / "cli.md": reference.render,
+    PAGES / "api.md": api.page,
+    PAGES / "openapi.json": api.openapi_text,
+}
+
+
 def pages() -> dict[Path, str]:
-    """Each generated page with its text, made from the schemas that are there."""
-    return {PAGES / "manifests.md": manifests(), PAGES / "cli.md": reference.render()}
+    """Each generated file with its text, made from the schemas that are there."""
+    return {path: make() for path, make in MAKERS.items()}
 
 
 def main() -> int:
-    for make in (schemas, pages):
-        for path, text in make().items():
-            path.write_text(text)
-            print(f"wrote {path}")
+    for path, text in schemas().items():
+        path.write_text(text)
+        print(f"wrote {path}")
+    for path, make in MAKERS.items():
+        path.write_text(make())
+        print(f"wrote {path}")
     return 0
 
 

@@ -46,10 +46,11 @@ PID_FILE = "pydockd.pid"
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``resync`` is the seconds between full looks when no event asks for one; ``api_user`` is the
-    name or uid that the API process runs as; empty ``exec_runtime`` and ``storage_driver`` mean: probe for the best.
-    ``image_gc_*`` say when images go by themselves, see ``model.collection``: per cent, and times such as ``30d``.
-    ``registry_mirrors`` are URLs for docker.io; ``certs_dir`` holds files of TLS as docker's certs.d does;
-    ``trust_policy`` is the file that says which images may come."""
+    name or uid that the API process runs as (empty: see ``bootstrap.accounts``); empty ``exec_runtime`` and
+    ``storage_driver`` mean: probe for the best. ``image_gc_*`` say when images go by themselves, see
+    ``model.collection``: per cent, and times such as ``30d``. ``registry_mirrors`` are URLs for docker.io;
+    ``certs_dir`` holds files of TLS as docker's certs.d does; ``trust_policy`` is the file that says which images may
+    come."""
 
     root: str = "/var/lib/pydock"
     run_dir: str = "/run/pydock"
@@ -61,7 +62,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage_opts: tuple[str, ...] = ()
     instance: str = "default"
     pidfile: str = ""
-    api_user: str = "nobody"
+    api_user: str = ""
     resync: float = 300.0
     workers: int = 64
     image_gc_high: float = 85.0
@@ -131,7 +132,8 @@ def _parser() -> argparse.ArgumentParser:
     mirror = "a mirror of docker.io, asked before it: https://HOST[:PORT]; may be repeated (default: none)"
     add("--registry-mirror", action="append", dest="registry_mirrors", metavar="URL", help=mirror)
     add("--pidfile", metavar="FILE", help="default: RUN_DIR/pydockd.pid")
-    add("--api-user", metavar="USER", help="the unprivileged user of the API process (default: nobody)")
+    user = "the unprivileged user of the API process (default: pydock-api, or a number that no account has)"
+    add("--api-user", metavar="USER", help=user)
     add("--resync", type=float, metavar="SECONDS", help="slow full look behind the events (default: 300)")
     add(
         "--image-gc-high",

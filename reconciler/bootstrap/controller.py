@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import pwd
 import socket
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reconciler import __version__, build_info, errors, store
+from reconciler.bootstrap import accounts
 from reconciler.bootstrap import api as api_process
 from reconciler.control import life
 from reconciler.control.events import Events
@@ -25,10 +25,11 @@ from reconciler.drivers.network import driver as network_driver
 from reconciler.drivers.registry import mirrors as registry_driver
 from reconciler.engine.engine import Engine
 from reconciler.engine.parts import Clock, Parts
-from reconciler.engine.table import TABLE, steps
+from reconciler.engine.table import steps
 from reconciler.images.leftovers import Leftovers
 from reconciler.images.service import ImageService
 from reconciler.images.trust import Trust
+from reconciler.jobs import table
 from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.settings import Settings
@@ -40,19 +41,19 @@ log = logging.getLogger("pydock")
 
 def start_api(settings: Settings, sockets: Sequence[socket.socket]) -> life.Api:
     """The API process, listening on ``sockets`` as an unprivileged user."""
-    uid, gid = _user(settings.api_user)
+    uid, gid = accounts.api_user(settings.api_user, settings.instance)
 
     def spawn() -> life.ApiProcess:
         return api_process.spawn_api(sockets, uid, gid, debug=settings.debug)
 
-    return life.Api(spawn)
+    return life.Api(spawn, [listener.getsockname() for listener in sockets])
 
 
 def build(settings: Settings, api: life.Api) -> life.Daemon:
     """Opens the store first (it refuses before anything is touched), then drivers, then what works with them."""
     opened = store.open_store(settings.root_path / "state.db")
     parts = _parts(settings, opened)
-    engine = Engine(parts, TABLE, steps())
+    engine = Engine(parts, table.handlers(), steps())
     parts.commands = engine.commands
     holder: list[Reconciler] = []
 
@@ -133,13 +134,3 @@ def _version(settings: Settings, drivers: dict[str, str]) -> dict[str, Any]:
         "instance": settings.instance,
         "drivers": drivers,
     }
-
-
-def _user(name: str) -> tuple[int, int]:
-    try:
-        found = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
-    except KeyError:
-        if name.isdigit():
-            return int(name), int(name)
-        raise errors.Permanent(f"--api-user {name}: no such user on this host") from None
-    return found.pw_uid, found.pw_gid

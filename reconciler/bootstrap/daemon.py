@@ -14,6 +14,7 @@ import threading
 from collections.abc import Sequence
 
 from reconciler import errors, settings
+from reconciler.bootstrap import logs
 from reconciler.control import life, listeners, memory, notify
 
 log = logging.getLogger("pydock")
@@ -79,11 +80,7 @@ def _leave_at_once(status: int) -> None:
 
 
 def _log_to_stderr(debug: bool) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    logs.to_stderr(logging.DEBUG if debug else logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("watchfiles", "sqlalchemy", "alembic", "pyroute2", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

@@ -36,6 +36,9 @@ INSTANCES = "/run/pydock.instances"
 _RESPAWN = (0.0, 0.2, 1.0, 5.0)
 #: pause before another try when the host has no room for a thread, seconds
 _SHORT_OF_THREADS = 1.0
+#: seconds between two questions for a sign of life, and how many in a row may stay unanswered
+_PULSE = 5.0
+_MISSES = 4
 #: an API process that lived so long counts as well, seconds
 _SOUND = 60.0
 
@@ -105,10 +108,13 @@ def claim_instance(name: str, directory: str = INSTANCES) -> PidFile:
 
 
 class Api:
-    """Keeps an API process running on the listening sockets, and serves its jobs once ``open`` was called."""
+    """Keeps an API process running on the listening sockets, and serves its jobs once ``open`` was called.
 
-    def __init__(self, spawn: Callable[[], ApiProcess]) -> None:
-        self._spawn = spawn
+    ``listening`` are the paths of those sockets. A process that has ended is replaced, and so is one that gives no sign
+    of life: stopped by a signal, or stuck."""
+
+    def __init__(self, spawn: Callable[[], ApiProcess], listening: Sequence[str] = ()) -> None:
+        self._spawn, self._listening = spawn, tuple(listening)
         self._front: Front | None = None
         self._server: EngineServer | None = None
         self._deaths = 0
@@ -120,6 +126,7 @@ class Api:
         """From now on jobs are served; those that came before have waited in the socket."""
         self._front = front
         self._serve()
+        threading.Thread(target=self._feel_pulse, name="api-pulse", daemon=True).start()
 
     def wait_ready(self, timeout: float) -> None:
         self._process.wait_ready(timeout)
@@ -133,8 +140,28 @@ class Api:
 
     def _serve(self) -> None:
         assert self._front is not None
-        self._server = EngineServer(self._process.control, self._front.serve, on_gone=self._gone)
+        self._server = EngineServer(
+            self._process.control, self._front.serve, on_gone=self._gone, listening=self._listening
+        )
         self._server.start()
+
+    def _feel_pulse(self) -> None:
+        """Counts what was asked and not answered, not time: our own process may have been stopped meanwhile."""
+        missed, asked_at, server = 0, 0.0, self._server
+        while not self._closing.wait(_PULSE):
+            if self._server is not server:
+                missed, server = 0, self._server
+            elif server is not None and server.heard < asked_at:
+                missed += 1
+            else:
+                missed = 0
+            if missed >= _MISSES:
+                log.warning("the API process gives no sign of life; replacing it")
+                missed = 0
+                self._process.stop(0.0)
+            elif server is not None:
+                asked_at = time.monotonic()
+                server.beat()
 
     def _gone(self) -> None:
         """The process died: another takes its place, on the same sockets."""

@@ -90,8 +90,11 @@ def fetch(
     again: bool = False,
 ) -> None:
     """Brings one blob of an image that was pulled before into the graph, unless it is there (``again``: then too, in
-    its place): a layer that had come in another packing was not fetched. Raises as ``pull`` does, and ``Stopped``."""
-    _Fetching(reference, registry, graph, lambda *_: None, stopping).fetch(blob, report=False, again=again)
+    its place): a layer that had come in another packing was not fetched. Raises as ``pull`` does."""
+    try:
+        _Fetching(reference, registry, graph, lambda *_: None, stopping).fetch(blob, report=False, again=again)
+    except Stopped:
+        raise errors.Temporary(f"image {reference}: a blob was not fetched: pydockd is shutting down") from None
 
 
 def unchanged(

@@ -71,6 +71,7 @@ def job(record: JobRecord) -> dict[str, Any]:
         "endedAt": times.precise(record.ended_at),
         "error": record.error,
         "output": record.output,
+        "caller": record.caller,
     }
 
 

@@ -53,7 +53,8 @@ class Override(msgspec.Struct, frozen=True, gc=False):
 
 class Desired(msgspec.Struct, frozen=True, gc=False):
     """One object as desired. ``uid`` keys it; ``generation`` counts spec changes; ``revision`` is the
-    resourceVersion of its last change; times are Unix seconds; ``deleting_at`` not None means terminating."""
+    resourceVersion of its last change; times are Unix seconds; ``deleting_at`` not None means terminating, and
+    ``deleting_grace`` then is the seconds to stop in that the deletion asked for (None: the spec's)."""
 
     key: Key
     uid: str
@@ -67,3 +68,4 @@ class Desired(msgspec.Struct, frozen=True, gc=False):
     deleting_at: float | None = None
     finalizers: tuple[str, ...] = ()
     override: Override = Override()
+    deleting_grace: float | None = None

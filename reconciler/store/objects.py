@@ -76,6 +76,7 @@ class _Body(msgspec.Struct, frozen=True):
     owner: Owner
     deleting_at: float | None
     finalizers: tuple[str, ...]
+    deleting_grace: float | None = None
 
 
 @lru_cache(maxsize=len(_FILTERS) ** 2)
@@ -150,9 +151,11 @@ class SqlObjects:
             self._link.write(_PUT_OVERRIDE, uid=uid, body=body, sum=checks.total(body))
         return self._change(present, override=override)
 
-    def mark_deleting(self, uid: str, now: float) -> Desired:
+    def mark_deleting(self, uid: str, now: float, grace: float | None = None) -> Desired:
         present = self._present(uid)
-        return present if present.deleting_at is not None else self._change(present, deleting_at=now)
+        if present.deleting_at is not None:
+            return present
+        return self._change(present, deleting_at=now, deleting_grace=grace)
 
     def purge(self, uid: str) -> None:
         found = entry(self._link, uid)

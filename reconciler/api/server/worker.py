@@ -110,9 +110,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
         super().handle_exit(sig, frame)
 
     def _on_control(self, control: socket.socket) -> None:
-        """The controller says nothing here: this is its end, an error when it left requests unread."""
+        """The controller asks for a sign of life; or this is its end, an error when it left requests unread."""
         with contextlib.suppress(ConnectionError):
-            if control.recv(1, socket.MSG_DONTWAIT):
+            if asked := control.recv(1, socket.MSG_DONTWAIT):
+                with contextlib.suppress(OSError):  # it does not listen yet: it asks again
+                    control.send(asked, socket.MSG_DONTWAIT)
                 return
         self.poller.unregister(control)
         self.handle_exit(signal.SIGTERM, None)

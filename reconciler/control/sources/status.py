@@ -11,8 +11,8 @@ from reconciler.model.keys import Key
 
 
 def render(name: str, path: str, directory: Directory | None, in_force: dict[Key, facts.Holding]) -> dict[str, Any]:
-    """See ``requests.Sources``. A file's ``state``: ``ok``; ``empty`` (what it held stays); ``invalid`` (its version
-    before stays); ``unreadable``; ``pending`` (not quiet yet); ``gone`` (what it held waits or goes soon)."""
+    """See ``requests.sources.Sources``. A file's ``state``: ``ok``; ``empty`` (what it held stays); ``invalid`` (its
+    version before stays); ``unreadable``; ``pending`` (not quiet yet); ``gone`` (what it held waits or goes soon)."""
     if directory is None:
         return _item(name, path, "unavailable", len(in_force), [], {}, "", "not read yet")
     counts: dict[str, int] = {}

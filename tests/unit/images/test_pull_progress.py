@@ -14,7 +14,7 @@ from reconciler import errors, ipc
 from reconciler.engine.job import Job
 from reconciler.images import pull_progress, shared_pull
 from reconciler.testing import images, wait
-from reconciler.testing.loop import IMAGE, Loop, container, container_key
+from reconciler.testing.loop import IMAGE, Loop, container, container_key, plain
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
@@ -112,7 +112,7 @@ def test_reads_show_a_pull_and_the_store_hears_nothing_of_it(loop: Loop) -> None
     ready = shown["status"]["conditions"][0]
     assert (ready["status"], ready["reason"]) == ("False", "Pulling")
     assert ready["message"].startswith(f"pulling {IMAGE}: ")
-    assert loop.ask("list", kind="Container")["items"] == [shown]
+    assert loop.listed("Container") == [shown]
     job = loop.ask("jobs")["items"][0]
     assert (job["name"], job["status"], job["progress"]["reference"]) == ("pull", "running", IMAGE)
     with loop.store.snapshot() as session:
@@ -128,8 +128,13 @@ def test_a_watch_shows_progress_if_asked_to(loop: Loop, asked: bool) -> None:
     gate, items, left = held_fetch(loop), list[dict[str, Any]](), threading.Event()
     pull = in_thread(lambda: loop.apply(container("web")))
     wait.until(lambda: loop.parts.images.running.of(IMAGE), what="the pull")
+    wait.until(lambda: loop.parts.transfers.of(IMAGE), what="the pull")
+
+    def take(item: Any) -> None:
+        items.append(plain(item))
+
     args = {"kind": "Container", "progress": asked, "field_selector": "metadata.name=web"}
-    watch = in_thread(lambda: loop.engine.run(Job("watch", args=args, emit=items.append, gone=left.is_set)))
+    watch = in_thread(lambda: loop.engine.run(Job("watch", args=args, emit=take, gone=left.is_set)))
     wait.until(lambda: items, what="what is there")
     if asked:
         wait.until(lambda: len(items) >= 3, what="progress")
