@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import bz2
 import json
-import lzma
 import pathlib
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -93,12 +90,6 @@ def test_a_layer_that_is_longer_than_announced(
 
     server.handlers[layer_path(image)] = handle
     refused(place, reference, errors.Permanent, "more than the")
-
-
-@pytest.mark.parametrize("packing", [bz2, lzma])
-def test_a_layer_that_is_packed_in_an_unusual_way(place: Place, server: HostileServer, packing: Any) -> None:
-    made = images.build([packing.compress(LAYER)], packing="plain")
-    refused(place, server.serve_image(made), errors.Permanent, "it is packed with (bzip2|xz), where gzip, zstd or no")
 
 
 def test_a_layer_that_always_breaks_off(place: Place, server: HostileServer, image: images.Image) -> None:

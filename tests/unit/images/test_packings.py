@@ -33,15 +33,18 @@ def zipped(data: bytes, path: Path) -> bytes:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("pack", "name"),
-    [(lzma.compress, "xz"), (bz2.compress, "bzip2"), (lambda data: b"\x04\x22\x4d\x18" + data, "lz4"),
-     (lambda data: b"7z\xbc\xaf\x27\x1c" + data, "7z")],
-)  # fmt: skip
-def test_an_unusual_packing_is_named(tmp_path: Path, pack: Callable[[bytes], bytes], name: str) -> None:
-    for data in (TAR, b""):
-        with pytest.raises(decompress.Damaged, match=f"packed with {name}, where gzip, zstd or no packing"):
-            unpacked(tmp_path / "blob", pack(data))
+@pytest.mark.parametrize("pack", [lzma.compress, bz2.compress, gzip.compress])
+def test_a_packing_with_streams(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    assert unpacked(tmp_path / "blob", pack(TAR)) == TAR
+    assert unpacked(tmp_path / "blob", pack(TAR[:700]) + pack(TAR[700:])) == TAR
+    with pytest.raises(decompress.Damaged, match="ends too early"):
+        unpacked(tmp_path / "blob", pack(TAR)[:-9])
+
+
+@pytest.mark.parametrize(("start", "name"), [(b"\x04\x22\x4d\x18", "lz4"), (b"7z\xbc\xaf\x27\x1c", "7z")])
+def test_an_unusual_packing_is_named(tmp_path: Path, start: bytes, name: str) -> None:
+    with pytest.raises(decompress.Damaged, match=f"packed with {name}: expected gzip"):
+        unpacked(tmp_path / "blob", start + b"data")
 
 
 def test_a_zip_is_named(tmp_path: Path) -> None:
