@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +14,8 @@ from reconciler.model.keys import Key
 
 #: the source of objects that pydock made by itself: any other source may take them over
 BUILTIN = "builtin"
+#: an annotation in a manifest: with the value ``"true"`` its document takes the object over from another owner
+TAKE_OVER = "pydock.dev/take-over"
 
 
 class Owner(msgspec.Struct, frozen=True, gc=False):
@@ -37,6 +40,15 @@ class Document(msgspec.Struct, frozen=True):
     spec: dict[str, Any]
 
 
+class SourceNote(msgspec.Struct, frozen=True, gc=False):
+    """Why the file that holds an object, and the object, differ: what its condition ``Source`` says, since when (Unix
+    seconds)."""
+
+    reason: str
+    message: str
+    since: float
+
+
 class Override(msgspec.Struct, frozen=True, gc=False):
     """Hand edits kept beside the owner's version: ``stopped`` by ``pydock stop``; ``restart`` counts
     ``pydock restart`` (a container whose recorded count is lower is restarted once)."""
@@ -47,7 +59,8 @@ class Override(msgspec.Struct, frozen=True, gc=False):
 
 class Desired(msgspec.Struct, frozen=True, gc=False):
     """One object as desired. ``uid`` keys it; ``generation`` counts spec changes; ``revision`` is the
-    resourceVersion of its last change; times are Unix seconds; ``deleting_at`` not None means terminating."""
+    resourceVersion of its last change; times are Unix seconds; ``deleting_at`` not None means terminating; ``note`` is
+    what the owner's source has to say of the object."""
 
     key: Key
     uid: str
@@ -61,3 +74,10 @@ class Desired(msgspec.Struct, frozen=True, gc=False):
     deleting_at: float | None = None
     finalizers: tuple[str, ...] = ()
     override: Override = Override()
+    note: SourceNote | None = None
+
+
+def may_take_over(annotations: Mapping[str, str], live: Desired) -> bool:
+    """Whether a document with these annotations takes the object over from its owner. It says so itself, and the
+    owner's version does not: so two that say so do not take it from each other for ever."""
+    return annotations.get(TAKE_OVER) == "true" and live.annotations.get(TAKE_OVER) != "true"

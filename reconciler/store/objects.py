@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from reconciler import errors
 from reconciler.model.keys import Key
-from reconciler.model.objects import Desired, Override, Owner
+from reconciler.model.objects import Desired, Override, Owner, SourceNote
 from reconciler.store import checks, tables
 from reconciler.store.changes import SqlChanges
 from reconciler.store.entries import ORDER, desired_lines, entry, unpack_desired
@@ -61,7 +61,7 @@ _PUT_APPLIED = Query(
 _REMOVE_APPLIED = Query(delete(tables.managers).where(_m.uid == bindparam("uid"), _m.manager == bindparam("manager")))
 
 
-class _Body(msgspec.Struct, frozen=True):
+class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
     """What ``objects.body`` holds of a ``Desired``: all but generation, revision and override, which have columns."""
 
     key: Key
@@ -73,6 +73,7 @@ class _Body(msgspec.Struct, frozen=True):
     owner: Owner
     deleting_at: float | None
     finalizers: tuple[str, ...]
+    note: SourceNote | None = None
 
 
 @lru_cache(maxsize=len(_FILTERS) ** 2)
@@ -132,6 +133,8 @@ class SqlObjects:
         if present.deleting_at is not None:
             raise errors.Conflict(f"{present.key} is being removed: what it should be cannot be changed any more")
         changed = {"labels": labels, "annotations": annotations, "spec": spec, "owner": owner}
+        if owner.source != present.owner.source:
+            changed["note"] = None
         return self._change(present, generation=present.generation + (spec != present.spec), **changed)
 
     def set_override(self, uid: str, override: Override) -> Desired:
@@ -140,6 +143,9 @@ class SqlObjects:
             body = encode(override)
             self._link.write(_PUT_OVERRIDE, uid=uid, body=body, sum=checks.total(body))
         return self._change(present, override=override)
+
+    def set_note(self, uid: str, note: SourceNote | None) -> Desired:
+        return self._change(self._present(uid), note=note)
 
     def mark_deleting(self, uid: str, now: float) -> Desired:
         present = self._present(uid)
