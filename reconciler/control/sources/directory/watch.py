@@ -21,6 +21,8 @@ log = logging.getLogger("pydock.source")
 STEP_MS = 100
 #: seconds until the next try after listening failed, doubled each time, and how long at most
 RETRY, RETRY_MOST = 1.0, 30.0
+#: seconds that closing waits for a listener, which ends at its next step
+_LAST = 2.0
 
 _Folders = dict[str, tuple[int, int]]
 
@@ -63,7 +65,7 @@ class Watch:
         """Ends all threads."""
         self._retire()
         for listener in self._ending:
-            listener.join()
+            listener.join(_LAST)
 
     def _retire(self) -> None:
         self._ending = [listener for listener in self._ending if listener.is_alive()]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from reconciler.control.sources import facts
+from reconciler.control.sources.ledger import facts
 from reconciler.model.keys import Key
 from reconciler.model.view import Moment
 
