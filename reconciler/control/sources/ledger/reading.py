@@ -99,8 +99,10 @@ class Reader:
             if theirs:
                 block(files[path], path, theirs, foreign=True)
                 del accepted[path]
+        if not accepted:
+            return accepted
         wanted = {path: version.keys for path, version in accepted.items()}
-        owners = {key: holding.item for key, holding in in_force.items()} if wanted else {}
+        owners = {key: holding.item for key, holding in in_force.items()}
         ages = {path: files[path].age for path in wanted}
         for path, lost in claims.refusals(wanted, standing(self._files, in_force), owners, ages).items():
             block(files[path], path, lost, foreign=False)
