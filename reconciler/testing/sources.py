@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from collections.abc import Collection, Mapping
+
 import msgspec
 
 from reconciler.control.sources.ledger import facts
@@ -184,6 +188,49 @@ class FakeWorld:
 
     def held(self) -> str:
         return " ".join(sorted(each.rpartition("/")[2] for each in self.memory.held))
+
+
+class CommitSource:
+    """A source of another kind, as a Git repository would be one: its files change all at once, and are complete.
+
+    ``commit`` replaces them from any thread; signatures are digests of the content.
+    """
+
+    patience = facts.Patience(0, 0, 0, 0)
+
+    def __init__(self, place: str) -> None:
+        self.place, self.name = place, f"commit:{place}"
+        self.files: dict[str, bytes] = {}
+        self._changed = threading.Event()
+
+    def commit(self, files: Mapping[str, str]) -> None:
+        self.files = {path: text.encode() for path, text in files.items()}
+        self._changed.set()
+
+    def scan(self) -> facts.Scan:
+        return facts.Scan(ROOT, "", {path: facts.Seen(self._id(path)) for path in self.files})
+
+    def read(self, path: str, expected: facts.Signature) -> facts.Content:
+        return facts.Content(self.files[path] if path in self.files and self._id(path) == expected else None)
+
+    def writers(self, paths: Collection[str]) -> Mapping[str, str]:
+        return {}
+
+    def open(self) -> None: ...
+
+    def drain(self) -> None:
+        self._changed.clear()
+
+    def wait(self, seconds: float) -> bool:
+        return self._changed.wait(max(0.0, seconds))
+
+    def wake(self) -> None:
+        self._changed.set()
+
+    def close(self) -> None: ...
+
+    def _id(self, path: str) -> str:
+        return hashlib.sha256(self.files[path]).hexdigest()
 
 
 def _desired(document: Document, uid: str, owner: Owner) -> Desired:

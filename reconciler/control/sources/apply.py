@@ -1,4 +1,4 @@
-"""Carries decisions out in the store: each transaction whole, durable, and told of afterwards."""
+"""Carries decisions out in the store; each transaction is atomic and durable."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ BATCH = 100
 
 
 class Outcome(NamedTuple):
-    """``changed`` keys want a look. ``rejected``: files whose objects somebody else holds: path → key → who.
-    ``in_force``: what the puts made or took over; ``gone``: what is not in force any more."""
+    """``changed``: keys to reconcile. ``rejected``: files whose objects another owner holds: path → key → owner.
+    ``in_force``: objects that the puts created or took over; ``gone``: objects that are no longer in force."""
 
     changed: list[Key]
     rejected: dict[str, dict[Key, str]]
@@ -29,13 +29,14 @@ class Outcome(NamedTuple):
 
 
 class Applier:
-    """Writes for the source ``name``; ``on_keys`` hears of each transaction's changed objects once it is on disk."""
+    """Writes for the source ``name``. ``on_keys`` receives the changed objects of each transaction once it is on
+    disk."""
 
     def __init__(self, name: str, store: Store, on_keys: Callable[[list[Key]], None]) -> None:
         self._name, self._store, self._on_keys = name, store, on_keys
 
     def apply(self, decisions: facts.Decisions, wall: float) -> Outcome:
-        """First what is put, then what is removed, so that what moves is never away."""
+        """Puts first and removes afterwards, so that an object that moves between files always exists."""
         outcome = Outcome([], {}, {}, [])
         news = self._news(decisions.puts, outcome)
         for start in range(0, len(news), BATCH):
@@ -67,7 +68,7 @@ class Applier:
             self._on_keys(keys)
 
     def _news(self, puts: Sequence[facts.Put], outcome: Outcome) -> list[facts.Put]:
-        """The puts that say anything new; the store is not written for the others."""
+        """The puts that change anything; the store is not written for the others."""
         if not puts:
             return []
         with self._store.snapshot() as session:

@@ -1,29 +1,30 @@
-"""What a source is: the manual for whoever writes another one.
+"""The interface of a source, and the manual for whoever writes another one.
 
-A *source* is a place that manifests come from: a directory, later a Git repository or an artifact of a registry. It
-knows only how to look and to read; what its files mean is decided by ``ledger``, which all sources share, and carried
-out by ``loop``. To add one: a folder with a class that has the methods below, and a row in ``table``.
+A *source* is a place that manifests come from: a directory, later a Git repository or an artifact in a registry. A
+source only looks and reads. ``ledger``, which all sources share, decides what its files mean, and ``loop`` carries that
+out. To add a source, write a folder with a class that has the methods below, and add a row to ``table``.
 
-*Name.* ``SCHEME:PLACE``, such as ``dir:/etc/pydock.d``. It owns objects in the store and keeps them over restarts, so a
-place has one name only.
+*Name.* ``SCHEME:PLACE``, such as ``dir:/etc/pydock.d``. The name owns objects in the store, across restarts, so a place
+must have exactly one name.
 
-*Life.* ``open`` comes once, before the first ``wait``; ``close`` ends all that ``open`` began. ``scan`` and ``read``
-work before ``open`` too: the daemon looks once before it makes its first plan. ``scan`` and ``read`` are never called
-by two threads at once, but while one thread waits another may look.
+*Life.* ``open`` is called once, before the first ``wait``; ``close`` ends everything that ``open`` began. ``scan`` and
+``read`` work before ``open`` as well, because the daemon looks once before it makes its first plan. Two threads never
+call ``scan`` and ``read`` at once, but one thread may look while another waits.
 
-*A look* is ``drain``, ``scan``, then ``read`` for each file that ``ledger`` wants. Whatever changes after ``drain``
-must end the next ``wait``, also if it happens in the middle of the look. A look that finds nothing new must be cheap.
+*A look* is ``drain``, ``scan``, then ``read`` for each file that the ledger wants. Any change after ``drain`` must end
+the next ``wait``, even a change in the middle of the look. A look that finds nothing new must be cheap.
 
-*Signatures* tell whether a file changed. ``read`` gives the content that belongs to one, or none: a version that was
-mixed from two moments must never come out. ``busy`` says that somebody is still writing; the source itself then ends
-``wait`` when that is over.
+*Signatures* tell whether a file has changed. ``read`` returns the content that belongs to a signature, or nothing; it
+must never return a mixture of two versions. ``busy`` means that somebody is still writing; the source then has to end
+``wait`` when the writer has finished.
 
-*Never block, never raise for what the place holds.* Trouble of one file goes into ``Seen.trouble`` or ``OSError`` from
-``read``, trouble of the whole place into ``Scan.trouble``: it is shown, and what is in force stays.
+*Do not block, and do not raise for what the place holds.* A problem with one file goes into ``Seen.trouble``, or is an
+``OSError`` from ``read``; a problem with the whole place goes into ``Scan.trouble``. It is shown, and what is in force
+stays in force.
 
-Worked example, a commit of a Git repository: ``scan`` returns the tree of the commit that was fetched last, with the
-ids of blobs as signatures and one constant ``Root``; ``read`` returns a blob; ``patience`` is ``Patience(0, 0, 0, 0)``;
-``wait`` ends when another commit has been fetched.
+*Example: a Git repository.* ``scan`` returns the tree of the commit that was fetched last, with blob ids as signatures
+and one constant ``Root``; ``read`` returns a blob; ``patience`` is ``Patience(0, 0, 0, 0)``; ``wait`` ends when another
+commit has been fetched. ``reconciler.testing.sources.CommitSource`` is such a source in thirty lines.
 """
 
 from __future__ import annotations
@@ -43,30 +44,31 @@ class Source(Protocol):
 
     @property
     def place(self) -> str:
-        """The part of the name after the scheme, as people know it: a path or a URL."""
+        """The part of the name after the scheme: a path or a URL."""
 
     @property
     def patience(self) -> facts.Patience:
-        """How long it waits before it believes what it sees."""
+        """How long a change has to stay before it counts."""
 
     def scan(self) -> facts.Scan:
-        """What is there now. Never raises for what the place holds."""
+        """Returns what is there now. Never raises for what the place holds."""
 
     def read(self, path: str, expected: facts.Signature) -> facts.Content:
-        """The content of a file as it was when it had that signature. Raises ``OSError`` if it cannot be read."""
+        """Returns the content of a file with that signature. Raises ``OSError`` if it cannot be read."""
 
     def writers(self, paths: Collection[str]) -> Mapping[str, str]:
-        """Who has these files open for writing, for people to read: path → ``cp (pid 4711)``. Those it cannot name are
-        not in it."""
+        """Names the programs that have these files open for writing: path → ``cp (pid 4711)``. Files whose writer is
+        unknown are left out."""
 
     def open(self) -> None:
-        """From now on ``wait`` ends when something changes."""
+        """Begins to watch: from now on ``wait`` ends when something changes."""
 
     def drain(self) -> None:
-        """Forgets all that happened until now."""
+        """Forgets everything that happened until now."""
 
     def wait(self, seconds: float) -> bool:
-        """Until something happened since ``drain``, or ``wake`` (True), or for so many seconds (False)."""
+        """Waits until something has happened since ``drain`` or ``wake`` is called (True), at most so many seconds
+        (False)."""
 
     def wake(self) -> None:
         """Ends ``wait``; from any thread."""

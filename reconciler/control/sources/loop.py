@@ -32,8 +32,9 @@ RETRY = 1.0
 
 
 class SourceLoop:
-    """Keeps what is desired the way the manifests of ``source`` say. ``on_keys`` hears of changed objects after they
-    are on disk, ``on_trouble`` that ``trouble`` changed; neither may block. ``load_once`` comes before ``start``."""
+    """Keeps the desired state the way the manifests of ``source`` say. ``on_keys`` receives the changed objects once
+    they are on disk; ``on_trouble`` is called when ``trouble`` changes; neither may block. ``load_once`` comes before
+    ``start``."""
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class SourceLoop:
         self._again_at: float | None = None
         self._told: dict[str, tuple[str, ...]] = {}
         self._trouble = ""
-        # What others' objects this source waits for. Replaced as a whole, and so read without the lock.
+        # Objects of other owners that files wait for. Replaced as a whole, so that it is read without the lock.
         self._wanted: Mapping[Key, str] = {}
         self._forget: Callable[[], None] | None = None
         self._thread: threading.Thread | None = None
@@ -62,7 +63,7 @@ class SourceLoop:
     # --- life
 
     def load_once(self) -> list[Key]:
-        """Reads all that has been quiet, before the first plan is made. Returns the keys that changed."""
+        """Reads every file that has been quiet, before the first plan is made. Returns the keys that changed."""
         changed: list[Key] = []
         with self._lock:
             while True:
@@ -150,7 +151,7 @@ class SourceLoop:
                 self._stopping.wait(max(0.0, ended + max(GAP, ended - started) - time.monotonic()))
 
     def _look_safely(self, refresh: bool) -> float:
-        """Seconds until time alone asks for a look."""
+        """Seconds until the next look is due without any event."""
         try:
             with self._lock:
                 self._look(refresh)
@@ -192,7 +193,7 @@ class SourceLoop:
         return outcome.changed
 
     def _refresh(self) -> None:
-        """What is in force, from the store; and a new start if there was none."""
+        """Reads from the store what is in force; makes the ledger if there is none."""
         with self._store.snapshot() as session:
             found = session.objects.find(source=self._source.name)
             self._in_force = {desired.key: apply.holding(desired) for desired in found if desired.deleting_at is None}
@@ -209,7 +210,7 @@ class SourceLoop:
         return self._ledger
 
     def _tell(self, ledger: Ledger, now: Moment) -> None:
-        """Says in the log once what is wrong."""
+        """Logs each problem once."""
         problems = {path: file.problems for path, file in ledger.files.by_path.items() if file.problems}
         problems |= {
             path: (f"{path} is still being written: a program has had it open for some time",)

@@ -1,8 +1,8 @@
 """Starts and stops sources by name, at run time too.
 
-The daemon's own directory is there from the start. Others come and go, each with a thread of its own. What a stopped
-source held stays in force: only a source that is followed, and sees that a manifest is gone, removes anything. Started
-again it goes on from what the store remembers.
+The daemon's own directory is started first. Other sources come and go, each with a thread of its own. What a stopped
+source held stays in force: only a source that is followed, and that sees a manifest disappear, removes anything. A
+source that is started again continues from what the store remembers.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from reconciler.store.base import Store
 
 
 class Manager:
-    """The sources of a daemon. ``on_keys`` hears of objects that changed, once they are on disk; ``on_trouble`` of what
-    is wrong with whole places, each time that this changes (empty: nothing any more). Neither may block. ``make`` is
-    the source of a name."""
+    """The sources of a daemon. ``on_keys`` receives objects that changed, once they are on disk. ``on_trouble``
+    receives a sentence about places that cannot be read, each time that it changes (empty: all can). Neither may block.
+    ``make`` returns the source of a name."""
 
     def __init__(
         self,

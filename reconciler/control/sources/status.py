@@ -107,7 +107,7 @@ def _state(file: File, now: Moment, ledger: Ledger) -> tuple[str, str]:
 def _pending(file: File, now: Moment, patience: facts.Patience) -> str:
     if not file.suspicion:
         return ""
-    whole = file.suspicion == "cut"
-    left = max(0.0, file.since + (patience.cut if whole else patience.loss) - now.mono)
-    seen = "is what is in force with its end missing" if whole else "lacks something of what is in force"
-    return f"{seen}, and may be half-written: taken in {left:.1f} s unless it changes"
+    cut = file.suspicion == "cut"
+    left = max(0.0, file.since + (patience.cut if cut else patience.loss) - now.mono)
+    missing = "the end of what is in force" if cut else "a part of what is in force"
+    return f"{missing} is missing in it, so it may be half-written: it takes effect in {left:.1f} s unless it changes"

@@ -235,7 +235,9 @@ def test_written_in_steps_the_last_good_version_stays(host: Host, until: str) ->
     cut = text.index(until)
     (host.folder / "a.yaml").write_text(text[:cut])
     pending = host.until(lambda: host.file("a.yaml")["message"])
-    assert pending.startswith("is what is in force with its end missing, and may be half-written: taken in ")
+    assert pending.startswith(
+        "the end of what is in force is missing in it, so it may be half-written: it takes effect in "
+    )
     with open(host.folder / "a.yaml", "a", encoding="utf-8") as file:
         file.write(text[cut:])
     host.until(lambda: host.file("a.yaml")["state"] == "ok")

@@ -20,12 +20,16 @@ from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
 from reconciler.store.base import Store
 from reconciler.testing import wait
-from reconciler.testing.sources import key, manifests
+from reconciler.testing.sources import CommitSource, key, manifests
 from reconciler.testing.store import memory_store
+
+COMMITS = CommitSource("fleet")
 
 
 def make(name: str) -> Source:
-    """As the daemon does, but that removals need not be waited for long."""
+    """As the daemon does, but that removals need not be waited for long; and one source of another kind."""
+    if name == COMMITS.name:
+        return COMMITS
     found = table.make(name)
     assert isinstance(found, DirectorySource)
     found.patience = facts.Patience(loss=0.4, cut=0.4, gone=0.4)
@@ -125,6 +129,25 @@ def test_an_object_of_one_source_is_refused_to_another(host: Host) -> None:
     assert host.live()["a"].spec["image"] == "a"
     host.manager.stop(f"dir:{host.second}")
     assert host.manager.wanting(key("a")) == ""
+
+
+def test_a_source_of_another_kind_follows_the_same_rules_at_once(host: Host) -> None:
+    """Of commits, which are complete: nothing waits for quiet, the guard and the claims are those of a directory."""
+    (host.first / "a.yaml").write_text(manifests("a"))
+    host.boot()
+    host.until_names("a")
+    COMMITS.commit({"b.yaml": manifests("b", "c"), "many.yaml": manifests(*"defgh")})
+    host.manager.start(COMMITS.name)
+    assert " ".join(sorted(host.live())) == "a b c d e f g h"
+    COMMITS.commit({"z.yaml": manifests("b"), "many.yaml": manifests(*"defgh"), "a.yaml": manifests("a")})
+    host.until_names("a b d e f g h")
+    assert host.live()["b"].owner.item == "z.yaml"
+    wait.until(lambda: host.manager.wanting(key("a")) == "commit:fleet/a.yaml", 5.0, "the refusal")
+    COMMITS.commit({"z.yaml": manifests("b")})
+    wait.until(lambda: host.states()["fleet"] == "held", 5.0, "the guard")
+    host.manager.stop(COMMITS.name)
+    host.until_names("a b d e f g h")
+    assert host.states()["fleet"] == "stopped"
 
 
 def test_started_twice_is_started_once(host: Host) -> None:

@@ -1,7 +1,7 @@
-"""Reads a directory of manifests without being led out of it, blocked, or surprised by what is no file.
+"""Reads a directory of manifests without being led out of it, and without blocking on anything that is not a file.
 
-A path is opened with O_PATH first, which has no effect on a FIFO or a device, looked at, and only a regular file inside
-the directory is then opened for reading, through that very descriptor.
+A path is first opened with O_PATH, which has no effect on a FIFO or a device, and examined. Only a regular file inside
+the directory is then opened for reading, through that same descriptor.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reconciler.control.sources.ledger import facts
 from reconciler.manifest import text
 
 SUFFIXES = (".yaml", ".yml", ".json")
-#: directories within directories; deeper ones are reported, not entered
+#: levels of directories; deeper ones are reported and not entered
 MAX_DEPTH = 32
 _NO_FILE = "not a regular file: not read"
 _OPEN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -85,7 +85,7 @@ class Scanner:
 
 
 class _Walk:
-    """One walk through the tree: real directories first, then links to directories that are not reached otherwise."""
+    """One walk through the tree: real directories first, then links to directories that no other path reaches."""
 
     def __init__(self, root: str, found: os.stat_result) -> None:
         self._root, self._device = root, found.st_dev
@@ -149,7 +149,7 @@ class _Walk:
         return [path]
 
     def _is_new(self, link: str) -> bool:
-        """Whether a link leads to a directory inside the root that was not entered yet."""
+        """Whether a link leads to a directory inside the root that has not been entered yet."""
         path = os.path.join(self._root, link)
         try:
             real, found = os.path.realpath(path, strict=True), os.stat(path)
@@ -171,7 +171,7 @@ class _Walk:
 
 
 class _opened:
-    """A path opened without effect on what it names."""
+    """A path that is opened without any effect on what it names."""
 
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_PATH | os.O_CLOEXEC)

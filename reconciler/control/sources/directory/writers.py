@@ -1,4 +1,4 @@
-"""Tells whether a file is open for writing: quiet time alone does not mean that its writer has finished.
+"""Tells whether a file is open for writing: a quiet file may have a writer that has not finished.
 
 The kernel grants a read lease (fcntl(2), F_SETLEASE) only on a file that nobody has open for writing, however the
 writer came to it: another mount, another namespace, a shared mapping. So a lease is asked for and given back at once,

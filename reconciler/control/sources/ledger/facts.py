@@ -1,4 +1,4 @@
-"""What a look at a source finds, and what is decided from it."""
+"""The values that a look at a source finds, and those that are decided from them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Judges whether a new version of a file may be one that was written by half.
+"""Judges whether a new version of a file may be half-written.
 
-Nothing marks the end of a manifest: the first lines of a good one are often good too. What half a manifest cannot have
-is its other half. So a version that drops something of what is in force is suspect, and one that is nothing but what is
-in force with a part missing is even more so. Suspicion costs time only, never the edit.
+Nothing marks the end of a manifest, and the first half of a good one is often good too. What a half lacks is the other
+half. So a version that drops something of what is in force is suspect, and a version that is what is in force with only
+its end missing is more so. Suspicion delays an edit; it never refuses one.
 """
 
 from __future__ import annotations
