@@ -12,12 +12,12 @@ from typing import Any
 from reconciler import __version__, build_info, errors, store
 from reconciler.bootstrap import accounts
 from reconciler.bootstrap import api as api_process
-from reconciler.control import life
+from reconciler.control import life, notify
 from reconciler.control.events import Events
 from reconciler.control.housekeeping import Housekeeping
 from reconciler.control.observer import Observer
 from reconciler.control.reconcile import Reconciler
-from reconciler.control.sources.loop import DirectoryLoop, DirectorySource
+from reconciler.control.sources.manager import Manager
 from reconciler.drivers import exec as exec_driver
 from reconciler.drivers.graph import opening as graph_driver
 from reconciler.drivers.graph import options as graph_options
@@ -64,11 +64,17 @@ def build(settings: Settings, api: life.Api) -> life.Daemon:
     reconciler = Reconciler(parts, engine, Observer(parts), settings.workers, events.track)
     holder.append(reconciler)
     parts.look = reconciler.look
-    source = DirectoryLoop(DirectorySource(settings.manifests), opened, reconciler.look)
-    parts.sources = [source]
+    sources = Manager(opened, reconciler.look, _show_trouble)
+    sources.start(f"dir:{os.path.abspath(settings.manifests)}")
+    parts.sources = [sources]
     return life.Daemon(
-        settings, parts, engine, reconciler, events, Housekeeping(settings, parts, engine, reconciler), [source], api
+        settings, parts, engine, reconciler, events, Housekeeping(settings, parts, engine, reconciler), sources, api
     )
+
+
+def _show_trouble(text: str) -> None:
+    """What is wrong with a whole source stands in ``systemctl status pydockd``, from the start on."""
+    notify.notify(f"STATUS={text or 'every source is followed'}")
 
 
 def _parts(settings: Settings, opened: Store) -> Parts:

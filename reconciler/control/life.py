@@ -23,7 +23,6 @@ from reconciler.engine.engine import Engine
 from reconciler.engine.front import Front
 from reconciler.engine.parts import Parts
 from reconciler.ipc import EngineServer
-from reconciler.model.keys import Key
 from reconciler.settings import Settings
 
 log = logging.getLogger("pydock")
@@ -53,16 +52,16 @@ class ApiProcess(Protocol):
     def stop(self, grace: float) -> None: ...
 
 
-class Source(Protocol):
-    """A source of manifests with a thread of its own."""
+class Sources(Protocol):
+    """The sources of manifests, each with a thread of its own (``control.sources.manager``)."""
 
-    def load_once(self) -> list[Key]: ...
+    def load_all(self) -> None: ...
 
-    def start(self) -> None: ...
+    def start_all(self) -> None: ...
 
-    def stop(self) -> None: ...
+    def stop_all(self) -> None: ...
 
-    def rescan(self) -> None: ...
+    def rescan_all(self) -> None: ...
 
 
 class PidFile:
@@ -208,7 +207,7 @@ class Daemon:
         reconciler: Reconciler,
         events: Events,
         housekeeping: Housekeeping,
-        sources: Sequence[Source],
+        sources: Sources,
         api: Api,
     ) -> None:
         self._settings, self._parts, self._engine = settings, parts, engine
@@ -223,16 +222,14 @@ class Daemon:
                 log.warning("the last daemon ended during %s of %s: looking anew", record.name, record.key)
         orphans.sweep(self._parts)
         orphans.sweep_graph(self._parts)
-        for source in self._sources:
-            source.load_once()
+        self._sources.load_all()
         self._events.start()
         self._reconciler.start()
         plan = self._reconciler.plan_all()
         with self._parts.store.snapshot() as session:
             keys = [desired.key for desired in session.objects.find()]
         self._reconciler.look(keys, closely=True)
-        for source in self._sources:
-            source.start()
+        self._sources.start_all()
         self._housekeeping.start()
         self._parts.ready.set()
         self._api.open(Front(self._engine))
@@ -248,15 +245,13 @@ class Daemon:
     def reload(self) -> None:
         """SIGHUP: reads the manifests again, every file."""
         log.info("reloading: looking at every manifest again")
-        for source in self._sources:
-            source.rescan()
+        self._sources.rescan_all()
 
     def end(self) -> None:
         """No new jobs; what runs has 15 seconds together; containers stay as they are."""
         deadline = time.monotonic() + _GRACE
         notify.notify("STOPPING=1")
-        for source in self._sources:
-            source.stop()
+        self._sources.stop_all()
         self._housekeeping.close()
         self._reconciler.close()
         # what takes long gives up now, while the API process ends

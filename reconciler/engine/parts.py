@@ -21,11 +21,13 @@ from reconciler.store.logins import Logins
 
 
 class SourceStatus(Protocol):
-    """The manifest sources as the jobs `sources` and `ack` see them."""
+    """The sources of manifests as jobs see them (``control.sources.manager``)."""
 
     def status(self) -> list[dict[str, Any]]: ...
 
     def ack(self, name: str, digest: str) -> list[str]: ...
+
+    def wanting(self, key: Key) -> str: ...
 
 
 def boot_id() -> str:

@@ -36,7 +36,7 @@ def _planned(parts: Parts, session: Session, draft: writing.Draft, manager: str)
     live = session.objects.live(document.key)
     if live is not None and live.owner.source not in (writing.API, BUILTIN) and str(live.owner) == manager:
         return writing.drafted(parts, live, document, live.owner)
-    live = writing.claimable(session, document.key, manager)
+    writing.check_claim(live, document, manager)
     writing.check_revision(session, live, raw)
     merged = writing.combined(session, live, document, asked.Apply(document={}, manager=manager))
     return writing.drafted(parts, live, merged, Owner(writing.API, manager))

@@ -14,7 +14,7 @@ from reconciler.engine.parts import Parts
 from reconciler.kinds import render
 from reconciler.manifest import merge
 from reconciler.model.keys import Key
-from reconciler.model.objects import BUILTIN, Desired, Document, Override, Owner
+from reconciler.model.objects import BUILTIN, TAKE_OVER, Desired, Document, Override, Owner, may_take_over
 from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.requests import objects as asked
 from reconciler.requests.containers import Act
@@ -77,10 +77,10 @@ def delete(parts: Parts, job: Job) -> dict[str, Any]:
     key = Key.of(request.kind, request.name, request.namespace)
     if request.dry_run:
         with parts.store.snapshot() as session:
-            _, shown = _deletable(session, key, request)
+            _, shown = _deletable(parts, session, key, request)
             return {"object": shown, "plan": plan_text(parts, session, {}, {key})["plan"]}
     with parts.store.transaction() as session:
-        live, _ = _deletable(session, key, request)
+        live, _ = _deletable(parts, session, key, request)
         deleted = session.objects.mark_deleting(live.uid, parts.clock.now().wall, request.grace)
         answer = session.rendered(deleted.uid)
     failpoints.hit("delete.commit.after")
@@ -88,7 +88,7 @@ def delete(parts: Parts, job: Job) -> dict[str, Any]:
     return {"object": answer, "plan": None}
 
 
-def _deletable(session: Session, key: Key, request: asked.Delete) -> tuple[Desired, dict[str, Any]]:
+def _deletable(parts: Parts, session: Session, key: Key, request: asked.Delete) -> tuple[Desired, dict[str, Any]]:
     """The live object and how the API shows it, if it may be deleted as asked."""
     live = session.objects.live(key)
     if live is None:
@@ -99,6 +99,11 @@ def _deletable(session: Session, key: Key, request: asked.Delete) -> tuple[Desir
         raise errors.Conflict(
             f"{key} is pydock's own and used by {user}: it goes with the last container; to change it, apply a Network "
             f"named {key.name!r}"
+        )
+    if wanting := next((file for sources in parts.sources if (file := sources.wanting(key))), ""):
+        raise errors.Conflict(
+            f"{key} is declared by {wanting} too, which would make it anew at once: remove it there first, or give it "
+            f'the annotation {TAKE_OVER}: "true" there, and that file takes it over as it is'
         )
     shown = session.rendered(live.uid)
     _check_delete(live, shown, request)
@@ -170,8 +175,9 @@ def _prepare(
     session: Session, key: Key, make: Make, manager: str, applied: asked.Apply | None
 ) -> tuple[Desired | None, Document, Document]:
     """The live object, the manager's document, and that merged with what others set."""
-    live = claimable(session, key, manager)
+    live = session.objects.live(key)
     document, raw = make(session, live)
+    check_claim(live, document, manager)
     check_revision(session, live, raw)
     merged = combined(session, live, document, applied) if applied is not None else document
     admit(session, {key: merged})
@@ -184,17 +190,21 @@ def _store(parts: Parts, session: Session, live: Desired | None, merged: Documen
             merged.key, merged.labels, merged.annotations, merged.spec, Owner(API, manager), parts.clock.now().wall
         )
     owner = live.owner if live.owner.source == API else Owner(API, manager)
+    if live.owner.source not in (API, BUILTIN):
+        message = f"{owner} has taken it over from {live.owner}"
+        now = parts.clock.now().wall
+        session.events.record(str(live.key), live.uid, "Normal", "OwnerChanged", message, now)
     return session.objects.replace(live.uid, merged.labels, merged.annotations, merged.spec, owner)
 
 
-def claimable(session: Session, key: Key, manager: str) -> Desired | None:
-    """The live object, if this manager may write it. What a file owns is edited in the file."""
-    live = session.objects.live(key)
-    if live is not None and live.owner.source not in (API, BUILTIN):
-        raise errors.Conflict(
-            f"{key} is owned by {live.owner}; api manager {manager!r} cannot own it too: edit it there"
-        )
-    return live
+def check_claim(live: Desired | None, document: Document, manager: str) -> None:
+    """Refuses what a file owns: it is edited in the file, unless the document says that it takes the object over."""
+    if live is None or live.owner.source in (API, BUILTIN) or may_take_over(document.annotations, live):
+        return
+    raise errors.Conflict(
+        f"{live.key} is owned by {live.owner}; api manager {manager!r} cannot own it too: edit it there, or "
+        f'take it over by the annotation {TAKE_OVER}: "true"'
+    )
 
 
 def check_revision(session: Session, live: Desired | None, raw: dict[str, Any]) -> None:
@@ -223,7 +233,7 @@ def _fields(document: Document) -> dict[str, Any]:
 
 def combined(session: Session, live: Desired | None, document: Document, request: asked.Apply) -> Document:
     """The manager's new version merged into the live object, three ways."""
-    if live is None or live.owner.source == BUILTIN:
+    if live is None or live.owner.source != API:
         return document
     kind = document.key.kind
     others = session.objects.applied(live.uid)

@@ -32,11 +32,18 @@ def api_object(desired: Desired, observed: Observed | None) -> dict[str, Any]:
 
 
 def status(desired: Desired, observed: Observed | None) -> dict[str, Any]:
-    """The ``status`` of an object: its kind's fields, then ``owner``, and ``override`` where there is one."""
+    """The ``status`` of an object: its kind's fields, then ``owner``, and ``override`` where there is one. The
+    condition ``Source`` is there while the file that holds the object and what is in force differ."""
     kind = desired.key.kind
     seen = observed if observed is not None else table.empty(kind)
     shown = _finish(table.pure(kind).show(seen), seen)
     shown["owner"] = {"source": desired.owner.source, "item": desired.owner.item}
+    if desired.note is not None:
+        note = desired.note
+        told = Condition(
+            type="Source", status="False", reason=note.reason, message=note.message, last_transition_time=note.since
+        )
+        shown["conditions"] = [*(shown.get("conditions") or ()), _condition(told)]
     if desired.override != _UNTOUCHED:
         shown["override"] = {"stopped": desired.override.stopped, "restart": desired.override.restart}
     return shown

@@ -6,9 +6,15 @@ from reconciler.requests.declaration import BASE, Access, Ask, Request
 
 
 class Sources(Request, frozen=True):
-    """The sources → ``{"items": [{"name", "path", "state": "ok"|"held"|"unavailable", "objects": int, "files":
-    [{"path", "state", "objects", "problems": [str]}], "held": [str], "digest": str, "message": str}]}``; ``held`` lists
-    the objects whose removal waits, ``digest`` names exactly that set."""
+    """The sources → ``{"items": [{"name", "path", "state", "objects": int, "files": [{"path", "state", "objects",
+    "problems": [str], "message": str}], "held": [str], "digest": str, "message": str}]}``; ``held`` lists the objects
+    whose removal waits, ``digest`` names exactly that set.
+
+    A source is ``ok`` when what its files say is in force; else, the gravest first: ``unavailable`` (its place cannot
+    be read), ``held``, ``problems`` (some files are not in force as written), ``stopped`` (nobody follows it). A file
+    is ``ok``; ``invalid`` or ``refused`` (another owner holds what it names): its version before stays; ``empty``: what
+    it held stays; ``unreadable``; ``writing`` (a program has it open for writing); ``pending`` (not quiet for long
+    enough); ``gone`` (what it held is removed soon, unless it comes back)."""
 
 
 class Ack(Request, frozen=True):

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from reconciler.model.jobs import Change, EventRecord, JobRecord, JobStatus
 from reconciler.model.keys import Key
-from reconciler.model.objects import Desired, Override, Owner
+from reconciler.model.objects import Desired, Override, Owner, SourceNote
 from reconciler.model.observed import Observed
 from reconciler.model.view import Entry, ImageFacts
 
@@ -65,9 +65,13 @@ class Objects(Protocol):
     def replace(
         self, uid: str, labels: dict[str, str], annotations: dict[str, str], spec: dict[str, Any], owner: Owner
     ) -> Desired:
-        """``generation`` grows when ``spec`` differs. A new owner alone is a change too (of the metadata)."""
+        """``generation`` grows when ``spec`` differs. A new owner alone is a change too (of the metadata). An owner of
+        another source takes the note away."""
 
     def set_override(self, uid: str, override: Override) -> Desired: ...
+
+    def set_note(self, uid: str, note: SourceNote | None) -> Desired:
+        """What the condition ``Source`` says; the spec and its generation stay as they are."""
 
     def mark_deleting(self, uid: str, now: float, grace: float | None = None) -> Desired:
         """From now on terminating; its name is free. ``grace``: seconds to stop in, in place of the spec's. Already so:

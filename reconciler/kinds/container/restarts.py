@@ -47,7 +47,7 @@ def stop(desired: Desired, made: Incarnation, facts: ImageFacts | None) -> Stop:
 
     ``facts`` are those of the image's reference, which by now may mean another image.
     """
-    asked = desired.override.grace
+    asked = desired.deleting_grace
     of_image = facts.stop_signal if facts is not None and facts.image_id == made.image_id else ""
     return Stop(
         signal=signal_number(setting(desired, made, "stopSignal") or of_image),

@@ -204,7 +204,16 @@ SOURCES = [
         "path": "/etc/pydock.d",
         "state": "held",
         "objects": 8,
-        "files": [{"path": "a.yaml", "state": "bad", "objects": 0, "problems": ["a.yaml:3:1: spec.x: unknown field"]}],
+        "files": [
+            {
+                "path": "a.yaml",
+                "state": "invalid",
+                "objects": 0,
+                "problems": ["a.yaml:3:1: spec.x: unknown field"],
+                "message": "",
+            },
+            {"path": "b.yaml", "state": "writing", "objects": 1, "problems": [], "message": "still being written"},
+        ],
         "held": ["container/default/a", "container/default/b"],
         "digest": "sha256:77",
         "message": "6 of 8 objects would go",
@@ -217,9 +226,10 @@ def test_sources(server: Server, pydock: Run) -> None:
     assert pydock("source", "ls").out == (
         "NAME                STATE   OBJECTS   FILES   HELD   MESSAGE\n"
         "api                 ok      3         0       0\n"
-        "dir:/etc/pydock.d   held    8         1       2      6 of 8 objects would go\n"
+        "dir:/etc/pydock.d   held    8         2       2      6 of 8 objects would go\n"
         "\n"
         "a.yaml:3:1: spec.x: unknown field\n"
+        "b.yaml: still being written\n"
         "\n"
         "dir:/etc/pydock.d holds back the removal of:\n"
         "  container/default/a\n"

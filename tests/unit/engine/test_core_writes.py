@@ -11,7 +11,8 @@ import pytest
 
 from reconciler import errors
 from reconciler.engine.job import Job
-from reconciler.model.objects import BUILTIN, Owner
+from reconciler.model.keys import Key
+from reconciler.model.objects import BUILTIN, Owner, SourceNote
 from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.testing.loop import Loop, container, container_key, network
 
@@ -129,6 +130,68 @@ class TestFilesOwn:
             loop.settle()
             assert (loop.observed("web").process == "running") is running
         assert loop.entry(WEB).desired.owner.item == "web.yaml"
+
+    def test_a_document_that_says_so_takes_it_over_as_it_runs(self, loop: Loop) -> None:
+        loop.look(WEB)
+        before = loop.entry(WEB)
+        document = container("web")
+        document["metadata"]["annotations"] = {"pydock.dev/take-over": "true"}
+        assert loop.apply(document)["outcome"] == "configured"
+        loop.settle()
+        after = loop.entry(WEB)
+        assert (after.desired.uid, after.desired.generation) == (before.desired.uid, before.desired.generation)
+        assert after.desired.owner == Owner("api", "test")
+        assert loop.observed("web").pid == getattr(before.observed, "pid", None)
+        with loop.store.snapshot() as session:
+            told = [each.message for each in session.events.find(str(WEB)) if each.reason == "OwnerChanged"]
+        assert told == ["api manager 'test' has taken it over from dir:/etc/pydock.d/web.yaml"]
+
+    def test_what_the_file_says_in_vain_is_forgotten_with_its_owner(self, loop: Loop) -> None:
+        with loop.store.transaction() as session:
+            live = session.objects.live(WEB)
+            assert live is not None
+            session.objects.set_note(live.uid, SourceNote("Invalid", "web.yaml:1:1: no", 2.0))
+        shown = loop.ask("get", kind="Container", namespace="default", name="web")
+        assert shown["status"]["conditions"][-1] == {
+            "type": "Source",
+            "status": "False",
+            "reason": "Invalid",
+            "message": "web.yaml:1:1: no",
+            "lastTransitionTime": "1970-01-01T00:00:02Z",
+        }
+        document = container("web")
+        document["metadata"]["annotations"] = {"pydock.dev/take-over": "true"}
+        conditions = loop.apply(document)["object"]["status"]["conditions"]
+        assert [each["type"] for each in conditions] == [
+            each["type"] for each in shown["status"]["conditions"] if each["type"] != "Source"
+        ]
+
+
+class _Wanting:
+    """A source with a file that names ``key`` too."""
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+
+    def status(self) -> list[dict[str, Any]]:
+        return []
+
+    def ack(self, name: str, digest: str) -> list[str]:
+        return []
+
+    def wanting(self, key: Key) -> str:
+        return "dir:/etc/pydock.d/web.yaml" if key == self._key else ""
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_a_file_would_make_anew_is_not_deleted(loop: Loop, dry_run: bool) -> None:
+    """It would live on, though another one: whoever deletes it hears of that first."""
+    loop.apply(container("web"))
+    loop.parts.sources.append(_Wanting(WEB))
+    with pytest.raises(errors.Conflict, match=r"declared by dir:/etc/pydock\.d/web\.yaml too.*take-over"):
+        loop.ask("delete", kind="Container", namespace="default", name="web", dry_run=dry_run)
+    loop.parts.sources.clear()
+    loop.delete(WEB)
 
 
 class TestOwnNetwork:

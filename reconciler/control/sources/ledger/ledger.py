@@ -1,9 +1,9 @@
-"""Decides what a directory's manifests mean for what is in force. Pure: a look, the time, and what is in force come in
-as values.
+"""Decides what a source's manifests mean for what is in force. Pure: a look, the time, and what is in force come in as
+values.
 
-The rule is one of levels: what is in force and named by no file is removed, once nothing speaks against it any more:
-the file that held it is quiet or gone, no file waits to be read that may have taken it over, the directory is the one
-it was, and the guard allows it.
+The rule compares levels: an object that is in force and that no file names is removed, once nothing speaks against that
+any more: the file that held it has been quiet or gone for long enough, the source is the one it was, and the guard
+allows it.
 """
 
 from __future__ import annotations
@@ -15,31 +15,41 @@ from typing import Any
 import msgspec
 
 from reconciler import errors
-from reconciler.control.sources import facts, files, guard, reading
-from reconciler.control.sources.reading import Foreign, InForce, Read
+from reconciler.control.sources.ledger import facts, files, guard, reading, remarks
+from reconciler.control.sources.ledger.reading import InForce, Live, Read
 from reconciler.model.keys import Key
 from reconciler.model.view import Moment
 
 _UNTIL = "nothing is removed until that is acknowledged"
 
 
-class Directory:
+class Ledger:
     """The state of one source from look to look; made anew at each start from what the store remembers.
 
-    ``recorded`` are the files known before: path → (digest, problems).
+    ``name`` is the source's; ``recorded`` are the files known before: path → (digest, problems).
     """
 
-    def __init__(self, memory: facts.Memory, recorded: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        memory: facts.Memory,
+        recorded: Mapping[str, tuple[str, tuple[str, ...]]],
+        patience: facts.Patience,
+    ) -> None:
         self.memory = memory
-        self.files = files.Files()
+        self.files = files.Files(patience)
         self.trouble = ""
+        #: objects of others that a file waits for: key → the file's path. Replaced as a whole, so that any thread may
+        #: read it at any time.
+        self.wanted: Mapping[Key, str] = {}
+        self._name, self._patience = name, patience
         self._recorded = dict(recorded)
         self._first = True
         self._scan = facts.Scan(None)
 
-    def look(self, now: Moment, scan: facts.Scan, in_force: InForce, read: Read, foreign: Foreign) -> facts.Decisions:
-        """What to do, given what is there. The caller carries all of it out, or else makes a new ``Directory`` and
-        looks again."""
+    def look(self, now: Moment, scan: facts.Scan, in_force: InForce, read: Read, live: Live) -> facts.Decisions:
+        """What to do, given what is there. The caller carries all of it out, or else makes a new ``Ledger`` and looks
+        again."""
         before, self._scan, self.trouble = self.memory, scan, scan.trouble
         if scan.root is None:
             self._hold(in_force, in_force, f"{scan.trouble}: {_UNTIL}")
@@ -48,17 +58,27 @@ class Directory:
             self.files.seed({*self._recorded, *(holding.item for holding in in_force.values())}, now)
         self.files.see(scan, now)
         self._miss_lost(in_force)
-        versions = reading.read(self.files, now, read)
-        puts = self._puts(reading.settle(self.files, versions, in_force, foreign))
+        reader = reading.Reader(self._name, self.files, read, live)
+        accepted = reader.settle(reader.read(now, in_force), in_force)
+        contested = self._contested()
+        puts = self._puts(accepted)
         unclaimed = self._unclaimed(in_force)
         removals = self._remove(now, in_force, unclaimed)
         forgotten = self._forget(now, in_force, {removal.key for removal in removals})
         self._first = False
-        return facts.Decisions(puts, removals, forgotten, self._news(before), self._again_at(now, in_force, unclaimed))
+        again_at = self._again_at(now, in_force, unclaimed)
+        return facts.Decisions(puts, removals, contested, forgotten, self._news(before), again_at)
+
+    def remarks(self, now: Moment, in_force: InForce) -> facts.Remarks:
+        """The objects that have something else to say of their file, once the decisions of a look are carried out.
+        While the whole place cannot be read, nothing is known of any file: the source says so, not each object."""
+        if self.trouble:
+            return ()
+        return remarks.changed(self.files, in_force, self.memory, now)
 
     def acknowledge(self, digest: str, in_force: InForce) -> facts.Decisions:
-        """Lets go exactly what ``digest`` names, and takes the directory for what it is now. Raises ``errors.Conflict``
-        if something else is held by now."""
+        """Lets go exactly what ``digest`` names, and takes the source for what it is now. Raises ``errors.Conflict`` if
+        something else is held by now."""
         if not self.memory.held or digest != self.digest:
             raise errors.Conflict("the set of objects held back has changed: look at it again with 'pydock source ls'")
         removals = tuple(
@@ -70,9 +90,9 @@ class Directory:
         return facts.Decisions(removals=removals, memory=self.memory)
 
     def reject(self, path: str, owners: Mapping[Key, str]) -> None:
-        """The store refused a put: somebody else was faster."""
+        """The store refused a put: another owner was faster."""
         file = self.files.by_path[path]
-        reading.block(file, path, owners)
+        reading.block(file, path, owners, foreign=True)
         file.claims = None
 
     @property
@@ -80,11 +100,6 @@ class Directory:
         """Names exactly the set that is held; empty if nothing is."""
         lines = "\n".join(f"{key} {uid}" for key, uid in sorted(self.memory.held.items()))
         return hashlib.sha256(lines.encode()).hexdigest()[:16] if lines else ""
-
-    @property
-    def waits_for_others(self) -> bool:
-        """Whether a file could take effect if an object of another source went."""
-        return any(file.blocked for file in self.files.by_path.values())
 
     # --- putting
 
@@ -99,15 +114,34 @@ class Directory:
         for path, file in self.files.by_path.items():
             if file.trouble:
                 file.problems, file.read = (f"{path}: {file.trouble}",), None
-            state = (file.digest, file.problems)
             if path in accepted:
                 puts.append(facts.Put(path, file.digest, accepted[path].documents, ()))
-            elif file.gone_since is None and (file.read or file.trouble) and self._recorded.get(path) != state:
+            elif self._is_news(path, file):
                 puts.append(facts.Put(path, file.digest, (), file.problems))
             else:
                 continue
-            self._recorded[path] = state
+            self._recorded[path] = (file.digest, file.problems)
         return tuple(puts)
+
+    def _is_news(self, path: str, file: files.File) -> bool:
+        """Whether what is wrong with a file, or that it is empty, is not recorded yet."""
+        known = (file.read is not None and not file.waits) or bool(file.trouble)
+        return file.gone_since is None and known and self._recorded.get(path) != (file.digest, file.problems)
+
+    def _contested(self) -> tuple[tuple[Key, str], ...]:
+        """The refusals that are new, for the events of others' objects; and ``wanted`` anew."""
+        refused = {
+            path: file
+            for path, file in self.files.by_path.items()
+            if file.blocked and file.foreign and file.gone_since is None
+        }
+        self.wanted = {key: path for path, file in refused.items() for key in file.lost}
+        return tuple(
+            (key, f"{self._name}/{path} names it too and is refused: {owner} holds it")
+            for path, file in refused.items()
+            if self._is_news(path, file)
+            for key, owner in file.lost.items()
+        )
 
     # --- removing
 
@@ -134,20 +168,19 @@ class Directory:
         return tuple(facts.Removal(key, in_force[key].uid, self._cause(in_force[key].item)) for key in due)
 
     def _due(self, now: Moment, in_force: InForce, unclaimed: list[Key]) -> list[Key]:
-        """What nothing speaks for any more, and nothing can speak for soon."""
-        if not unclaimed or self.files.ready(now):
+        """What no file names, and the file that did has been gone or quiet for long enough."""
+        if not unclaimed or self.files.more(now):
             return []
-        grace = files.MOVE_GRACE if self.files.unsettled() else files.QUIET
-        over = {item: self._is_over(item, now, grace) for item in {in_force[key].item for key in unclaimed}}
+        over = {item: self._is_over(item, now) for item in {in_force[key].item for key in unclaimed}}
         return [key for key in unclaimed if over[in_force[key].item]]
 
-    def _is_over(self, item: str, now: Moment, grace: float) -> bool:
+    def _is_over(self, item: str, now: Moment) -> bool:
         file = self.files.by_path.get(item)
         if file is None:
             return True
         if file.gone_since is not None:
-            return file.gone(now, grace)
-        return not file.unread and not file.problems and file.quiet(now, files.PRUNE_QUIET)
+            return file.gone(now, self._patience.gone)
+        return not file.unread and not file.problems and not file.blocked and file.quiet(now, self._patience.loss)
 
     def _cause(self, item: str) -> str:
         file = self.files.by_path.get(item)
@@ -169,23 +202,18 @@ class Directory:
     def _suspicions(self, in_force: InForce, unclaimed: list[Key]) -> list[tuple[list[Key], str]]:
         """What may be missing only because a mount is; what is not suspect is taken for the new state."""
         found: list[tuple[list[Key], str]] = []
-        present = self._scan.root
+        present, known = self._scan.root, self.memory.root
         if present is None:
             return found
-        if self.memory.root is not None and not present.same_mount(self.memory.root):
-            found.append(
-                (
-                    unclaimed,
-                    f"the directory is on another mount than before: {_UNTIL}",
-                )
-            )
+        if known is not None and not present.same_mount(known):
+            found.append((unclaimed, f"the directory is on another mount than before: {_UNTIL}"))
         if self._first and in_force and not self._scan.files:
             found.append((unclaimed, f"the directory was found empty at start: {_UNTIL}"))
         lost = {folder for folder, device in self.memory.mounts.items() if self._scan.mounts.get(folder) != device}
         below = [key for key in unclaimed if files.enclosing(in_force[key].item, lost)]
         if below:
             found.append((below, f"{', '.join(sorted(lost))} is no longer the mount it was: {_UNTIL}"))
-        if not any(suspects for suspects, _ in found) and not self.files.unsettled():
+        if not any(suspects for suspects, _ in found) and (known is None or not self.files.unsettled()):
             self._remember(root=present, mounts=dict(self._scan.mounts))
         return found
 
@@ -201,14 +229,16 @@ class Directory:
         """Files that are gone and hold nothing any more."""
         holders = {holding.item for key, holding in in_force.items() if key not in removed}
         gone = [
-            path for path, file in self.files.by_path.items() if file.gone(now, files.QUIET) and path not in holders
+            path
+            for path, file in self.files.by_path.items()
+            if file.gone(now, self._patience.gone) and path not in holders
         ]
         for path in gone:
             del self.files.by_path[path]
         return tuple(path for path in gone if self._recorded.pop(path, None) is not None)
 
     def _again_at(self, now: Moment, in_force: InForce, unclaimed: list[Key]) -> float | None:
-        if self.files.ready(now):
+        if self.files.more(now):
             return now.mono
         dropped = {in_force[key].item for key in unclaimed}
         return files.together(self.files.deadlines(now, dropped))

@@ -1,13 +1,32 @@
-"""What a look at a directory finds, and what is decided from it."""
+"""The values that a look at a source finds, and those that are decided from them."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import NamedTuple
 
 import msgspec
 
 from reconciler.model.keys import Key
 from reconciler.model.objects import Document
+
+#: changes whenever a file's content may have changed: a file's inode and times, or a Git blob's id
+Signature = Hashable
+
+
+class Patience(NamedTuple):
+    """Seconds that a source waits before it believes what it sees. A source whose versions are complete by nature, such
+    as a commit, waits for nothing: ``Patience(0, 0, 0, 0)``.
+
+    ``quiet``: a file is read when it has not changed for so long. ``loss``: a version that drops an object or a field
+    of what is in force counts after so long. ``cut``: so does one that is what is in force with its end missing, as if
+    it had been written by half. ``gone``: what a vanished file held is removed after so long.
+    """
+
+    quiet: float = 0.25
+    loss: float = 2.0
+    cut: float = 5.0
+    gone: float = 2.0
 
 
 class Root(msgspec.Struct, frozen=True):
@@ -28,21 +47,23 @@ class Root(msgspec.Struct, frozen=True):
         return self.device == other.device and (self.mount == other.mount or self.inode == other.inode)
 
 
-class Signature(NamedTuple):
-    """What changes when a file does."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-
 class Seen(NamedTuple):
-    """A manifest's file. ``trouble`` says why it cannot be read (then there may be no signature)."""
+    """A manifest's file. ``trouble`` says why it cannot be read (then there may be no signature). ``changed_at``: when
+    it became what it is (Unix seconds; 0: long ago). ``age``: of two files that claim one object in the same look, the
+    one with the lower ``age`` has the older claim: (last written, last changed), nanoseconds of the Unix time."""
 
     signature: Signature | None
     trouble: str = ""
+    changed_at: float = 0.0
+    age: tuple[int, int] = (0, 0)
+
+
+class Content(NamedTuple):
+    """What reading a file gave. ``data`` None: it is no longer what the scan saw, or, if ``busy``, a program has it
+    open for writing: it is not finished, however long it has been quiet."""
+
+    data: bytes | None
+    busy: bool = False
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -61,12 +82,25 @@ class Scan(msgspec.Struct, frozen=True):
     folders: tuple[str, ...] = ()
 
 
+class Remark(NamedTuple):
+    """What an object's condition ``Source`` says while its file and what is in force differ. ``reason``: ``Invalid``,
+    ``Unreadable``, ``Empty``, ``BeingWritten``, ``RemovalHeld`` or ``SecondClaim``."""
+
+    reason: str
+    message: str
+
+
+Remarks = tuple[tuple[Key, Remark | None], ...]
+
+
 class Holding(NamedTuple):
-    """An object in force: who it is, which file holds it, when it was created (Unix seconds)."""
+    """An object in force: who it is, which file holds it, when it was created (Unix seconds), and what its condition
+    ``Source`` says (None: there is none)."""
 
     uid: str
     item: str
     created_at: float
+    remark: Remark | None = None
 
 
 class Put(NamedTuple):
@@ -85,11 +119,13 @@ class Removal(NamedTuple):
 
 
 class Decisions(NamedTuple):
-    """``forget``: files that are gone and hold nothing. ``memory`` None: nothing to remember anew. ``again_at``: the
-    CLOCK_BOOTTIME second at which time alone changes something (None: never)."""
+    """``contested``: objects of others that a file is refused for, with the message of their event. ``forget``: files
+    that are gone and hold nothing. ``memory`` None: nothing to remember anew. ``again_at``: the CLOCK_BOOTTIME second
+    at which time alone changes something (None: never)."""
 
     puts: tuple[Put, ...] = ()
     removals: tuple[Removal, ...] = ()
+    contested: tuple[tuple[Key, str], ...] = ()
     forget: tuple[str, ...] = ()
     memory: Memory | None = None
     again_at: float | None = None

@@ -1,10 +1,10 @@
-"""Waits until something happens in some directories, until a deadline, or until told.
+"""Waits until something happens in some directories, until a deadline, or until another thread says so.
 
-watchfiles listens, in a thread of its own; any event means *look again*, what it says of it is not asked. It is given
-the directories one by one: recursive, it would follow links out of the tree. It asks its list of events every
-``STEP_MS`` and tells once it has been the same twice, so an event is heard of after one to two steps. What cannot be
-listened to (too many watches, a directory gone meanwhile) is tried again, at last as seldom as the timer of the loop
-looks; a file name that is no text ends the listening too, which then begins anew at once.
+watchfiles listens in a thread of its own. Any event means *look again*; its content is ignored. watchfiles is given the
+directories one by one, because a recursive watch would follow links out of the tree. It polls its list of events every
+``STEP_MS`` and reports once the list has stayed the same, so an event arrives after one to two steps. When listening
+fails (too many watches, a directory that vanished meanwhile), it is tried again, in the end as rarely as the loop's own
+timer. A file name that is not valid text ends the listening as well; it then starts again at once.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from collections.abc import Callable, Iterable
 
 log = logging.getLogger("pydock.source")
 
-#: costs 0.05 % of a core; half as much would cost twice that and save 0.1 s
+#: milliseconds between polls: costs 0.05 % of a core; half of it would cost twice as much and save 0.1 s
 STEP_MS = 100
-#: seconds until the next try after listening failed, doubled each time, and how long at most
+#: seconds until the next try after listening failed; doubled each time, up to the second figure
 RETRY, RETRY_MOST = 1.0, 30.0
+#: seconds that closing waits for a listener, which ends at its next step
+_LAST = 2.0
 
 _Folders = dict[str, tuple[int, int]]
 
 
 class Watch:
-    """One thread looks, waits and says what to follow; any thread may wake it."""
+    """One thread looks, waits and chooses the directories; any thread may wake it."""
 
     def __init__(self) -> None:
         self._happened = threading.Event()
@@ -36,8 +38,8 @@ class Watch:
         self._failures = 0
 
     def follow(self, folders: Iterable[str]) -> None:
-        """Listens in exactly these directories from now on. What happened before a new one was listened to is not
-        missed: once it is, ``wait`` returns."""
+        """Listens in exactly these directories from now on. Nothing is missed in between: once listening has begun,
+        ``wait`` returns, so that the caller looks again."""
         wanted = {path: identity for path in folders if (identity := _identity(path)) is not None}
         if wanted == self._folders and self._listener is not None and not self._listener.failed:
             self._failures = 0
@@ -53,7 +55,7 @@ class Watch:
         return self._happened.wait(max(0.0, seconds))
 
     def drain(self) -> None:
-        """Forgets all that happened until now."""
+        """Forgets everything that happened until now."""
         self._happened.clear()
 
     def wake(self) -> None:
@@ -63,7 +65,7 @@ class Watch:
         """Ends all threads."""
         self._retire()
         for listener in self._ending:
-            listener.join()
+            listener.join(_LAST)
 
     def _retire(self) -> None:
         self._ending = [listener for listener in self._ending if listener.is_alive()]
@@ -74,9 +76,10 @@ class Watch:
 
 
 class _Listener(threading.Thread):
-    """Calls ``heard`` when it has begun to listen, and on every event; when listening fails, ``pause`` seconds later.
+    """Calls ``heard`` when listening has begun, on every event, and, if listening fails, ``pause`` seconds after that.
 
-    It is its own stop event, which watchfiles asks at each step, for the first time when all watches are set.
+    The object is also watchfiles' stop event: watchfiles calls ``is_set`` at each step, the first time after all
+    watches are set.
     """
 
     def __init__(self, folders: list[str], heard: Callable[[], None], pause: float) -> None:

@@ -1,11 +1,11 @@
-"""The rules of a watched directory, with time as a value."""
+"""The rules of a source, with time as a value."""
 
 from __future__ import annotations
 
 import pytest
 
 from reconciler import errors
-from reconciler.control.sources import facts
+from reconciler.control.sources.ledger import facts
 from reconciler.model.objects import Owner
 from reconciler.testing.sources import ROOT, FakeWorld, key, manifests
 
@@ -53,18 +53,19 @@ def test_written_byte_by_byte_the_last_good_version_stays(world: FakeWorld) -> N
     world.write("a.yaml", text)
     world.settle()
     assert world.names() == "a b c"
-    assert world.images[key("c")] == "z"
+    assert world.image("c") == "z"
 
 
 def test_what_a_file_no_longer_names_goes_after_2_s_of_quiet(world: FakeWorld) -> None:
     world.write("a.yaml", manifests("a", "b"))
     world.settle()
-    world.write("a.yaml", manifests("a"))
+    world.write("a.yaml", manifests("a", image="new"))
     world.after(0.3)
     world.after(1.6)
-    assert world.names() == "a b"
+    assert (world.names(), world.image("a")) == ("a b", "a")
+    assert world.state("a.yaml") == ("pending", "loss")
     world.after(0.2)
-    assert world.names() == "a"
+    assert (world.names(), world.image("a")) == ("a", "new")
     assert world.removed == ["b"]
 
 
@@ -91,15 +92,40 @@ def test_a_file_that_never_gets_quiet_does_not_keep_others_for_ever(world: FakeW
     assert world.names() == ""
 
 
-def test_a_deleted_file_takes_what_it_held(world: FakeWorld) -> None:
+def test_a_deleted_file_takes_what_it_held_after_2_s(world: FakeWorld) -> None:
     world.write("a.yaml", manifests("a", "b"))
     world.settle()
     world.delete("a.yaml")
     world.look()
+    world.after(1.9)
     assert world.names() == "a b"
-    world.after(0.25)
+    world.after(0.1)
     assert world.names() == ""
     assert "a.yaml" not in world.recorded
+
+
+@pytest.mark.parametrize("others", ["quiet", "changing", "none"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_file_that_is_removed_and_written_again_costs_nothing(world: FakeWorld, others: str, restart: bool) -> None:
+    """As installers do, with a pause in between: whatever other files do meanwhile, across a restart too."""
+    world.write("a.yaml", manifests("a"))
+    if others != "none":
+        world.write("b.yaml", manifests("b"))
+    world.settle()
+    uid, text = world.uid("a"), world.texts["a.yaml"]
+    world.delete("a.yaml")
+    world.look()
+    if restart:
+        world.restart()
+    for number in range(18):
+        if others == "changing":
+            world.write("b.yaml", manifests("b", image=f"v{number}"))
+        world.after(0.1)
+    world.texts["a.yaml"] = (text[0], world.wall)
+    world.settle()
+    world.after(60)
+    assert world.uid("a") == uid
+    assert world.removed == []
 
 
 def test_an_editor_that_takes_the_file_away_for_a_moment_hurts_nothing(world: FakeWorld) -> None:
@@ -111,7 +137,7 @@ def test_an_editor_that_takes_the_file_away_for_a_moment_hurts_nothing(world: Fa
     world.write("a.yaml", manifests("a", image="b"))
     world.settle()
     assert world.uid("a") == uid
-    assert world.images[key("a")] == "b"
+    assert world.image("a") == "b"
 
 
 @pytest.mark.parametrize("empty", ["", "# nothing yet\n", "---\n---\n"])
@@ -122,7 +148,7 @@ def test_an_empty_file_never_prunes(world: FakeWorld, empty: str) -> None:
     world.settle()
     world.after(3600)
     assert world.names() == "a"
-    assert world.directory.files.by_path["a.yaml"].empty
+    assert world.ledger.files.by_path["a.yaml"].empty
     world.restart()
     world.settle()
     world.after(3600)
@@ -232,18 +258,38 @@ def test_a_second_claim_is_refused_naming_both_and_the_running_one_stays(world: 
     assert (
         world.problems("a.yaml") == "a.yaml: container/default/a is already held by z.yaml: keep it in one of the two"
     )
-    assert (world.uid("a"), world.item("a"), world.images[key("a")], world.names()) == (uid, "z.yaml", "a", "a")
+    assert (world.uid("a"), world.item("a"), world.image("a"), world.names()) == (uid, "z.yaml", "a", "a")
 
 
-def test_of_two_new_files_the_first_by_name_gets_it(world: FakeWorld) -> None:
-    world.write("b.yaml", manifests("x"))
-    world.write("a.yaml", manifests("x"))
+@pytest.mark.parametrize(
+    ("ages", "winner"),
+    [
+        ({}, "web.yaml"),
+        ({"web.yaml": (1, 1), "web (copy).yaml": (2, 2), "a.yaml": (3, 3)}, "web.yaml"),
+        ({"web.yaml": (3, 3), "web (copy).yaml": (2, 2), "a.yaml": (1, 1)}, "a.yaml"),
+        ({"web.yaml": (1, 9), "web (copy).yaml": (1, 2), "a.yaml": (2, 3)}, "web.yaml"),
+    ],
+)
+def test_of_files_that_appear_together_the_older_claim_wins(
+    world: FakeWorld, ages: dict[str, tuple[int, int]], winner: str
+) -> None:
+    """Where times do not tell, the file that is named like a copy of another is the copy."""
+    paths = ["web (copy).yaml", "web.yaml", *(["a.yaml"] if ages else [])]
+    world.ages = dict(ages)
+    for path in paths:
+        world.write(path, manifests("x"))
     world.settle()
-    assert world.item("x") == "a.yaml"
-    assert "held by a.yaml" in world.problems("b.yaml")
-    world.restart()
+    for _ in range(2):
+        assert world.item("x") == winner
+        losers = [path for path in paths if path != winner]
+        assert all(f"already held by {winner}" in world.problems(path) for path in losers)
+        assert world.remark("x").startswith("SecondClaim: ")
+        assert all(path in world.remark("x") for path in losers)
+        world.restart()
+        world.settle()
+    world.delete(*losers)
     world.settle()
-    assert world.item("x") == "a.yaml"
+    assert world.remark("x") == ""
 
 
 def test_a_refused_file_falls_back_and_may_refuse_another(world: FakeWorld) -> None:
@@ -265,11 +311,12 @@ def test_what_the_api_holds_is_refused_until_it_goes(world: FakeWorld) -> None:
     world.settle()
     assert "held by api manager 'kubectl'" in world.problems("a.yaml")
     assert world.names() == ""
-    assert world.directory.waits_for_others
+    assert world.ledger.wanted == {key("a"): "a.yaml"}
+    assert world.contested == ["dir:/m/a.yaml names it too and is refused: api manager 'kubectl' holds it"]
     world.foreign.clear()
     world.look()
     assert world.names() == "a b"
-    assert not world.directory.waits_for_others
+    assert world.ledger.wanted == {}
 
 
 def test_what_somebody_else_deleted_comes_back(world: FakeWorld) -> None:
@@ -308,10 +355,222 @@ def test_a_file_that_changes_while_it_is_read_is_read_later(world: FakeWorld) ->
     world.mono += 0.3
     world.wall += 0.3
     world.write("a.yaml", manifests("b"))
-    decisions = world.directory.look(world.now(), scan, {}, lambda path, signature: None, world.foreign.get)
+    decisions = world.ledger.look(world.now(), scan, {}, lambda path, signature: facts.Content(None), world.live)
     assert decisions.puts == ()
     world.settle()
     assert world.names() == "b"
+
+
+LINES = (
+    "apiVersion: pydock.dev/v1\nkind: Container\nmetadata: {name: web}\nspec:\n"
+    "  image: app:1.10\n  command: [run]\n  ports:\n"
+    "  - {containerPort: 80, hostPort: 80}\n  - {containerPort: 443, hostPort: 443}\n"
+    "---\napiVersion: pydock.dev/v1\nkind: Container\nmetadata:\n  name: web-side\nspec:\n  image: side:2.0\n"
+)
+
+
+class TestHalfWritten:
+    @pytest.fixture
+    def written(self, world: FakeWorld) -> FakeWorld:
+        world.write("web.yaml", LINES)
+        world.settle()
+        world.after(60)
+        return world
+
+    def test_a_file_that_is_open_for_writing_is_not_finished_however_quiet(self, written: FakeWorld) -> None:
+        written.busy.add("web.yaml")
+        new = LINES.replace("1.10", "2")
+        written.write("web.yaml", new[: new.index("  command")])
+        for _ in range(100):
+            written.after(10)
+            assert (written.image("web"), written.removed) == ("app:1.10", [])
+            assert written.decisions.again_at is None or written.decisions.again_at > written.mono
+        assert written.state("web.yaml") == ("busy", "")
+        assert written.remark("web").startswith("BeingWritten: web.yaml is still being written")
+        written.write("web.yaml", new)
+        written.busy.clear()
+        written.settle()
+        assert (written.image("web"), written.names(), written.removed) == ("app:2", "web web-side", [])
+        assert written.remark("web") == ""
+
+    def test_an_ordinary_writer_leaves_no_remark(self, written: FakeWorld) -> None:
+        written.busy.add("web.yaml")
+        written.write("web.yaml", LINES.replace("1.10", "2"))
+        written.after(0.3)
+        written.after(0.5)
+        written.busy.clear()
+        written.look()
+        assert (written.image("web"), written.remark("web")) == ("app:2", "")
+
+    def test_no_beginning_of_what_is_in_force_is_taken_for_a_new_version(self, written: FakeWorld) -> None:
+        """Writers that close the file in between, or that no look can see."""
+        before = dict(written.in_force)
+        for length in range(len(LINES)):
+            written.write("web.yaml", LINES[:length])
+            for _ in range(8):
+                written.after(0.6)
+                assert (written.names(), written.image("web")) == ("web web-side", "app:1.10"), LINES[:length]
+                assert written.image("web-side") == "side:2.0", LINES[:length]
+            written.write("web.yaml", LINES)
+            written.settle()
+        assert [(each.uid, each.remark) for each in written.in_force.values()] == [
+            (each.uid, None) for each in before.values()
+        ]
+
+    @pytest.mark.parametrize("restart", [False, True])
+    def test_what_is_cut_counts_after_5_s(self, written: FakeWorld, restart: bool) -> None:
+        written.write("web.yaml", LINES[: LINES.index("---")])
+        if restart:
+            written.restart()
+        written.look()
+        written.after(0.3)
+        assert written.state("web.yaml") == ("pending", "cut")
+        written.after(4.6)
+        assert written.names() == "web web-side"
+        written.after(0.2)
+        assert written.names() == "web"
+
+    @pytest.mark.parametrize("image", ["app:1.10", "app:2"])
+    def test_a_version_that_drops_a_field_counts_after_2_s(self, written: FakeWorld, image: str) -> None:
+        """From the middle, where no cut can come from: whatever else it changes."""
+        written.write("web.yaml", LINES.replace("app:1.10", image).replace("  command: [run]\n", ""))
+        written.after(0.3)
+        written.after(1.6)
+        assert "command" in written.documents[key("web")].spec
+        written.after(0.2)
+        assert "command" not in written.documents[key("web")].spec
+        assert written.image("web") == image
+
+    @pytest.mark.parametrize(
+        "edit",
+        [
+            ("1.10", "1.1"),
+            ("1.10", "1.11"),
+            ("[run]", "[run, fast]"),
+            ("hostPort: 443", "hostPort: 8443"),
+            ("side:2.0\n", "side:2.0\n  command: [a]\n"),
+        ],
+    )
+    def test_an_ordinary_edit_counts_after_250_ms(self, written: FakeWorld, edit: tuple[str, str]) -> None:
+        old = dict(written.documents)
+        written.write("web.yaml", LINES.replace(*edit))
+        written.after(0.3)
+        assert written.documents != old
+
+    def test_a_source_of_complete_versions_waits_for_nothing(self) -> None:
+        world = FakeWorld()
+        world.patience = facts.Patience(0, 0, 0, 0)
+        world.restart()
+        world.write("web.yaml", LINES)
+        world.look()
+        assert world.names() == "web web-side"
+        world.write("web.yaml", LINES[: LINES.index("---")])
+        world.look()
+        assert world.names() == "web"
+        world.delete("web.yaml")
+        world.write("other.yaml", manifests("b"))
+        world.look()
+        assert world.names() == "b"
+
+
+class TestTakingOver:
+    TEXT = manifests("a").replace("{name: a}", '{name: a, annotations: {pydock.dev/take-over: "true"}}')
+
+    def test_a_file_that_says_so_takes_over_what_the_api_owns(self, world: FakeWorld) -> None:
+        world.foreign[key("a")] = Owner("api", "kubectl")
+        world.write("a.yaml", self.TEXT)
+        world.settle()
+        assert (world.item("a"), world.problems("a.yaml"), world.contested) == ("a.yaml", "", [])
+
+    def test_it_does_not_from_one_who_says_so_too(self, world: FakeWorld) -> None:
+        world.foreign[key("a")] = Owner("api", "kubectl")
+        world.marks = {"pydock.dev/take-over": "true"}
+        world.write("a.yaml", self.TEXT)
+        world.settle()
+        assert "already held by api manager 'kubectl'" in world.problems("a.yaml")
+
+    @pytest.mark.parametrize("value", ['"false"', '"yes"'])
+    def test_no_other_value_does(self, world: FakeWorld, value: str) -> None:
+        world.foreign[key("a")] = Owner("api", "kubectl")
+        world.write("a.yaml", self.TEXT.replace('"true"', value))
+        world.settle()
+        assert "already held by" in world.problems("a.yaml")
+
+
+class TestRemarks:
+    """What an object says while its file and what is in force differ."""
+
+    @pytest.mark.parametrize(
+        ("text", "remark"),
+        [
+            ("kind: [", "Invalid: a.yaml:2:1: "),
+            ("# nothing\n", "Empty: a.yaml has no document any more"),
+            (manifests("a") + "---\nkind: Contaner\n", "Invalid: a.yaml:4:1: "),
+        ],
+    )
+    def test_while_the_file_is_ahead(self, world: FakeWorld, text: str, remark: str) -> None:
+        world.write("a.yaml", manifests("a", "b"))
+        world.write("c.yaml", manifests("c"))
+        world.settle()
+        world.write("a.yaml", text)
+        world.settle()
+        for _ in range(2):
+            assert world.remark("a").startswith(remark)
+            assert "stays in force" in world.remark("a")
+            assert (world.remark("b"), world.remark("c")) == (world.remark("a"), "")
+            world.restart()
+            world.settle()
+            assert world.remarks == ()
+        world.write("a.yaml", manifests("a", "b", image="new"))
+        world.settle()
+        assert (world.remark("a"), world.remark("b")) == ("", "")
+
+    def test_while_the_file_cannot_be_read(self, world: FakeWorld) -> None:
+        world.write("a.yaml", manifests("a"))
+        world.settle()
+        world.troubles["a.yaml"] = "permission denied"
+        world.settle()
+        assert world.remark("a") == "Unreadable: a.yaml: permission denied: the last good version stays in force"
+
+    def test_while_its_removal_is_held(self, world: FakeWorld) -> None:
+        world.write("a.yaml", manifests("a", "b", "c", "d", "e"))
+        world.settle()
+        text = world.texts["a.yaml"]
+        world.delete("a.yaml")
+        world.settle()
+        assert world.remark("a").startswith("RemovalHeld: its removal is held back: 5 of 5 objects would go within ")
+        world.texts["a.yaml"] = text
+        world.settle()
+        assert world.remark("a") == ""
+
+    def test_not_while_the_whole_place_is_missing(self, world: FakeWorld) -> None:
+        """What is known of every object is known of the source: 10,000 objects need not be written for it."""
+        world.write("a.yaml", manifests("a"))
+        world.settle()
+        world.root = None
+        world.settle()
+        assert (world.remark("a"), world.held()) == ("", "a")
+
+    def test_while_its_file_is_refused_for_another_object(self, world: FakeWorld) -> None:
+        world.write("a.yaml", manifests("a"))
+        world.write("b.yaml", manifests("b"))
+        world.settle()
+        world.write("b.yaml", manifests("b", "a"))
+        world.settle()
+        assert world.remark("a") == "SecondClaim: b.yaml names it too and is refused: a.yaml holds it"
+        assert world.remark("b").startswith("SecondClaim: b.yaml: container/default/a is already held by a.yaml")
+
+    def test_a_move_between_files_says_nothing(self, world: FakeWorld) -> None:
+        world.write("a.yaml", manifests("a", "x"))
+        world.write("b.yaml", manifests("b"))
+        world.settle()
+        world.write("a.yaml", manifests("a", image="new"))
+        world.write("b.yaml", manifests("b", "x"))
+        world.look()
+        for _ in range(10):
+            world.after(0.3)
+            assert (world.remark("x"), world.problems("b.yaml")) == ("", "")
+        assert (world.item("x"), world.removed) == ("b.yaml", [])
 
 
 class TestGuard:
@@ -365,7 +624,7 @@ class TestGuard:
     def test_later_removals_join_what_is_held(self, ten: FakeWorld) -> None:
         ten.delete(*(f"{number}.yaml" for number in range(6)))
         ten.settle()
-        digest = ten.directory.digest
+        digest = ten.ledger.digest
         ten.after(100)
         ten.delete("6.yaml")
         ten.settle()
@@ -377,9 +636,9 @@ class TestGuard:
     def test_an_acknowledgement_covers_exactly_the_shown_set(self, ten: FakeWorld) -> None:
         ten.delete(*(f"{number}.yaml" for number in range(6)))
         ten.settle()
-        ten.acknowledge(ten.directory.digest)
+        ten.acknowledge(ten.ledger.digest)
         assert ten.names() == "c6 c7 c8 c9"
-        assert ten.directory.digest == ""
+        assert ten.ledger.digest == ""
         ten.settle()
         assert set(ten.recorded) == {"6.yaml", "7.yaml", "8.yaml", "9.yaml"}
         ten.delete("6.yaml", "7.yaml")
@@ -412,11 +671,11 @@ class TestGuard:
         ten.delete("3.yaml", "4.yaml", "5.yaml")
         ten.settle()
         assert ten.held() == "c3 c4 c5"
-        digest = ten.directory.digest
+        digest = ten.ledger.digest
         ten.restart()
         ten.after(100)
         ten.settle()
-        assert (ten.held(), ten.directory.digest) == ("c3 c4 c5", digest)
+        assert (ten.held(), ten.ledger.digest) == ("c3 c4 c5", digest)
         ten.acknowledge(digest)
         ten.restart()
         ten.settle()
@@ -475,11 +734,11 @@ class TestRoot:
         two.after(3600)
         assert two.names() == "a b"
         assert two.held() == "a b"
-        assert two.directory.trouble == "no such directory"
+        assert two.ledger.trouble == "no such directory"
         two.restart()
         two.settle()
         assert two.held() == "a b"
-        two.acknowledge(two.directory.digest)
+        two.acknowledge(two.ledger.digest)
         assert two.names() == ""
 
     def test_a_directory_that_returns_is_as_before(self, two: FakeWorld) -> None:
@@ -518,7 +777,7 @@ class TestRoot:
         two.root, two.texts = facts.Root(2, 2, 2, 2, "boot"), {}
         two.write("c.yaml", manifests("c"))
         two.settle()
-        two.acknowledge(two.directory.digest)
+        two.acknowledge(two.ledger.digest)
         two.settle()
         assert two.names() == "c"
         two.delete("c.yaml")
@@ -554,7 +813,7 @@ class TestRoot:
         two.write("c.yaml", manifests("c"))
         two.settle()
         assert (two.names(), two.held()) == ("a b c", "a b")
-        two.acknowledge(two.directory.digest)
+        two.acknowledge(two.ledger.digest)
         assert two.names() == "c"
 
     def test_emptied_while_we_look_is_not_suspicious(self, two: FakeWorld) -> None:
@@ -576,7 +835,7 @@ class TestRoot:
             assert "usb is no longer the mount it was" in world.memory.reason
             world.restart()
         world.look()
-        world.acknowledge(world.directory.digest)
+        world.acknowledge(world.ledger.digest)
         assert world.names() == "b"
 
 

@@ -1,7 +1,7 @@
-"""Reads a directory of manifests without being led out of it, blocked, or surprised by what is no file.
+"""Reads a directory of manifests without being led out of it, and without blocking on anything that is not a file.
 
-A path is opened with O_PATH first, which has no effect on a FIFO or a device, looked at, and only a regular file inside
-the directory is then opened for reading, through that very descriptor.
+A path is first opened with O_PATH, which has no effect on a FIFO or a device, and examined. Only a regular file inside
+the directory is then opened for reading, through that same descriptor.
 """
 
 from __future__ import annotations
@@ -9,15 +9,27 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from reconciler.control.sources import facts
+from reconciler.control.sources.directory import writers
+from reconciler.control.sources.ledger import facts
 from reconciler.manifest import text
 
 SUFFIXES = (".yaml", ".yml", ".json")
-#: directories within directories; deeper ones are reported, not entered
+#: levels of directories; deeper ones are reported and not entered
 MAX_DEPTH = 32
 _NO_FILE = "not a regular file: not read"
 _OPEN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+
+class Signature(NamedTuple):
+    """What changes when a file does."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
 
 
 class Scanner:
@@ -37,24 +49,43 @@ class Scanner:
             walk = _Walk(real, found)
             walk.run()
         except OSError as error:
-            return facts.Scan(None, f"{self.path}: {_reason(error)}")
+            return facts.Scan(None, _missing(self.path, error))
         if "" in walk.unreadable:
             return facts.Scan(None, f"{self.path}: {walk.unreadable['']}")
         return facts.Scan(root, "", walk.files, walk.unreadable, walk.mounts, tuple(walk.folders))
 
-    def read(self, path: str, expected: facts.Signature) -> bytes | None:
-        """The content of a file as it was when it had that signature; None if it has changed. Raises ``OSError`` if it
-        cannot be read."""
+    def read(self, path: str, expected: facts.Signature) -> facts.Content:
+        """The content of a file as it was when it had that signature, unless it is open for writing. Raises ``OSError``
+        if it cannot be read."""
         root = os.path.realpath(self.path)
         with _opened(os.path.join(root, path)) as file:
             if _refusal(root, file.real, file.stat) or _signature(file.stat) != expected:
-                return None
-            data = file.content()
-            return data if _signature(os.fstat(file.fd)) == expected else None
+                return facts.Content(None)
+            data, busy = file.content()
+            # who has written since we began to read has changed the times too
+            same = _signature(os.fstat(file.fd)) == expected
+            return facts.Content(data if same and not busy else None, busy)
+
+    def is_busy(self, path: str) -> bool:
+        """Whether a file that was found to be open for writing still is."""
+        root = os.path.realpath(self.path)
+        try:
+            with _opened(os.path.join(root, path)) as file:
+                return not _refusal(root, file.real, file.stat) and file.busy()
+        except OSError:
+            return False
+
+    def identity(self, path: str) -> writers.Identity | None:
+        """Device and inode of a file; None if there is none."""
+        try:
+            found = os.stat(os.path.join(self.path, path))
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 class _Walk:
-    """One walk through the tree: real directories first, then links to directories that are not reached otherwise."""
+    """One walk through the tree: real directories first, then links to directories that no other path reaches."""
 
     def __init__(self, root: str, found: os.stat_result) -> None:
         self._root, self._device = root, found.st_dev
@@ -118,7 +149,7 @@ class _Walk:
         return [path]
 
     def _is_new(self, link: str) -> bool:
-        """Whether a link leads to a directory inside the root that was not entered yet."""
+        """Whether a link leads to a directory inside the root that has not been entered yet."""
         path = os.path.join(self._root, link)
         try:
             real, found = os.path.realpath(path, strict=True), os.stat(path)
@@ -135,12 +166,12 @@ class _Walk:
     def _file(self, entry: os.DirEntry[str]) -> facts.Seen:
         found = entry.stat()
         if not entry.is_symlink():
-            return facts.Seen(_signature(found), "" if stat.S_ISREG(found.st_mode) else _NO_FILE)
-        return facts.Seen(_signature(found), _refusal(self._root, os.path.realpath(entry.path), found))
+            return _seen(found, "" if stat.S_ISREG(found.st_mode) else _NO_FILE)
+        return _seen(found, _refusal(self._root, os.path.realpath(entry.path), found))
 
 
 class _opened:
-    """A path opened without effect on what it names."""
+    """A path that is opened without any effect on what it names."""
 
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -157,13 +188,36 @@ class _opened:
     def __exit__(self, *exc: object) -> None:
         os.close(self.fd)
 
-    def content(self) -> bytes:
-        """At most one byte more than a manifest may have: that is enough to refuse it."""
-        fd = os.open(f"/proc/self/fd/{self.fd}", os.O_RDONLY | _OPEN)
+    def content(self) -> tuple[bytes, bool]:
+        """At most one byte more than a manifest may have, which is enough to refuse it; and whether the file is open
+        for writing."""
         try:
-            return b"".join(_chunks(fd, text.MAX_BYTES + 1))
+            fd = self._reading()
+        except BlockingIOError:
+            return b"", True
+        try:
+            data = b"".join(_chunks(fd, text.MAX_BYTES + 1))
+            return data, self._is_written(fd)
         finally:
             os.close(fd)
+
+    def busy(self) -> bool:
+        """Whether the file is open for writing."""
+        try:
+            fd = self._reading()
+        except BlockingIOError:
+            return True
+        try:
+            return self._is_written(fd)
+        finally:
+            os.close(fd)
+
+    def _reading(self) -> int:
+        """Raises ``BlockingIOError`` where a writer of another kind, such as a file server, has a lease on it."""
+        return os.open(f"/proc/self/fd/{self.fd}", os.O_RDONLY | _OPEN)
+
+    def _is_written(self, fd: int) -> bool:
+        return writers.is_open_for_writing(fd, os.path.basename(self.real))
 
 
 def _chunks(fd: int, limit: int) -> Iterator[bytes]:
@@ -185,8 +239,12 @@ def _inside(root: str, real: str) -> bool:
     return real.startswith(root.rstrip("/") + "/")
 
 
-def _signature(found: os.stat_result) -> facts.Signature:
-    return facts.Signature(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+def _seen(found: os.stat_result, trouble: str) -> facts.Seen:
+    return facts.Seen(_signature(found), trouble, found.st_ctime_ns / 1e9, (found.st_mtime_ns, found.st_ctime_ns))
+
+
+def _signature(found: os.stat_result) -> Signature:
+    return Signature(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _mount_id(path: str) -> int:
@@ -196,6 +254,12 @@ def _mount_id(path: str) -> int:
             return next((int(line.split()[1]) for line in info if line.startswith("mnt_id:")), 0)
     finally:
         os.close(fd)
+
+
+def _missing(path: str, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"there is no directory {path}: make it with 'mkdir -p {path}'"
+    return f"{path}: {_reason(error)}"
 
 
 def _shown(path: str) -> str:

@@ -1,8 +1,8 @@
-"""How much a source may remove on its own.
+"""Limits how much a source may remove on its own.
 
-Within 30 s, at most half of what it held, or four objects, may go; what would be more waits until it is acknowledged.
-Two counts are kept, and either holds: of the objects that were there when the window began, and of all that were there
-at any time in it (so that what was created and deleted again within the window counts too).
+Within 30 s, a source may remove at most half of what it held, or four objects. Anything beyond waits until somebody
+acknowledges it. Two counts are kept, and either one may hold removals back: the objects that existed when the window
+began, and all that existed at any time during it (so that objects created and deleted within the window count too).
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from reconciler.control.sources import facts
+from reconciler.control.sources.ledger import facts
 from reconciler.model.keys import Key
 from reconciler.model.view import Moment
 
 WINDOW = 30.0
-#: fewer than this may always go
+#: fewer objects than this may always be removed
 LEAST = 5
 
 
 class Verdict(NamedTuple):
-    """``gone`` of ``base`` objects would have gone within the window."""
+    """``gone`` of ``base`` objects would have been removed within the window."""
 
     holds: bool
     gone: int
@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
 def judge(
     in_force: Mapping[Key, facts.Holding], due: Collection[Key], removed: Iterable[facts.Removed], now: Moment
 ) -> Verdict:
-    """Whether removing ``due`` would be too much; ``removed`` is what went before."""
+    """Whether removing ``due`` would be too much; ``removed`` are the removals before."""
     recent = within(removed, now)
     fresh_held = sum(1 for holding in in_force.values() if is_fresh(holding, now))
     fresh_due = sum(1 for key in due if is_fresh(in_force[key], now))
@@ -45,7 +45,7 @@ def _verdict(gone: int, base: int) -> Verdict:
 
 
 def within(removed: Iterable[facts.Removed], now: Moment) -> tuple[facts.Removed, ...]:
-    """Those of the last 30 s. After a reboot nobody knows how long ago it was: they count as of now."""
+    """The removals of the last 30 s. After a reboot their age is unknown: they count as if they had just happened."""
     ours = (
         each if each.boot_id == now.boot_id else facts.Removed(now.boot_id, now.mono, each.key, each.fresh)
         for each in removed
