@@ -14,6 +14,7 @@ from typing import Any
 from reconciler import client
 from reconciler.bootstrap import reference as api
 from reconciler.cli import reference
+from reconciler.kinds import table
 from reconciler.manifest import contract, generating
 from reconciler.model import kinds
 
@@ -30,9 +31,6 @@ refused, as is one that a later version will bring. The column *change* says wha
 place*, its process goes on; *anew*, it is stopped and made again (its address stays, its writable layer goes). A field
 of a network is *in place* when its containers go on. `[]` stands for each element of a list.
 """
-_CHANGES = {"in-place": "in place", "recreate": "anew"}
-#: what a change means for the fields of an image, which has no process
-_OF_IMAGES = {"recreate": "pulled; the former one is forgotten"}
 
 
 def manifests() -> str:
@@ -55,7 +53,7 @@ def _fields(
     """A row for each field below: path, type, default, change, description."""
     change = schema.get("x-pydock-change", change)
     if path:
-        shown = (_OF_IMAGES if kind == "Image" else _CHANGES).get(change, "")
+        shown = _change(kind, change) if kind else ""
         row = [f"`{path}`", _type(schema), _default(schema, required), schema["description"]]
         yield row if not kind else [*row[:3], shown, row[3]]
     inner, joint = schema, "."
@@ -64,6 +62,11 @@ def _fields(
     needed = inner.get("required", ())
     for name, below in inner.get("properties", {}).items():
         yield from _fields(below, kind, f"{path}{joint}{name}" if path else name, change, name in needed)
+
+
+def _change(kind: str, change: str) -> str:
+    """What an edit of the field does."""
+    return {"in-place": "in place", "recreate": table.document(kind).anew}.get(change, "")
 
 
 def _table(rows: Iterator[list[str]]) -> str:

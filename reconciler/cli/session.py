@@ -110,5 +110,5 @@ def namespace_option(function: F) -> F:
         metavar="NAME",
         callback=_namespace,
         expose_value=False,
-        help=f"The namespace of containers and networks.  [default: {kinds.DEFAULT_NAMESPACE}]",
+        help=f"The namespace of the objects.  [default: {kinds.DEFAULT_NAMESPACE}]",
     )(function)

@@ -31,7 +31,8 @@ class Target(NamedTuple):
 def parse(words: Sequence[str]) -> list[Target]:
     """The targets of ``words``. Raises ``click.UsageError``."""
     if not words or not words[0]:
-        raise click.UsageError("Expected a KIND (containers, images, networks, all) or KIND/NAME.")
+        known = ", ".join(sorted(kind.plural for kind in kinds.KINDS))
+        raise click.UsageError(f"Expected a KIND ({known}, {ALL}) or KIND/NAME.")
     if "/" in words[0]:
         return [_slashed(word) for word in words]
     found = _kinds(words[0])

@@ -18,10 +18,9 @@ from dataclasses import dataclass, field
 from reconciler import errors
 from reconciler.drivers import inotify
 from reconciler.drivers.exec import pids
-from reconciler.engine import waiting
+from reconciler.engine import effects, waiting
 from reconciler.engine.effects import Watched
 from reconciler.engine.parts import Parts
-from reconciler.kinds import table
 from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.model.view import Entry
@@ -97,7 +96,7 @@ class Events:
 
     def _track(self, key: Key, entry: Entry) -> None:
         tracked = self._tracked.setdefault(entry.desired.uid, _Tracked(key))
-        before, now = tracked.watched, table.effects(key.kind).watch(self._parts, entry)
+        before, now = tracked.watched, effects.of(key.kind).watch(self._parts, entry)
         if before.processes != now.processes or before.files != now.files:
             self._drop_watches(tracked)
             self._add_watches(entry.desired.uid, tracked, now)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from reconciler.engine import effects
 from reconciler.engine.parts import Parts
-from reconciler.kinds import table
 from reconciler.model.keys import Key
 
 
@@ -18,6 +18,6 @@ class Observer:
         limits (some milliseconds)."""
         with self._parts.store.snapshot() as session:
             entries = session.entries([key])
-        observe = table.effects(key.kind).observe
+        observe = effects.of(key.kind).observe
         news = [observe(self._parts, entry, closely) for entry in entries]
         return any(news)

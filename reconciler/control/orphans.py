@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 
 from reconciler import errors
+from reconciler.engine import effects
 from reconciler.engine.parts import Parts
 from reconciler.images import strays, usage
-from reconciler.kinds import table
 from reconciler.model import kinds
 
 log = logging.getLogger("pydock.orphans")
@@ -20,7 +20,7 @@ def sweep(parts: Parts) -> int:
 
     An empty store beside running containers is no reason to end them: then nothing is removed.
     """
-    pickers = [table.effects(kind.name).remains(parts) for kind in reversed(kinds.KINDS)]
+    pickers = [effects.of(kind.name).remains(parts) for kind in reversed(kinds.KINDS)]
     with parts.store.snapshot() as session:
         entries = session.entries()
         first_time = session.changes.latest() == 0

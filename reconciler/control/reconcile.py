@@ -101,11 +101,12 @@ class Reconciler:
             return
         # news is a change, too: another may wait for what turns out to be whole
         changed, failures = self._observe(key, closely), 0
-        named: set[Key] = set()
+        named, owners = set[Key](), set[str]()
         for _ in range(_ROUNDS):
             epoch = self._epoch
             view, plan = self._plan(key)
             named |= _named(view, key)
+            owners |= _owners(view, key)
             ran, failed = self._run_steps(key, view, plan, epoch)
             changed = changed or ran
             failures += failed
@@ -116,7 +117,7 @@ class Reconciler:
             self._observer.observe(key, closely=False)
         else:
             self.queue.add(key)
-        if self._finish(key, changed, failures > 0):
+        if self._finish(key, changed, failures > 0, owners):
             # what is there for its users only may go with the last of them
             self.look(named)
 
@@ -235,9 +236,9 @@ class Reconciler:
                     session.events.record(str(step.key), step.uid, "Warning", reason, error.message, now.wall)
         return Outcome.FAILED
 
-    def _finish(self, key: Key, changed: bool, failed: bool) -> bool:
-        """Writes status, arranges when to look again, wakes those who waited for this key; whether nothing of that key
-        is there any more."""
+    def _finish(self, key: Key, changed: bool, failed: bool, owners: Iterable[str]) -> bool:
+        """Writes status, arranges when to look again, wakes those who waited for this key, and its ``owners``; whether
+        nothing of that key is there any more."""
         epoch = self._epoch
         view, plan = self._plan(key)
         self._arrange(key, plan, epoch, failed)
@@ -251,20 +252,19 @@ class Reconciler:
         self._track(key, [*([view.live[key]] if key in view.live else []), *view.terminating.get(key, ())])
         if changed or wrote:
             self._wake(key)
-            self._tell_owner(view.live.get(key))
+            self._tell(owners)
         gone = key not in view.live and not view.terminating.get(key)
         if gone:
             self._mends.forget(key)
         return gone
 
-    def _tell_owner(self, entry: Entry | None) -> None:
-        """Whoever has made an object looks at what became of it."""
-        if entry is None or entry.desired.owner.source != OBJECT:
+    def _tell(self, owners: Iterable[str]) -> None:
+        """The objects with these uids look at what became of those that they have made."""
+        if not owners:
             return
         with self._parts.store.snapshot() as session:
-            owner = session.objects.get(entry.desired.owner.item)
-        if owner is not None:
-            self.look([owner.key])
+            found = [session.objects.get(uid) for uid in owners]
+        self.look([owner.key for owner in found if owner is not None])
 
     def _arrange(self, key: Key, plan: Plan, epoch: int, failed: bool) -> None:
         """What the plan still holds although the last round ran nothing: the world has moved on since, or a step has
@@ -387,6 +387,12 @@ def _named(view: View, key: Key) -> set[Key]:
     """Whom the objects of that key name."""
     entries = [*([view.live[key]] if key in view.live else []), *view.terminating.get(key, ())]
     return {other for entry in entries for other in planner.dependencies(entry.desired, view.live)}
+
+
+def _owners(view: View, key: Key) -> set[str]:
+    """The uids of the objects that have made those of that key."""
+    entries = [*([view.live[key]] if key in view.live else []), *view.terminating.get(key, ())]
+    return {entry.desired.owner.item for entry in entries if entry.desired.owner.source == OBJECT}
 
 
 def _tell_back_off(session: Session, entry: Entry, status: Observed, now: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.kinds import table
 from reconciler.model.plan import Step
 from reconciler.model.view import Entry
 from reconciler.store.base import Session
@@ -76,3 +77,12 @@ class Effects:
     observe: Callable[[Parts, Entry, bool], bool] = _nothing_to_observe
     watch: Callable[[Parts, Entry], Watched] = _nothing_to_watch
     remains: Callable[[Parts], Callable[[list[Entry]], Remains]] = _nothing_left
+
+
+_NONE = Effects()
+
+
+def of(kind: str) -> Effects:
+    """The effects of a kind by its name. One without any lives in the store alone."""
+    found = table.effects(kind)
+    return found if isinstance(found, Effects) else _NONE

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from reconciler import errors, failpoints
+from typing import Any
+
+from reconciler import errors, failpoints, manifest
 from reconciler.engine.effects import StepHandler
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
+from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.model.objects import BUILTIN, OBJECT, Owner
 from reconciler.model.plan import Step
@@ -15,10 +18,12 @@ from reconciler.store.base import Session
 
 
 def claim_declare(parts: Parts, session: Session, step: Step, entry: Entry) -> Key:
-    """The object is stored with the claim. Raises ``Conflict`` if somebody else holds the name."""
+    """The object is stored with the claim. Raises ``Conflict`` if somebody else holds the name, and ``Invalid`` for a
+    spec that no manifest could have: what an object declares is checked as what people write."""
     task = step.task
     assert isinstance(task, Declare)
-    owner = Owner(BUILTIN, task.key.name) if task.builtin else Owner(OBJECT, step.uid)
+    manifest.check(_document(task))
+    owner = Owner(BUILTIN, task.key.name) if task.builtin else Owner(OBJECT, step.uid, str(step.key))
     live = session.objects.live(task.key)
     if live is None:
         session.objects.create(task.key, task.labels, {}, task.spec, owner, parts.clock.now().wall)
@@ -29,11 +34,18 @@ def claim_declare(parts: Parts, session: Session, step: Step, entry: Entry) -> K
     return task.key
 
 
+def _document(task: Declare) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"name": task.key.name, "labels": task.labels}
+    if task.key.namespace:
+        metadata["namespace"] = task.key.namespace
+    return {"apiVersion": kinds.API_VERSION, "kind": task.key.kind, "metadata": metadata, "spec": task.spec}
+
+
 def claim_withdraw(parts: Parts, session: Session, step: Step, entry: Entry) -> Key:
     """The object is marked with the claim, if it is still the owner's, or the step's own."""
     assert isinstance(step.task, Withdraw)
     live = session.objects.live(step.task.key)
-    if live is not None and (live.uid == step.uid or live.owner == Owner(OBJECT, step.uid)):
+    if live is not None and (live.uid == step.uid or live.owner.is_object(step.uid)):
         session.objects.mark_deleting(live.uid, parts.clock.now().wall)
     return step.task.key
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from reconciler.engine import objects
+from reconciler.engine import effects, objects
 from reconciler.engine.effects import StepHandler
-from reconciler.kinds import table
 from reconciler.model import kinds
 
 
@@ -12,5 +11,5 @@ def steps() -> dict[str, StepHandler]:
     """The handlers of all kinds' steps, by action."""
     found = dict(objects.STEPS)
     for kind in kinds.KINDS:
-        found |= table.effects(kind.name).steps
+        found |= effects.of(kind.name).steps
     return found

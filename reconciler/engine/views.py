@@ -132,7 +132,8 @@ def hypothetical(
             gone = msgspec.structs.replace(entry.desired, deleting_at=parts.clock.now().wall)
             terminating[key] = (*terminating.get(key, ()), Entry(desired=gone, observed=entry.observed))
     keys = [*wanted, *sorted(deleting)]
-    return msgspec.structs.replace(view, live=_with_default(live, ()), terminating=terminating), keys
+    owners = frozenset(entry.desired.uid for entry in live.values())
+    return msgspec.structs.replace(view, live=_with_default(live, ()), terminating=terminating, owners=owners), keys
 
 
 def check_cycles(session: Session, wanted: Mapping[Key, Any]) -> None:

@@ -14,7 +14,7 @@ from reconciler.engine.parts import Parts
 from reconciler.kinds import render
 from reconciler.manifest import merge
 from reconciler.model.keys import Key
-from reconciler.model.objects import BUILTIN, TAKE_OVER, Desired, Document, Override, Owner, may_take_over
+from reconciler.model.objects import BUILTIN, OBJECT, TAKE_OVER, Desired, Document, Override, Owner, may_take_over
 from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.requests import objects as asked
 from reconciler.requests.containers import Act
@@ -93,7 +93,7 @@ def _deletable(parts: Parts, session: Session, key: Key, request: asked.Delete) 
     live = session.objects.live(key)
     if live is None:
         raise errors.NotFound(f"{key} not found")
-    if live.owner.source not in (API, BUILTIN):
+    if live.owner.source not in (API, BUILTIN, OBJECT):
         raise errors.Conflict(f"{key} is owned by {live.owner}: remove it there, or it would come back")
     if live.owner.source == BUILTIN and (user := _user_of_default(session)):
         raise errors.Conflict(
@@ -201,6 +201,8 @@ def check_claim(live: Desired | None, document: Document, manager: str) -> None:
     """Refuses what a file owns: it is edited in the file, unless the document says that it takes the object over."""
     if live is None or live.owner.source in (API, BUILTIN) or may_take_over(document.annotations, live):
         return
+    if live.owner.source == OBJECT:
+        raise errors.Conflict(f"{live.key} is owned by {live.owner}, which made it: change {live.owner} instead")
     raise errors.Conflict(
         f"{live.key} is owned by {live.owner}; api manager {manager!r} cannot own it too: edit it there, or "
         f'take it over by the annotation {TAKE_OVER}: "true"'

@@ -11,7 +11,7 @@ from reconciler.kinds import table
 from reconciler.model import kinds, times
 from reconciler.model.jobs import EventRecord, JobRecord
 from reconciler.model.keys import Key
-from reconciler.model.objects import Desired, Override
+from reconciler.model.objects import OBJECT, Desired, Override, Owner
 from reconciler.model.observed import Condition, Observed
 
 _UNTOUCHED = Override()
@@ -37,7 +37,7 @@ def status(desired: Desired, observed: Observed | None) -> dict[str, Any]:
     kind = desired.key.kind
     seen = observed if observed is not None else table.empty(kind)
     shown = _finish(table.pure(kind).show(seen), seen)
-    shown["owner"] = {"source": desired.owner.source, "item": desired.owner.item}
+    shown["owner"] = {"source": desired.owner.source, "item": desired.owner.name or desired.owner.item}
     if desired.note is not None:
         note = desired.note
         told = Condition(
@@ -96,9 +96,20 @@ def _metadata(desired: Desired) -> dict[str, Any]:
         shown["deletionTimestamp"] = times.text(desired.deleting_at)
     shown["labels"] = dict(desired.labels)
     shown["annotations"] = dict(desired.annotations)
+    if desired.owner.source == OBJECT and desired.owner.name:
+        shown["ownerReferences"] = [_owner_reference(desired.owner)]
     if desired.finalizers:
         shown["finalizers"] = list(desired.finalizers)
     return shown
+
+
+def _owner_reference(owner: Owner) -> dict[str, Any]:
+    """The object that has made this one, as Kubernetes writes it."""
+    key = Key.parse(owner.name)
+    return {
+        "apiVersion": kinds.API_VERSION, "kind": key.kind, "name": key.name, "uid": owner.item,
+        "controller": True, "blockOwnerDeletion": True,
+    }  # fmt: skip
 
 
 def _finish(shown: dict[str, Any], observed: Observed) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -25,7 +26,10 @@ def pure(kind: str) -> Pure:
 
 @cache
 def effects(kind: str) -> Any:
-    """The other half: ``EFFECTS`` of the folder's ``effects``, an ``engine.effects.Effects``."""
+    """The other half: ``EFFECTS`` of the folder's ``effects``, an ``engine.effects.Effects``; None for a kind that has
+    nothing outside the store. Ask ``engine.effects.of``."""
+    if importlib.util.find_spec(f"{_folder(kind)}.effects") is None:
+        return None
     return _module(kind, "effects").EFFECTS
 
 
@@ -51,9 +55,14 @@ def spec_fields(kind: str) -> fields.Node:
 
 @cache
 def rules(kind: str) -> tuple[Rule, ...]:
-    """The rules across fields: ``RULES`` of the folder's ``spec``."""
-    found: tuple[Rule, ...] = _spec(kind).RULES
+    """The rules across fields: ``RULES`` of the folder's ``spec``, if it has some."""
+    found: tuple[Rule, ...] = getattr(_spec(kind), "RULES", ())
     return found
+
+
+def stored(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """What is stored of a written spec: its values in their one spelling, where a field says which that is."""
+    return fields.stored(spec_fields(kind), spec)
 
 
 def observed_types() -> Mapping[str, type[Observed]]:
@@ -77,4 +86,8 @@ def _spec(kind: str) -> Any:
 
 
 def _module(kind: str, name: str) -> Any:
-    return importlib.import_module(f"reconciler.kinds.{kinds.find(kind).singular}.{name}")
+    return importlib.import_module(f"{_folder(kind)}.{name}")
+
+
+def _folder(kind: str) -> str:
+    return f"reconciler.kinds.{kinds.find(kind).singular}"

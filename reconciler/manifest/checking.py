@@ -12,7 +12,7 @@ from reconciler import errors
 from reconciler.kinds import table
 from reconciler.manifest import contract, locating, paths, rules, schema, sentences
 from reconciler.manifest.sentences import Finding
-from reconciler.model import kinds, references
+from reconciler.model import kinds
 from reconciler.model.fields import Spec
 from reconciler.model.keys import Key
 from reconciler.model.objects import Document
@@ -61,7 +61,7 @@ def examine(document: Any) -> tuple[Document | None, list[Finding]]:
     if findings:
         return None, findings
     metadata = document["metadata"]
-    spec = _named(document.get("spec", {}))
+    spec = table.stored(kind, document.get("spec", {}))
     return Document(key, metadata.get("labels", {}), metadata.get("annotations", {}), spec), []
 
 
@@ -113,14 +113,6 @@ def _host_scoped_right(kind: str, document: dict[str, Any]) -> bool:
 def _key(kind: str, document: dict[str, Any]) -> Key:
     metadata = _map(document.get("metadata"))
     return Key.of(kind, _text(metadata.get("name")), _text(metadata.get("namespace")))
-
-
-def _named(spec: dict[str, Any]) -> dict[str, Any]:
-    """The spec with the image's registry in small letters: whoever names the same image is found by its text."""
-    images: dict[str, Any] = {
-        field: references.small_registry(spec[field]) for field in ("image", "reference") if field in spec
-    }
-    return {**spec, **images}
 
 
 def _sane(document: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:

@@ -41,7 +41,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=False):
 
     Maps: ``later`` are fields that are refused as not yet supported; ``one_of`` are fields of which exactly one is
     needed. ``record_spelling``: another spelling of the same value is recorded, in place. ``nullable``: null may stand
-    there too. ``read_only``: the server sets it.
+    there too. ``read_only``: the server sets it. ``stored`` gives the spelling in which a value is kept, so that
+    whoever looks for its text finds it.
     """
 
     doc: str
@@ -67,6 +68,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=False):
     record_spelling: bool = False
     nullable: bool = False
     read_only: bool = False
+    stored: Form | None = None
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -124,6 +126,18 @@ class Node(msgspec.Struct, frozen=True):
         if not self.field.keys or self.field.ordered:
             return tuple(found)
         return sorted(found, key=repr)
+
+
+def stored(node: Node, written: dict[str, Any]) -> dict[str, Any]:
+    """A written map as it is kept: its values in the spelling that their fields ask for, also below."""
+    found = dict(written)
+    for name, below in node.fields.items():
+        value = written.get(name)
+        if below.field.stored is not None and value is not None:
+            found[name] = below.field.stored(value)
+        elif below.fields and isinstance(value, dict):
+            found[name] = stored(below, value)
+    return found
 
 
 def canonical(form: Form, value: Any) -> Any:

@@ -28,11 +28,15 @@ IMAGE = Kind("Image", "images", "image", namespaced=False, short=("img",))
 CONTAINER = Kind("Container", "containers", "container", namespaced=True, short=("ctr", "co"))
 NETWORK = Kind("Network", "networks", "network", namespaced=True, short=("net",))
 
-#: each may depend on those before it
-KINDS: tuple[Kind, ...] = (IMAGE, NETWORK, CONTAINER)
+#: each may depend on those before it; a kind that owns others stands after them
+KINDS: tuple[Kind, ...] = (
+    IMAGE,
+    NETWORK,
+    CONTAINER,
+)  # fmt: skip
 _RANKS = {kind.name: rank for rank, kind in enumerate(KINDS)}
 #: names kept for later: a manifest that uses one is told so
-RESERVED: tuple[str, ...] = ("Volume", "Config", "Secret")
+RESERVED: tuple[str, ...] = tuple(name for name in ("Volume", "Config", "Secret") if name not in _RANKS)
 
 _BY_WORD = {word.lower(): kind for kind in KINDS for word in (kind.name, kind.plural, kind.singular, *kind.short)}
 

@@ -23,16 +23,24 @@ TAKE_OVER = "pydock.dev/take-over"
 
 
 class Owner(msgspec.Struct, frozen=True, gc=False):
-    """Who holds an object: ``source`` is ``dir:/etc/pydock.d`` or ``api``; ``item`` is the file's path
-    relative to the directory, or the API manager's name."""
+    """Who holds an object. ``source`` is ``dir:/etc/pydock.d``, ``api``, ``builtin`` or ``object``; ``item`` is the
+    file's path relative to the directory, the API manager's name, or the uid of the object that made this one, whose
+    key is ``name``."""
 
     source: str
     item: str
+    name: str = ""
 
     def __str__(self) -> str:
         if self.source.startswith("dir:"):
             return f"{self.source}/{self.item}"
-        return f"object {self.item}" if self.source == OBJECT else f"{self.source} manager {self.item!r}"
+        if self.source == OBJECT:
+            return self.name or f"the object {self.item}"
+        return f"{self.source} manager {self.item!r}"
+
+    def is_object(self, uid: str) -> bool:
+        """Whether the object with that uid has made it."""
+        return self.source == OBJECT and self.item == uid
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -85,5 +93,8 @@ class Desired(msgspec.Struct, frozen=True, gc=False):
 
 def may_take_over(annotations: Mapping[str, str], live: Desired) -> bool:
     """Whether a document with these annotations takes the object over from its owner. It says so itself, and the
-    owner's version does not: so two that say so do not take it from each other for ever."""
+    owner's version does not: so two that say so do not take it from each other for ever. Nothing is taken from another
+    object, which would make it again."""
+    if live.owner.source == OBJECT:
+        return False
     return annotations.get(TAKE_OVER) == "true" and live.annotations.get(TAKE_OVER) != "true"

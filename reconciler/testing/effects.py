@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reconciler.manifest import contract
+from reconciler.model import kinds
 
 T = TypeVar("T", bound=Callable[..., Any])
 #: schema file → the word for it in ``effect_of``
-FILES = {"container.json": "Container", "image.json": "Image", "network.json": "Network", "metadata.json": "Metadata"}
+FILES = {contract.file_of(kind.name): kind.name for kind in kinds.KINDS} | {contract.METADATA: "Metadata"}
 
 
 def effect_of(kind: str, *paths: str) -> Callable[[T], T]:

@@ -62,7 +62,7 @@ def get(
     bare: bool,
     ignore_not_found: bool,
 ) -> None:
-    """Show objects: containers, images, networks, or all of them."""
+    """Show objects of one kind, of several, or all."""
     wanted = targets.parse(words)
     if (labels or fields or everywhere) and any(target.name for target in wanted):
         raise click.UsageError("Objects asked for by name cannot be selected too (-l, --field-selector, -A).")

@@ -25,8 +25,14 @@ def agrees(context: Context, entry: Entry) -> bool:
     return True
 
 
+def may_disagree(context: Context, entry: Entry) -> bool:
+    return False
+
+
 def verdict(case: Case) -> Verdict:
-    return unready("Pending", case.waits, "Pending") if case.waits else Verdict("Active", True, "Active")
+    """Active once there is nothing to do and nothing to wait for."""
+    undone = case.waits or case.steps
+    return unready("Pending", case.waits, "Pending") if undone else Verdict("Active", True, "Active")
 
 
 def no_conditions(observed: Any) -> Sequence[Condition]:

@@ -8,7 +8,9 @@ from reconciler.model.fields import Field
 
 
 class Document(NamedTuple):
-    """``doc`` describes the kind, ``spec`` the whole of its spec."""
+    """``doc`` describes the kind, ``spec`` the whole of its spec. ``anew`` says what an edit does that does not take
+    effect in place."""
 
     doc: str
     spec: Field
+    anew: str = "anew"

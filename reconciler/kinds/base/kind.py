@@ -48,3 +48,8 @@ class Pure:
     moves_users: Callable[[Entry], bool] = data.never
     facts: Callable[[Any], dict[str, Any]] = data.no_facts
     this_boot: Callable[[Any, Moment], Observed] = data.as_it_is
+
+    def __post_init__(self) -> None:
+        """A kind with a plan of its own is always planned for, unless it says when it agrees."""
+        if self.plan is not data.plan and self.agrees is data.agrees:
+            object.__setattr__(self, "agrees", data.may_disagree)

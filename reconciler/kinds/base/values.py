@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from reconciler.model import forms
+from reconciler.model import forms, references
 from reconciler.model.fields import Field
 
 PullPolicy = Literal["Always", "IfNotPresent", "Never", "Newer"]
@@ -26,6 +26,7 @@ def image(doc: str) -> Field:
         max_length=512,
         form=forms.image,
         record_spelling=True,
+        stored=references.small_registry,
     )
 
 

@@ -85,4 +85,5 @@ RULES: tuple[Rule, ...] = (_range_with_semver,)
 DOCUMENT = Document(
     "An image to keep on this host, pulled before anything needs it.",
     Field("The image wanted.", later=("pullSecret", "imagePullSecrets")),
+    anew="pulled; the former one is forgotten",
 )

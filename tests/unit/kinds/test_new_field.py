@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-PAGE = ROOT / "docs" / "extending" / "field.md"
+from reconciler.testing.scaffold import PAGES, Copy
+
+PAGE = PAGES / "field.md"
 ASPECTS = "reconciler/kinds/container/aspects/"
 SPEC = "reconciler/kinds/container/spec.py"
 GENERATED = {"schemas/container.json", "docs/reference/manifests.md"}
@@ -109,37 +107,17 @@ assert driver.told == ("id", 2)
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A copy of what the generator reads and writes."""
-    ignored = shutil.ignore_patterns("__pycache__", "testing")
-    for name in ("reconciler", "schemas", "docs"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
-    return tmp_path
+def tree(tmp_path: Path) -> Copy:
+    return Copy(tmp_path)
 
 
-def contents(tree: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(tree)): path.read_bytes()
-        for name in ("reconciler", "schemas", "docs")
-        for path in (tree / name).rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
-    }
-
-
-def add(tree: Path, file: str, aspect: str, words: str, row: str) -> None:
+def add(tree: Copy, file: str, aspect: str, words: str, row: str) -> None:
     """The aspect's file, and its import and row in the spec."""
-    (tree / ASPECTS / file).write_text(aspect)
-    text = (tree / SPEC).read_text()
+    (tree.root / ASPECTS / file).write_text(aspect)
+    text = (tree.root / SPEC).read_text()
     text = text.replace("from reconciler.model.fields import", f"{words}\nfrom reconciler.model.fields import", 1)
     last = re.findall(r"^    \w+: \w+ = .*\n", text, re.M)[-1]
-    (tree / SPEC).write_text(text.replace(last, f"{last}    {row}\n"))
-
-
-def run(tree: Path, *words: str) -> None:
-    done = subprocess.run(
-        [sys.executable, *words], cwd=tree, env={"PYTHONPATH": str(tree)}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    (tree.root / SPEC).write_text(text.replace(last, f"{last}    {row}\n"))
 
 
 def documented() -> tuple[str, str, str]:
@@ -149,26 +127,20 @@ def documented() -> tuple[str, str, str]:
     return blocks[0], blocks[1].strip(), blocks[2].strip()
 
 
-def touched(before: dict[str, bytes], after: dict[str, bytes]) -> set[str]:
-    return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-
-
-def test_a_field_that_makes_anew(tree: Path) -> None:
-    before = contents(tree)
+def test_a_field_that_makes_anew(tree: Copy) -> None:
     add(tree, "shm.py", *documented())
-    run(tree, "docs/generate.py")
-    assert touched(before, contents(tree)) == {ASPECTS + "shm.py", SPEC} | GENERATED
+    tree.generate()
+    assert tree.changed() == {ASPECTS + "shm.py", SPEC} | GENERATED
     row = "| `shmSize` | string or integer |  | anew | Bytes of shared memory; 64 MiB when left out. |"
-    assert row in (tree / "docs/reference/manifests.md").read_text()
-    run(tree, "-c", ANEW_FOLLOWS)
+    assert row in (tree.root / "docs/reference/manifests.md").read_text()
+    tree.run("-c", ANEW_FOLLOWS)
 
 
-def test_a_field_that_takes_effect_in_place(tree: Path) -> None:
-    before = contents(tree)
+def test_a_field_that_takes_effect_in_place(tree: Copy) -> None:
     words = "from reconciler.kinds.container.aspects.drain import DrainSeconds"
     add(tree, "drain.py", IN_PLACE, words, "drain_seconds: DrainSeconds = 5")
-    run(tree, "docs/generate.py")
-    assert touched(before, contents(tree)) == {ASPECTS + "drain.py", SPEC} | GENERATED
+    tree.generate()
+    assert tree.changed() == {ASPECTS + "drain.py", SPEC} | GENERATED
     row = "| `drainSeconds` | integer 0 to 60 | `5` | in place | Seconds of draining. |"
-    assert row in (tree / "docs/reference/manifests.md").read_text()
-    run(tree, "-c", IN_PLACE_FOLLOWS)
+    assert row in (tree.root / "docs/reference/manifests.md").read_text()
+    tree.run("-c", IN_PLACE_FOLLOWS)
