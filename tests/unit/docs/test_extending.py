@@ -105,3 +105,112 @@ def test_a_kind_that_holds_data_is_one_folder_and_one_row(copy: scaffold.Copy) -
     assert "## Note" in (copy.root / "docs/reference/manifests.md").read_text()
     assert (copy.root / "schemas/note.json").is_file()
     assert "`note`, `notes`" in (copy.root / "docs/reference/cli.md").read_text()
+
+
+PAIR = (
+    PRELUDE
+    + """
+from reconciler.model.objects import Owner
+
+key, a, b = Key.of("Pair", "two"), container_key("two-a"), container_key("two-b")
+
+def uid(key):
+    return loop.entry(key).desired.uid
+
+def shown(key):
+    return loop.ask("get", kind=key.kind, namespace=key.namespace, name=key.name)
+
+# made
+loop.apply(document("Pair", "two", image=IMAGE))
+assert loop.observed("two-a").process == loop.observed("two-b").process == "running"
+assert loop.ready(key) == ("True", "Active", ""), loop.ready(key)
+(reference,) = shown(a)["metadata"]["ownerReferences"]
+assert reference == {"apiVersion": "pydock.dev/v1", "kind": "Pair", "name": "two", "uid": uid(key),
+                     "controller": True, "blockOwnerDeletion": True}, reference
+assert shown(a)["status"]["owner"] == {"source": "object", "item": "pair/default/two"}
+assert "ownerReferences" not in shown(key)["metadata"]
+assert shown(a)["metadata"]["labels"] == {"pair": "two"}
+
+# edits of what it made are refused, also by those who would take it over
+taken = container("two-a")
+taken["metadata"]["annotations"] = {"pydock.dev/take-over": "true"}
+for job, args in (("apply", {"document": container("two-a", args=["x"])}), ("put", {"document": container("two-a")}),
+                  ("post", {"document": container("two-a")}), ("apply", {"document": taken}),
+                  ("patch", {"kind": "Container", "namespace": "default", "name": "two-a",
+                             "patch": {"metadata": {"labels": {"x": "y"}}}})):
+    said = refused(lambda: loop.ask(job, manager="me", **args))
+    assert "owned by pair/default/two" in said, (job, said)
+
+# deleted by hand it comes back; the other one is left alone
+before = uid(a), uid(b), loop.observed("two-b").pid
+loop.delete(a)
+assert uid(a) != before[0] and (uid(b), loop.observed("two-b").pid) == before[1:]
+assert loop.observed("two-a").process == "running" and loop.ready(key)[0] == "True"
+
+# a change of one wakes the owner: it says what is amiss, and that it is well again
+loop.ask("override", namespace="default", name="two-a", action="stop")
+loop.settle()
+assert loop.ready(key)[:2] == ("False", "OwnedObjectsNotReady") and str(a) in loop.ready(key)[2], loop.ready(key)
+loop.ask("override", namespace="default", name="two-a", action="start")
+loop.settle()
+assert loop.ready(key)[0] == "True", loop.ready(key)
+
+# not wanted any more, and again
+loop.apply(document("Pair", "two", image=IMAGE, single=True))
+assert not loop.exists(b) and loop.exists(a) and loop.ready(key)[0] == "True"
+loop.apply(document("Pair", "two", image=IMAGE))
+assert loop.observed("two-b").process == "running"
+
+# changed: another image is another container in the same object
+other = IMAGE.replace(":1", ":2")
+from reconciler.testing import images
+loop.registry.add(other, images.build([b"layer of another"], {"Cmd": ["serve"]}))
+before = uid(a)
+loop.apply(document("Pair", "two", image=other.replace("registry", "Registry")))
+assert uid(a) == before and loop.entry(a).desired.spec == {"image": other}, loop.entry(a).desired.spec
+assert loop.observed("two-a").incarnation.effective.image == other and loop.ready(key)[0] == "True"
+jobs = len(loop.jobs(key))
+loop.look(key)
+assert len(loop.jobs(key)) == jobs, "it comes to rest"
+
+# what somebody else holds is not taken
+loop.apply(container("lone-b"))
+loop.apply(document("Pair", "lone", image=IMAGE))
+lone = Key.of("Pair", "lone")
+assert loop.ready(lone)[1] == "Error" and "owned by api manager" in loop.ready(lone)[2], loop.ready(lone)
+loop.delete(container_key("lone-b"))
+loop.pass_time(400)
+assert loop.ready(lone)[0] == "True", loop.ready(lone)
+assert loop.entry(container_key("lone-b")).desired.owner.item == uid(lone)
+
+# a plan that is only asked about holds the whole
+plan = loop.ask("plan", documents=[document("Pair", "two", image=other)], delete=True)
+steps = {step["id"] for step in plan["plan"]["steps"]}
+assert {f"withdraw {a}", f"withdraw {b}"} <= steps, steps
+plan = loop.ask("plan", documents=[document("Pair", "new", image=IMAGE)])
+steps = {step["id"] for step in plan["plan"]["steps"]}
+assert {"declare container/default/new-a", "declare container/default/new-b"} <= steps, steps
+
+# deleted: all goes with it, and it goes last
+loop.delete(key)
+assert not loop.exists(key) and not loop.exists(a) and not loop.exists(b)
+assert [job.name for job in loop.jobs(key)][-1] == "purge"
+
+# vanished: what it made goes when it is looked at
+with loop.store.transaction() as session:
+    session.objects.purge(uid(lone))
+children = [container_key("lone-a"), container_key("lone-b")]
+loop.reconciler.look(children)
+loop.settle()
+assert not any(map(loop.exists, children)) and not loop.default_network_exists()
+assert list(loop.exec.list()) == [], loop.exec.list()
+loop.close()
+print("works")
+"""
+)
+
+
+def test_a_kind_that_owns_others_is_one_folder_and_one_row(copy: scaffold.Copy) -> None:
+    add(copy, "owning-kind.md", {KINDS}, {"reconciler/kinds/pair"})
+    assert {path for path in copy.touched() if "effects" in path or "drivers" in path} == set()
+    assert copy.run("-c", PAIR) == "works\n"
