@@ -28,6 +28,7 @@ import msgspec
 
 from reconciler import __version__, errors
 from reconciler.drivers.graph import options as graph_options
+from reconciler.drivers.graph import table as graph_table
 from reconciler.drivers.registry import hosts as registry_hosts
 from reconciler.images import trust
 from reconciler.model import collection, durations, names
@@ -120,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-H", "--host", action="append", dest="hosts", metavar="ADDRESS", help=listen)
     add("--group", metavar="NAME", help="group that may use the unix sockets (mode 0660)")
     add("--exec-runtime", metavar="NAME|PATH", help="OCI runtime (default: the first of crun, runc that works here)")
-    driver = f"{' or '.join(graph_options.DRIVERS)} (default: ${STORAGE_DRIVER}, or the one in use, or what works here)"
+    driver = f"{' or '.join(graph_table.DRIVERS)} (default: ${STORAGE_DRIVER}, or the one in use, or what works here)"
     add("--storage-driver", metavar="NAME", help=driver)
     option = "option of the graph, such as max-layer-bytes=10Gi or overlay.mountopt=nodev; may be repeated"
     add("--storage-opt", action="append", dest="storage_opts", metavar="KEY=VALUE", help=option)

@@ -18,11 +18,7 @@ from reconciler.control.housekeeping import Housekeeping
 from reconciler.control.observer import Observer
 from reconciler.control.reconcile import Reconciler
 from reconciler.control.sources.manager import Manager
-from reconciler.drivers import exec as exec_driver
-from reconciler.drivers.graph import opening as graph_driver
-from reconciler.drivers.graph import options as graph_options
-from reconciler.drivers.network import driver as network_driver
-from reconciler.drivers.registry import mirrors as registry_driver
+from reconciler.drivers import families
 from reconciler.engine.engine import Engine
 from reconciler.engine.parts import Clock, Parts
 from reconciler.engine.table import steps
@@ -77,44 +73,41 @@ def _show_trouble(text: str) -> None:
     notify.notify(f"STATUS={text or 'every source is followed'}")
 
 
-def _parts(settings: Settings, opened: Store) -> Parts:
-    runtime = exec_driver.open_driver(settings.instance, settings.run_path, settings.exec_runtime or None)
-    facts = runtime.probe()
-    graph, snapshots = graph_driver.open_graph(
-        settings.root_path / "graph", settings.storage_driver or None, graph_options.parse(settings.storage_opts)
-    )
-    if settings.storage_driver not in ("", snapshots.name):
-        log.info("storage driver %s is the one that is called %s here", settings.storage_driver, snapshots.name)
-    network = network_driver.open_driver(settings.instance, settings.run_path)
-    drivers = {
-        "exec": f"{facts.name} {facts.version}",
-        "graph": snapshots.probe(),
-        "network": network.probe(),
-        "registry": "oci distribution 1.1, docker v2 schema 2",
+def _options(settings: Settings) -> dict[str, dict[str, Any]]:
+    """What the host's owner said about each family of drivers."""
+    return {
+        "exec": {"runtime": settings.exec_runtime},
+        "graph": {"driver": settings.storage_driver, "options": settings.storage_opts},
+        "registry": {"registries": settings.registries()},
     }
+
+
+def _parts(settings: Settings, database: Store) -> Parts:
+    opened = families.open_all(settings.instance, settings.root_path, settings.run_path, _options(settings))
+    graph, snapshots = opened["graph"].driver
+    runtime, network, registry = (opened[name].driver for name in ("exec", "network", "registry"))
     policy = Trust(settings.trust_policy)
     try:
         policy.check()
     except errors.Permanent as error:  # what is here runs all the same
         log.error("%s", error.message)
     clock, logins = Clock(), Logins(settings.root_path)
-    registry = registry_driver.MirroredClient(settings.registries())
     images = ImageService(
-        store=opened,
+        store=database,
         graph=graph,
         graph_driver=snapshots,
         registry=registry,
         logins=logins,
         containers=runtime.list,
         now=lambda: clock.now().wall,
-        leftovers=Leftovers(opened, graph),
+        leftovers=Leftovers(database, graph),
         policy=settings.image_policy,
         trust=policy,
     )
     return Parts(
         instance=settings.instance,
         log_dir=str(settings.root_path / "logs"),
-        store=opened,
+        store=database,
         exec=runtime,
         graph=graph,
         graph_driver=snapshots,
@@ -123,7 +116,8 @@ def _parts(settings: Settings, opened: Store) -> Parts:
         logins=logins,
         images=images,
         sources=[],
-        version=_version(settings, drivers),
+        version=_version(settings, {name: each.version for name, each in opened.items()}),
+        drivers={name: each.driver for name, each in opened.items()},
         clock=clock,
     )
 

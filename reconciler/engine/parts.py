@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -51,7 +51,8 @@ class Parts:
     loop); ``ready`` turns true after the first plan. ``fresh`` names incarnations whose snapshot and endpoint were made
     by this process just now, so that the start that follows need not make sure of them again.
     ``logins`` are those that the host keeps for its own pulls. ``images`` is the image service;
-    ``answers`` bounds what callers have not read yet."""
+    ``answers`` bounds what callers have not read yet. ``drivers`` are all that the daemon opened, by family: kinds that
+    bring a driver of their own find it there (``drivers.families``)."""
 
     instance: str
     log_dir: str
@@ -65,6 +66,7 @@ class Parts:
     images: ImageService
     sources: list[SourceStatus]
     version: dict[str, Any]
+    drivers: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     look: Callable[[list[Key]], None] = lambda keys: None
     commands: Callable[[], list[str]] = list

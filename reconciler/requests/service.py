@@ -7,7 +7,7 @@ from reconciler.requests.declaration import Access, Ask, Request
 
 class Version(Request, frozen=True):
     """Version and drivers → ``{"version", "apiVersion", "commit", "python", "os", "arch", "kernel", "instance",
-    "drivers": {"exec", "graph", "network", "registry"}}``"""
+    "drivers": {"exec", "graph", "network", "registry", …}}``: a line for each family of drivers."""
 
 
 class Ping(Request, frozen=True):

@@ -37,10 +37,13 @@ class Page:
             else:
                 self.rows.append((step["table"], step["after"], step["text"]))
 
-    def folders(self) -> set[str]:
-        """The new folders below ``reconciler``: those that the tree does not have."""
-        found = {parent for path in self.files for parent in Path(path).parents if not (ROOT / parent).is_dir()}
-        return {str(each) for each in found if each.parent not in found}
+    def places(self) -> set[str]:
+        """What is new in folders that the tree has: folders, or single files."""
+        found = set[str]()
+        for path in map(Path, self.files):
+            above = [each for each in (path, *path.parents) if not (ROOT / each).exists()]
+            found.add(str(above[-1]))
+        return found
 
 
 class Copy:

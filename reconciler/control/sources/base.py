@@ -3,6 +3,7 @@
 A *source* is a place that manifests come from: a directory, later a Git repository or an artifact in a registry. A
 source only looks and reads. ``ledger``, which all sources share, decides what its files mean, and ``loop`` carries that
 out. To add a source, write a folder with a class that has the methods below, and add a row to ``table``.
+``docs/extending/source.md`` does so, step by step.
 
 *Name.* ``SCHEME:PLACE``, such as ``dir:/etc/pydock.d``. The name owns objects in the store, across restarts, so a place
 must have exactly one name.
@@ -29,7 +30,7 @@ commit has been fetched. ``reconciler.testing.sources.CommitSource`` is such a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from reconciler.control.sources.ledger import facts
@@ -78,7 +79,8 @@ class Source(Protocol):
 
 
 class Scheme(NamedTuple):
-    """A row of ``table``: ``open`` makes the source of a place. It raises ``errors.Invalid`` for what cannot be one."""
+    """A row of ``table``. The folder's ``source`` has ``SOURCE``, which makes the source of a place; it raises
+    ``errors.Invalid`` for what cannot be one."""
 
     name: str
-    open: Callable[[str], Source]
+    folder: str

@@ -1,12 +1,15 @@
-"""The kinds of sources: one row each."""
+"""The kinds of sources: one row each, the scheme of its names and its folder."""
 
 from __future__ import annotations
 
+import importlib
+
 from reconciler import errors
 from reconciler.control.sources.base import Scheme, Source
-from reconciler.control.sources.directory.source import DirectorySource
 
-SCHEMES = (Scheme("dir", DirectorySource),)
+SCHEMES = (
+    Scheme("dir", "directory"),
+)  # fmt: skip
 
 
 def make(name: str) -> Source:
@@ -14,6 +17,7 @@ def make(name: str) -> Source:
     scheme, colon, place = name.partition(":")
     for row in SCHEMES:
         if row.name == scheme and colon and place:
-            return row.open(place)
+            found: Source = importlib.import_module(f"reconciler.control.sources.{row.folder}.source").SOURCE(place)
+            return found
     known = ", ".join(f"{row.name}:PLACE" for row in SCHEMES)
     raise errors.Invalid(f"source {name!r}: found no source of this kind; a source is one of {known}")

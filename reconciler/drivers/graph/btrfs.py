@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterator
 
 from reconciler import errors
-from reconciler.drivers.graph import descent, entries, measure, overlay, trees, vfs
+from reconciler.drivers.graph import descent, entries, measure, options, overlay, store, trees, vfs
 
 #: _IOW(0x94, number, 4096 bytes), as all architectures but alpha, mips, powerpc and sparc have it
 _SUBVOL_CREATE = 0x5000940E
@@ -145,3 +145,7 @@ def _make_writable(directory: int) -> None:
     """One made read-only would keep those in it."""
     if os.fstat(directory).st_ino == _ROOT:
         fcntl.ioctl(directory, _SUBVOL_SETFLAGS, struct.pack("=Q", 0))
+
+
+def make(place: str, given: options.Options) -> BtrfsDriver:
+    return BtrfsDriver(store.GraphStore(place, "applied", given.limits, Subvolumes()))

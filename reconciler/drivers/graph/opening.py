@@ -7,11 +7,9 @@ import re
 from pathlib import Path
 
 from reconciler import errors
-from reconciler.drivers.graph import base, btrfs, files, options, overlay, store, vfs, volumes
+from reconciler.drivers.graph import base, files, options, table
 
 _VERSION = 1
-#: tried in this order on a new root
-_PREFERRED = ("overlay", "btrfs", "vfs")
 #: mount options are separated by commas and colons; a layer's path must fit into 255 bytes
 _PLAIN = re.compile(r"/[^,:\\\s\"']{0,200}")
 
@@ -45,32 +43,24 @@ def open_graph(
 
 
 def _choose(place: str, given: options.Options) -> tuple[base.Graph, base.GraphDriver]:
-    for name in _PREFERRED[:-1]:
+    *preferred, last = table.DRIVERS
+    for name in preferred:
         try:
             return _open(place, name, given, recorded=False)
         except errors.Permanent:
             continue
-    return _open(place, _PREFERRED[-1], given, recorded=False)
+    return _open(place, last, given, recorded=False)
 
 
 def _open(place: str, name: str, given: options.Options, *, recorded: bool) -> tuple[base.Graph, base.GraphDriver]:
     options.check_driver(given, name)
-    driver = _make(place, name, given)
+    driver = table.make(name, place, given)
     driver.probe()
     if not recorded:
         files.write(
             os.path.join(place, "format"), f"pydock graph {_VERSION} {name}\n".encode(), driver.graph.temporaries
         )
     return driver.graph, driver
-
-
-def _make(place: str, name: str, given: options.Options) -> overlay.OverlayDriver | vfs.VfsDriver:
-    if name == "overlay":
-        graph = store.GraphStore(place, "overlay", given.limits, volumes.Directories())
-        return overlay.OverlayDriver(graph, given.overlay_mountopt)
-    if name == "btrfs":
-        return btrfs.BtrfsDriver(store.GraphStore(place, "applied", given.limits, btrfs.Subvolumes()))
-    return vfs.VfsDriver(store.GraphStore(place, "applied", given.limits, volumes.Directories()))
 
 
 def _made_by(place: str) -> str:
@@ -86,6 +76,6 @@ def _made_by(place: str) -> str:
         words = []
     if len(words) != 4 or words[:2] != ["pydock", "graph"]:
         raise errors.Permanent(f"{place}/format is damaged: this is no graph of pydock, or was one")
-    if words[2] != str(_VERSION) or words[3] not in options.DRIVERS:
+    if words[2] != str(_VERSION) or words[3] not in table.DRIVERS:
         raise errors.Permanent(f"{place} has format {words[2]} of driver {words[3]}, made by another version of pydock")
     return words[3]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reconciler import errors
-from reconciler.drivers.graph import extraction, overlayfs
+from reconciler.drivers.graph import extraction, table
 from reconciler.model import quantity
 
-DRIVERS = ("overlay", "btrfs", "vfs")
 #: names that docker and podman have for a driver of ours
 _ALIASES = {"overlay2": "overlay"}
 #: drivers that there once were, or elsewhere are, and what takes their place
@@ -20,20 +19,23 @@ _COUNT = re.compile(r"[0-9]{1,12}")
 
 
 class Options(NamedTuple):
-    """``limits``: the quota of one layer. ``overlay_mountopt``: flags of the overlay driver's mounts, from
-    ``overlayfs.FLAGS``."""
+    """``limits``: the quota of one layer. ``own``: key and value of options that are one driver's alone."""
 
     limits: extraction.Limits = extraction.Limits()
-    overlay_mountopt: tuple[str, ...] = ()
+    own: tuple[tuple[str, Any], ...] = ()
+
+    def value(self, key: str, default: Any) -> Any:
+        """The value of such an option."""
+        return dict(self.own).get(key, default)
 
 
 def driver(name: str) -> str:
     """Our name of a storage driver. Raises ``Invalid`` for one that there is not (any more), with what to choose
     instead."""
     found = _ALIASES.get(name, name)
-    if found in DRIVERS:
+    if found in table.DRIVERS:
         return found
-    known = f"expected one of {', '.join(DRIVERS)}"
+    known = f"expected one of {', '.join(table.DRIVERS)}"
     if found in _RETIRED:
         raise errors.Invalid(f"storage driver {name!r} is retired: its successor is {_RETIRED[found]!r}")
     if found in _NOT_YET:
@@ -46,12 +48,14 @@ def parse(words: Sequence[str]) -> Options:
     options = Options()
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or key not in _KEYS:
-            raise errors.Invalid(
-                f"storage option {word[:200]!r}: expected KEY=VALUE with a key out of {', '.join(_KEYS)}"
-            )
+        own = _own(key)
+        if not equals or (key not in _KEYS and own is None):
+            raise errors.Invalid(f"storage option {word[:200]!r}: expected KEY=VALUE with a key out of {_known()}")
         try:
-            options = _KEYS[key](options, value)
+            if own is not None:
+                options = options._replace(own=(*options.own, (key, own(value))))
+            else:
+                options = _KEYS[key](options, value)
         except errors.Invalid as error:
             raise errors.Invalid(f"storage option {key}: {error.message}") from None
     return options
@@ -59,8 +63,20 @@ def parse(words: Sequence[str]) -> Options:
 
 def check_driver(options: Options, name: str) -> None:
     """Raises ``Invalid`` if an option is given that is another driver's: none is accepted and ignored."""
-    if options.overlay_mountopt and name != "overlay":
-        raise errors.Invalid(f"storage option overlay.mountopt is the overlay driver's, but this graph's is {name}")
+    for key, _ in options.own:
+        theirs = key.partition(".")[0]
+        if theirs != name:
+            raise errors.Invalid(f"storage option {key} is the {theirs} driver's, but this graph's is {name}")
+
+
+def _own(key: str) -> Callable[[str], Any] | None:
+    """What reads the value of an option that is one driver's: ``NAME.KEY``."""
+    name, dot, _ = key.partition(".")
+    return table.options(name).get(key) if dot and name in table.DRIVERS else None
+
+
+def _known() -> str:
+    return ", ".join([*_KEYS, *(key for name in table.DRIVERS for key in table.options(name))])
 
 
 def _bytes(options: Options, value: str) -> Options:
@@ -73,16 +89,7 @@ def _entries(options: Options, value: str) -> Options:
     return options._replace(limits=options.limits._replace(entries=int(value)))
 
 
-def _mountopt(options: Options, value: str) -> Options:
-    names = tuple(value.split(","))
-    for name in names:
-        if name not in overlayfs.FLAGS:
-            raise errors.Invalid(f"{name[:40]!r}: expected {', '.join(overlayfs.FLAGS)}, joined by commas")
-    return options._replace(overlay_mountopt=names)
-
-
 _KEYS: dict[str, Callable[[Options, str], Options]] = {
     "max-layer-bytes": _bytes,
     "max-layer-entries": _entries,
-    "overlay.mountopt": _mountopt,
 }

@@ -13,7 +13,19 @@ import stat
 from collections.abc import Collection, Iterator, Sequence
 
 from reconciler import errors, failpoints
-from reconciler.drivers.graph import chains, diff, measure, mountinfo, overlayfs, snapshots, store, syscalls, trees
+from reconciler.drivers.graph import (
+    chains,
+    diff,
+    measure,
+    mountinfo,
+    options,
+    overlayfs,
+    snapshots,
+    store,
+    syscalls,
+    trees,
+    volumes,
+)
 
 _SOURCE = "pydock"
 
@@ -219,3 +231,19 @@ def _try_out(aside: str) -> None:
         os.mkdir(os.path.join(paths["rootfs"], "new"))
     finally:
         syscalls.umount(paths["rootfs"], syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
+
+
+def make(place: str, given: options.Options) -> OverlayDriver:
+    graph = store.GraphStore(place, "overlay", given.limits, volumes.Directories())
+    return OverlayDriver(graph, given.value("overlay.mountopt", ()))
+
+
+def _mountopt(value: str) -> tuple[str, ...]:
+    names = tuple(value.split(","))
+    for name in names:
+        if name not in overlayfs.FLAGS:
+            raise errors.Invalid(f"{name[:40]!r}: expected {', '.join(overlayfs.FLAGS)}, joined by commas")
+    return names
+
+
+OPTIONS = {"overlay.mountopt": _mountopt}

@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Iterator
 
 from reconciler import errors
-from reconciler.drivers.graph import diff, measure, overlay, snapshots, store
+from reconciler.drivers.graph import diff, measure, options, overlay, snapshots, store, volumes
 
 
 class VfsDriver:
@@ -85,3 +85,7 @@ class VfsDriver:
 
     def mount_event_fd(self) -> int | None:
         return None
+
+
+def make(place: str, given: options.Options) -> VfsDriver:
+    return VfsDriver(store.GraphStore(place, "applied", given.limits, volumes.Directories()))

@@ -17,11 +17,11 @@ def copy(tmp_path: Path) -> scaffold.Copy:
     return scaffold.Copy(tmp_path)
 
 
-def add(copy: scaffold.Copy, name: str, rows: set[str], folders: set[str]) -> None:
-    """Adds the page, which needs exactly these existing files, a row in each, and these new folders."""
+def add(copy: scaffold.Copy, name: str, rows: set[str], places: set[str]) -> None:
+    """Adds the page, which needs exactly these existing files, a row in each, and these new folders or files."""
     page = scaffold.Page(name)
     assert sorted(path for path, _, _ in page.rows) == sorted(rows)
-    assert page.folders() == folders
+    assert page.places() == places
     copy.add(page)
     copy.generate()
     assert copy.touched() == rows | page.files.keys()
@@ -214,3 +214,146 @@ def test_a_kind_that_owns_others_is_one_folder_and_one_row(copy: scaffold.Copy) 
     add(copy, "owning-kind.md", {KINDS}, {"reconciler/kinds/pair"})
     assert {path for path in copy.touched() if "effects" in path or "drivers" in path} == set()
     assert copy.run("-c", PAIR) == "works\n"
+
+
+PAD = (
+    PRELUDE
+    + """
+from reconciler.cli.verbs import version
+from reconciler.control import orphans
+from reconciler.drivers import families
+
+root = pathlib.Path(tempfile.mkdtemp())
+opened = families.open_all("test", root, root, {}, ["pad"])
+assert opened["pad"].version == f"files in {root}/pads"
+(root / "file").touch()
+try:
+    families.open_all("test", root / "file", root, {}, ["pad"])
+except errors.Permanent as error:
+    assert "make its parent writable" in error.message
+assert families.FAMILIES == ("exec", "graph", "network", "pad", "registry")
+shown = version._section("server", {"drivers": {name: each.version for name, each in opened.items()}})
+assert f"pad files in {root}/pads" in shown, shown
+loop.parts.drivers = {name: each.driver for name, each in opened.items()}
+key = Key.of("Pad", "todo")
+
+def get(key):
+    return loop.ask("get", kind=key.kind, namespace=key.namespace, name=key.name)
+
+loop.apply(document("Pad", "todo", text="milk"))
+file = root / "pads" / loop.entry(key).desired.uid
+assert file.read_text() == "milk" and loop.ready(key)[0] == "True", loop.ready(key)
+assert get(key)["status"]["bytes"] == 4
+assert "Written" in loop.reasons(key) and [job.name for job in loop.jobs(key)] == ["pad_write"]
+loop.look(key)
+assert len(loop.jobs(key)) == 1
+file.unlink()
+loop.look(key)
+assert file.read_text() == "milk" and loop.jobs(key)[-1].cause == "its file is missing"
+loop.apply(document("Pad", "todo", text="bread"))
+assert file.read_text() == "bread"
+
+# a driver that fails: the object says so, and it is tried again
+write = type(opened["pad"].driver).write
+def broken(self, id, text):
+    raise errors.Temporary("the disk is full")
+type(opened["pad"].driver).write = broken
+loop.apply(document("Pad", "todo", text="wine"))
+assert loop.ready(key)[1:] == ("Error", "the disk is full"), loop.ready(key)
+type(opened["pad"].driver).write = write
+loop.pass_time(5)
+assert file.read_text() == "wine" and loop.ready(key)[0] == "True"
+
+lost = root / "pads" / "lost"
+lost.touch()
+assert orphans.sweep(loop.parts) == 1 and not lost.exists() and file.exists()
+loop.delete(key)
+assert not file.exists() and not loop.exists(key)
+assert [job.name for job in loop.jobs(key)][-2:] == ["pad_remove", "purge"]
+loop.close()
+print("works")
+"""
+)
+
+
+def test_a_kind_with_kernel_state_is_two_folders_and_two_rows(copy: scaffold.Copy) -> None:
+    rows = {KINDS, "reconciler/drivers/families.py"}
+    add(copy, "driver.md", rows, {"reconciler/kinds/pad", "reconciler/drivers/pad"})
+    assert copy.run("-c", PAD) == "works\n"
+
+
+FLAT = """
+import pathlib, sys, tempfile
+from reconciler import errors
+from reconciler.drivers.graph import options
+from reconciler.testing import graph_suite
+from reconciler.testing.graph_suite.place import Place
+
+root = pathlib.Path(tempfile.mkdtemp())
+suite = graph_suite.GraphSuite()
+for test in ("test_unpacking_again_has_no_effect_and_needs_no_blob", "test_layers_are_removed",
+             "test_a_snapshot_is_writable_and_keeps_what_is_written", "test_snapshots_are_apart_from_each_other",
+             "test_the_probe_says_driver_and_file_system"):
+    place = Place(root / test, "flat")
+    assert place.driver.name == "flat"
+    getattr(suite, test)(place)
+    place.close()
+place = Place(root / "open", "flat", "flat.mode=711")
+assert (root / "open" / "snapshots").stat().st_mode & 0o777 == 0o711
+assert Place(root / "open", None).driver.name == "flat"
+for driver, word, said in (("flat", "flat.mode=777", "expected 700 or 711"), ("flat", "flat.size=1", "flat.mode"),
+                           ("vfs", "flat.mode=711", "the flat driver's, but this graph's is vfs")):
+    try:
+        Place(root / "refused", driver, word)
+    except errors.Invalid as error:
+        assert said in error.message, error.message
+    else:
+        raise AssertionError(word)
+print("works")
+"""
+
+
+def test_a_graph_driver_is_one_file_and_one_row(copy: scaffold.Copy) -> None:
+    page = scaffold.Page("graph-driver.md")
+    assert list(page.files) == ["reconciler/drivers/graph/flat.py"]
+    add(copy, "graph-driver.md", {"reconciler/drivers/graph/table.py"}, {"reconciler/drivers/graph/flat.py"})
+    assert copy.run("-c", FLAT) == "works\n"
+
+
+COMMIT = """
+import pathlib, sys, tempfile
+from reconciler.control.sources.manager import Manager
+from reconciler.testing import wait
+from reconciler.testing.sources import manifests
+from reconciler.testing.store import memory_store
+
+place, store = pathlib.Path(tempfile.mkdtemp()), memory_store()
+
+def commit(name, *objects):
+    (place / name).mkdir()
+    (place / name / "all.yaml").write_text(manifests(*objects))
+    (place / "HEAD").write_text(name)
+
+def live():
+    with store.snapshot() as session:
+        return sorted(each.key.name for each in session.objects.find() if each.deleting_at is None)
+
+manager = Manager(store, lambda keys: None)
+commit("first", "a", "b")
+name = manager.start(f"commit:{place}")
+manager.load_all()
+manager.start_all()
+assert live() == ["a", "b"], live()
+commit("second", "b", "c")
+wait.until(lambda: live() == ["b", "c"], 5.0, "the second commit")
+manager.stop(name)
+assert live() == ["b", "c"]
+manager.stop_all()
+store.close()
+print("works")
+"""
+
+
+def test_a_source_is_one_folder_and_one_row(copy: scaffold.Copy) -> None:
+    add(copy, "source.md", {"reconciler/control/sources/table.py"}, {"reconciler/control/sources/commit"})
+    assert copy.run("-c", COMMIT) == "works\n"

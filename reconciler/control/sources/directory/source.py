@@ -103,3 +103,6 @@ class DirectorySource:
         while not os.path.isdir(above):
             above = os.path.dirname(above)
         return [*scan.folders, above]
+
+
+SOURCE = DirectorySource
