@@ -37,7 +37,9 @@ _LIVE = Query(
 _SOME = Query(select(_o.uid).where(_o.kind == bindparam("kind")).limit(literal_column("1")))
 _texts = func.json_each(bindparam("texts", type_=Text)).table_valued("value", name="wanted")
 _NAMING = Query(
-    select(_o.kind, _o.namespace, _o.name).where(_o.live == literal_column("1"), _o.image.in_(select(_texts.c.value)))
+    select(_o.kind, _o.namespace, _o.name).where(
+        _o.live == literal_column("1"), _o.image.in_(select(_texts.c.value)), tables.NAMES_AN_IMAGE
+    )
 )
 _CHANGED = ("live", "source", "item", "generation", "revision", "body", "sum")
 _INSERT = Query(

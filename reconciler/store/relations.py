@@ -28,7 +28,11 @@ def _line(*columns: Any) -> Any:
 
 _key = (_o.kind, _o.namespace, _o.name)
 _one: ColumnElement[Any] = literal_column("1")
-_NAMED = packed(select(_line(_o.image, *_key)).where(_o.live == _one, _o.image.is_not(None)).order_by(_o.image, *_key))
+_NAMED = packed(
+    select(_line(_o.image, *_key))
+    .where(_o.live == _one, _o.image.is_not(None), tables.NAMES_AN_IMAGE)
+    .order_by(_o.image, *_key)
+)
 _made = tables.observed.join(tables.objects, _o.uid == _s.uid)
 _MADE = packed(select(_line(_s.image_id, *_key)).select_from(_made).where(_s.image_id > literal_column("''", Text)))
 _CHAINS = packed(select(_line(_l.digest, _l.chain_id)).order_by(_l.digest, _l.position))

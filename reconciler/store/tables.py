@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Computed, ForeignKey, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import Column, Computed, ForeignKey, Index, Integer, MetaData, Table, Text, exists, literal_column, text
 from sqlalchemy.types import REAL
 
 metadata = MetaData()
@@ -205,4 +205,12 @@ facts = Table(
     metadata,
     Column("name", Text, primary_key=True, nullable=False),
     Column("body", Text, nullable=False),
+)
+
+#: whether the object is of a kind that refers to images: a field of another kind may be called ``image`` as well
+NAMES_AN_IMAGE = exists().where(
+    refs.c.uid == objects.c.uid,
+    refs.c.layer == literal_column("'spec'", Text),
+    refs.c.target >= literal_column("'image:'", Text),
+    refs.c.target < literal_column("'image;'", Text),
 )

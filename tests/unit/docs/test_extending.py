@@ -64,9 +64,14 @@ text = b"apiVersion: pydock.dev/v1\\nkind: Note\\nmetadata: {name: todo}\\nspec:
 (problem,) = manifest.load(text, "n.yaml").problems
 assert problem.field == "spec.text" and problem.line == 4, problem
 assert "unknown" in refused(lambda: manifest.check(document("Note", "todo", text="a", txt="b")))
-loop.apply(document("Note", "todo", text="buy milk", about="Registry.Example/Web"))
+loop.apply(document("Note", "todo", text="buy milk", reference="Registry.Example/Web is no image!"))
 assert loop.ready(key) == ("True", "Active", ""), loop.ready(key)
-assert loop.entry(key).desired.spec == {"text": "buy milk", "about": "Registry.Example/Web"}
+assert loop.entry(key).desired.spec == {"text": "buy milk", "reference": "Registry.Example/Web is no image!"}
+loop.apply(container("web"))
+assert [each["keptBy"] for each in loop.ask("images")["items"]] == [[]]
+assert loop.ask("images_unused", all=True)["items"] == []
+loop.delete(container_key("web"))
+assert len(loop.ask("images_unused", all=True)["items"]) == 1
 generation = loop.entry(key).desired.generation
 assert loop.apply(document("Note", "todo", text="buy bread"))["outcome"] == "configured"
 assert loop.entry(key).desired.generation == generation + 1
@@ -357,3 +362,11 @@ print("works")
 def test_a_source_is_one_folder_and_one_row(copy: scaffold.Copy) -> None:
     add(copy, "source.md", {"reconciler/control/sources/table.py"}, {"reconciler/control/sources/commit"})
     assert copy.run("-c", COMMIT) == "works\n"
+
+
+def test_the_table_names_each_page_and_each_file_that_gets_a_row() -> None:
+    text = (scaffold.ROOT / "docs" / "extending.md").read_text()
+    pages = sorted(path.name for path in scaffold.PAGES.glob("*.md"))
+    assert all(f"](extending/{name})" in text for name in pages), pages
+    tables = {path for name in pages for path, _, _ in scaffold.Page(name).rows} - {"reconciler/requests/table.py"}
+    assert all(f"`{path}`" in text for path in tables), tables
