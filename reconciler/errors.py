@@ -1,13 +1,10 @@
 """The few error classes of pydock, split by what a caller does with them.
 
-``Invalid``     the input is wrong: show it, do not try again.
-``NotFound``    the thing named does not exist.
-``Conflict``    the state moved on, or somebody else owns it: read again, then decide.
-``Outdated``    a step's ground has moved since it was planned: plan again; nothing was done.
-``Expired``     a watch or a page asks for a revision that was compacted away: list again (HTTP 410).
-``Forbidden``   the caller may not ask for this.
-``LoginNeeded`` a registry wants a login, or another one: ask for it, then try again.
-``Temporary``   worth another try after ``delay`` seconds.
+``Invalid``     the input is wrong: show it, do not try again. ``NotFound``    the thing named does not exist.
+``Conflict``    the state moved on, or somebody else owns it: read again, then decide. ``Outdated`` what a step was
+planned from has changed: nothing was done; plan again. ``Expired``     a watch or a page asks for a revision that was
+compacted away: list again (HTTP 410). ``Forbidden``   the caller may not ask for this. ``LoginNeeded`` a registry wants
+a login, or another one: ask for it, then try again. ``Temporary``   worth another try after ``delay`` seconds.
 ``Permanent``   will fail again until somebody changes something.
 
 A class's docstring is its default message.

@@ -1,9 +1,9 @@
 """Points at which a test may kill the daemon: before and after every side effect.
 
-``PYDOCK_FAILPOINT=NAME`` kills this process with SIGKILL when it comes by NAME (``NAME:3`` the third time), and only
-then; ``PYDOCK_FAILPOINT=@FILE`` looks into FILE for the name each time, so that a running daemon can be armed (no file:
-not armed). ``PYDOCK_FAILPOINT_RECORD=FILE`` appends each name it comes by to FILE, so that a test can learn all of
-them. Without either, a point costs one comparison.
+``PYDOCK_FAILPOINT=NAME`` kills this process with SIGKILL when it reaches NAME (``NAME:3``: for the third time);
+``PYDOCK_FAILPOINT=@FILE`` reads the name from FILE at each point, so that a running daemon can be armed (without the
+file it is not). ``PYDOCK_FAILPOINT_RECORD=FILE`` appends each name that is reached to FILE, so that a test can learn
+all of them. Without either, a point costs one comparison.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _left = int(_count or "1")
 
 
 def hit(name: str) -> None:
-    """Tells that the daemon is at ``name`` now, such as ``create.lease.before``."""
+    """Marks the point ``name``, such as ``create.lease.before``."""
     if _active:
         _hit(name)
 

@@ -1,4 +1,4 @@
-"""Locks by name, made when asked for and dropped when free."""
+"""Locks by name. They exist only while somebody holds or awaits them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class KeyedLocks:
 
     @contextmanager
     def try_hold(self, key: str) -> Iterator[bool]:
-        """Whether nobody holds or awaits the key; then it is held, and others wait, while the block runs."""
+        """Holds the key while the block runs, if nobody else holds or awaits it; gives whether it is held."""
         with self._guard:
             free = key not in self._held
             if free:

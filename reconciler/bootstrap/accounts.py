@@ -1,4 +1,4 @@
-"""The account that the API process runs as: one that no other program has, since every process of an account may stop
+"""The account that the API process runs as. No other program may have it, because every process of an account may stop
 and kill the others.
 """
 
@@ -12,15 +12,15 @@ from reconciler import errors
 
 #: made by packaging (``packaging/pydock.sysusers``)
 ACCOUNT = "pydock-api"
-#: numbers above those that systemd, containers and user namespaces take (systemd's UIDS-GIDS.md)
+#: numbers above those that systemd, containers and user namespaces use (systemd's UIDS-GIDS.md)
 _FIRST, _COUNT = 0x7000_0000, 0x0FFF_0000
 
 
 def api_user(name: str, instance: str, uid_map: str = "/proc/self/uid_map") -> tuple[int, int]:
-    """uid and gid of ``name`` (a user or a number). Empty: those of ``pydock-api``, or where there is no such user a
-    number that no account has, another one for each instance.
+    """Returns uid and gid of ``name`` (a user or a number). If it is empty, they are those of ``pydock-api``; on a host
+    without that user, a number that no account has, different for each instance.
 
-    Raises ``Permanent`` for an unknown user, for root, and where no such number can be used.
+    Raises ``Permanent`` for an unknown user, for root, and if no such number can be used.
     """
     if name:
         uid, gid = _named(name)
@@ -67,7 +67,7 @@ def _taken(number: int) -> bool:
 
 
 def _usable(number: int, uid_map: str) -> bool:
-    """Whether this user namespace has the number."""
+    """Whether the number is mapped in this user namespace."""
     with open(uid_map, encoding="ascii") as file:
         ranges = [tuple(map(int, line.split())) for line in file]
     return any(first <= number < first + count for first, _, count in ranges)

@@ -56,12 +56,12 @@ class ApiProcess:
             raise errors.Permanent(f"the API process ended as it started, with status {self.status}: its log tells why")
 
     def wait_ended(self, timeout: float | None = None) -> bool:
-        """Whether it has ended, after waiting ``timeout`` seconds (None: as long as it takes)."""
+        """Waits for its end, at most ``timeout`` seconds (None: without limit), and returns whether it has ended."""
         return self._ended.wait(timeout)
 
     def stop(self, grace: float = 6.0) -> None:
-        """SIGTERM (streams end, requests are answered), and SIGKILL after ``grace`` seconds. Returns when it is
-        gone."""
+        """Sends SIGTERM, upon which streams end and requests are still answered, and SIGKILL after ``grace`` seconds.
+        Returns when the process is gone."""
         self._signal(signal.SIGTERM)
         if not self._ended.wait(grace):
             _log.log(logging.WARNING if grace else logging.DEBUG, "killing the API process after %g s", grace)
@@ -73,7 +73,7 @@ class ApiProcess:
             self._process.send_signal(number)
 
     def _follow(self) -> None:
-        """Its life, in a thread of its own: ready or not, then ended."""
+        """Follows the process in a thread of its own: until it is ready, then until it has ended."""
         self._answers = bool(os.read(self._ready_fd, 1))
         os.close(self._ready_fd)
         self._settled.set()
@@ -94,7 +94,7 @@ def spawn_api(
     """Starts the API process on ``listeners``, bound and listening stream sockets that stay the caller's.
 
     It becomes ``uid`` and ``gid``, and ends with this process. ``on_exit(status)`` is called from a thread of its own
-    when it has ended, whatever the reason. Raises ``OSError``.
+    when it has ended, for any reason. Raises ``OSError``.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ready, told = os.pipe2(os.O_CLOEXEC)
@@ -122,7 +122,7 @@ class _LastingThread:
         self._outcome: subprocess.Popen[bytes] | BaseException | None = None
 
     def begin(self) -> subprocess.Popen[bytes]:
-        """The process; raises what starting it raised."""
+        """Returns the process; raises what starting it raised."""
         threading.Thread(target=self._live, name="api-process", daemon=True).start()
         self._begun.wait()
         if isinstance(self._outcome, subprocess.Popen):
@@ -152,9 +152,10 @@ def command(
 
 
 def _popen(arguments: list[str], fds: Sequence[int]) -> subprocess.Popen[bytes]:
-    """A session of its own keeps a terminal's Ctrl-C from it: the controller says when it ends."""
+    """It gets a session of its own, so that Ctrl-C at a terminal does not reach it: the controller decides when it
+    ends."""
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    # One arena of memory: each thread would get its own otherwise.
+    # One arena of memory for all threads, instead of one for each.
     environment |= {"PATH": os.defpath, "MALLOC_ARENA_MAX": "1"}
     return subprocess.Popen(
         arguments,

@@ -46,7 +46,8 @@ def start_api(settings: Settings, sockets: Sequence[socket.socket]) -> life.Api:
 
 
 def build(settings: Settings, api: life.Api) -> life.Daemon:
-    """Opens the store first (it refuses before anything is touched), then drivers, then what works with them."""
+    """Opens the store first, since it refuses before anything is touched; then the drivers, then what works with
+    them."""
     opened = store.open_store(settings.root_path / "state.db")
     parts = _parts(settings, opened)
     engine = Engine(parts, table.handlers(), steps())
@@ -69,7 +70,7 @@ def build(settings: Settings, api: life.Api) -> life.Daemon:
 
 
 def _show_trouble(text: str) -> None:
-    """What is wrong with a whole source stands in ``systemctl status pydockd``, from the start on."""
+    """Shows trouble with a whole source in ``systemctl status pydockd``, from the start on."""
     notify.notify(f"STATUS={text or 'every source is followed'}")
 
 

@@ -50,13 +50,13 @@ def _run(config: settings.Settings) -> int:
     os.makedirs(config.run_dir, mode=0o755, exist_ok=True)
     with contextlib.ExitStack() as undo:
         undo.callback(life.claim_instance(config.instance).remove)
-        # the run directory is claimed by the usual file, whatever other one is asked for
+        # the usual file always claims the run directory, even if another pidfile is asked for
         for path in dict.fromkeys((f"{config.run_dir}/{settings.PID_FILE}", config.pidfile)):
             undo.callback(life.PidFile(path).remove)
         sockets = listeners.open_all(config.hosts, config.group, os.environ)
         undo.callback(listeners.remove_paths, config.hosts)
         undo.callback(listeners.close_all, sockets)
-        # the API starts to load now, beside us; requests wait in its socket until we serve
+        # the API process loads meanwhile; requests wait in its socket until we serve them
         from reconciler.bootstrap import controller
 
         api = controller.start_api(config, sockets)
@@ -72,7 +72,8 @@ def _run(config: settings.Settings) -> int:
 
 
 def _leave_at_once(status: int) -> None:
-    """Ends the process now if threads are left that would keep it: those of a pull from a registry that is silent."""
+    """Ends the process at once if threads are left that would keep it alive, such as a pull from a registry that does
+    not answer."""
     others = (thread for thread in threading.enumerate() if thread is not threading.main_thread())
     if any(not thread.daemon for thread in others):
         logging.shutdown()

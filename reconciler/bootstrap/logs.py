@@ -1,4 +1,4 @@
-"""The log on the standard error, of both processes: one line a message, whatever strangers put into it."""
+"""The log of both processes, on standard error: one line for each message, whatever strangers put into it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.model.visible import visible
 
 
 class Formatter(logging.Formatter):
-    """Escapes what a message or a traceback quotes. Lines of a traceback are marked: none looks like a
+    """Escapes what a message or a traceback quotes. Lines of a traceback are marked, so that none looks like a
     message."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
@@ -22,7 +22,7 @@ class Formatter(logging.Formatter):
 
 
 def to_stderr(level: int, layout: str) -> None:
-    """Sets the root logger up."""
+    """Sets up the root logger."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Formatter(layout))
     logging.basicConfig(level=level, handlers=[handler])

@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def rehearse(app: Any) -> None:
-    """Lets requests that need no engine run once, so that whatever is imported or compiled late is there, and shared by
-    the processes that are forked from this one."""
+    """Runs requests that need no engine once. What is imported or compiled late is then in memory, and shared with the
+    processes that are forked from this one."""
     manifest.parse_yaml_body(b"a: [1, 'x']\n")
     for method, path, media_type, data in (
         ("GET", "/livez", "", b""),

@@ -1,4 +1,4 @@
-"""Room for answers that are under way: what was made for a caller and has not been read yet."""
+"""A bound on the memory of answers that were made for callers and have not been read yet."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from contextlib import contextmanager
 
 from reconciler import errors
 
-#: bytes of all unread answers, and what large ones may have of that: a page of a list always finds room
+#: bytes that all unread answers may take, and how many of them large answers may take: a page of a list always finds
+#: room
 TOTAL = 64 << 20
 FOR_LARGE = 48 << 20
-#: bytes from which an answer is large
+#: an answer is large from this many bytes
 LARGE = 4 << 20
 
 
 class Room:
-    """Bounds the memory that callers can make the daemon hold by asking much and reading nothing."""
+    """Bounds the memory that callers can take by asking for much and reading nothing."""
 
     def __init__(self, total: int = TOTAL, for_large: int = FOR_LARGE, large: int = LARGE) -> None:
         self._total, self._for_large, self._large = total, for_large, large
@@ -25,7 +26,7 @@ class Room:
 
     @property
     def used(self) -> int:
-        """Bytes taken now."""
+        """Number of bytes that are taken now."""
         return self._used
 
     @contextmanager
@@ -38,8 +39,8 @@ class Room:
             share.give(share.size)
 
     def take(self, size: int, has: int) -> None:
-        """Raises ``Temporary`` when there is no room for ``size`` bytes more of an answer that ``has`` some already,
-        ``Invalid`` when it is too large in any case."""
+        """Raises ``Temporary`` if there is no room for ``size`` more bytes of an answer that ``has`` some already, and
+        ``Invalid`` if the answer is too large at any time."""
         if has + size > self._for_large:
             raise errors.Invalid(
                 f"the answer has more than {self._for_large >> 20} MiB: ask for it in pages (limit and continue), or "

@@ -19,13 +19,13 @@ from reconciler.store.base import Session
 class StepHandler:
     """How a step is carried out, in two parts.
 
-    ``claim(parts, session, step, entry)`` runs in the transaction that has found the step's precondition to hold and
-    that begins its journal row: it makes the step's first write, and returns all that the rest works on. ``entry`` is
-    the object as it is then; what is wanted of it is what the plan saw, to the letter. ``carry_out(parts, job, claim)``
-    does the rest, and reads no wish again. Both may be killed at any instruction and asked for again.
+    ``claim(parts, session, step, entry)`` runs in the transaction that checked the step's precondition and began its
+    journal row. It makes the step's first write, and returns everything that the rest works on. ``entry`` is the object
+    as it is then; its desired state is exactly what the plan saw. ``carry_out(parts, job, claim)`` does the rest, and
+    does not read desired state again. Both may be killed at any instruction, and are then called again.
 
-    ``doing`` and ``did`` are event reasons recorded when the step starts and when it succeeds. ``ordered``: steps of
-    one object run one after another.
+    ``doing`` and ``did`` are event reasons recorded when the step starts and when it succeeds. ``ordered``: the step
+    waits for other steps of its object.
     """
 
     claim: Callable[[Parts, Session, Step, Entry], Any]
@@ -49,7 +49,7 @@ class Watched(NamedTuple):
     altered: Callable[[], bool] = lambda: False
 
 
-#: what may be left of objects that the store does not know, each with what removes it
+#: names of things that belong to no object in the store, each with the function that removes it
 Remains = list[tuple[str, Callable[[], None]]]
 
 
@@ -67,11 +67,11 @@ def _nothing_to_observe(parts: Parts, entry: Entry, closely: bool) -> bool:
 
 @dataclass(frozen=True)
 class Effects:
-    """``steps`` are by the action of their tasks. ``observe`` notes what is true of an object now and tells whether
-    that is news; ``closely`` also compares what it shares with the host. ``watch`` says what tells of its changes.
-    ``remains(parts)`` reads what there is of the kind in the kernel and on the disk, and gives a function that picks
-    out what belongs to none of the entries that the store has: names are in the store before anything is made, so what
-    is found first and unknown afterwards is nobody's."""
+    """``steps`` are by the action of their tasks. ``observe`` records what is true of an object now, and returns
+    whether anything has changed; ``closely`` also compares what it shares with the host. ``watch`` says what tells of
+    its changes. ``remains(parts)`` reads what there is of the kind in the kernel and on the disk, and returns a
+    function that picks what belongs to none of the store's entries. Names are stored before anything is made; so what
+    was found first, and is not in the store afterwards, belongs to nobody."""
 
     steps: Mapping[str, StepHandler] = field(default_factory=dict)
     observe: Callable[[Parts, Entry, bool], bool] = _nothing_to_observe

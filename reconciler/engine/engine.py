@@ -40,9 +40,9 @@ class Handler:
 
 
 class Engine:
-    """Runs jobs: looks the handler up, keeps order per object, logs start and status, keeps the journal.
+    """Runs jobs: looks up the handler, keeps the order per object, logs start and status, writes the journal.
 
-    The journal is a record and a claim, never the source of intent.
+    The journal records what was done and is being done. It never says what is wanted.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Engine:
     def take(self, step: Step, attempt: int = 1) -> Any:
         """Claims a step of a plan and carries it out.
 
-        Raises ``Outdated``, and has done nothing, if the step's ground has moved since it was planned.
+        Raises ``Outdated``, with nothing done, if what the step was planned from has changed since.
         """
         handler = self._steps[step.action]
         job = Job(step.action, key=step.key, uid=step.uid, cause=step.cause, attempt=attempt, task=step.task)
@@ -85,7 +85,8 @@ class Engine:
             return self._carried(job, True, lambda: handler.carry_out(self.parts, job, job.claim), handler)
 
     def _claim(self, handler: StepHandler, job: Job, step: Step) -> Any:
-        """One transaction: the ground is as planned, the journal says that the step has begun, its first write."""
+        """In one transaction: checks that the plan still holds, notes the step's begin in the journal, and lets it make
+        its first write."""
         with self.parts.store.transaction(durable=False) as session:
             entry = _present(session, step)
             planner.check(step, entry)
@@ -99,14 +100,14 @@ class Engine:
         return self._closed
 
     def close(self) -> None:
-        """Refuses new jobs, and asks those that take long to give up."""
+        """Refuses new jobs, and asks long ones to give up."""
         with self._state:
             self._closed = True
             self._stopping.set()
 
     def shutdown(self, deadline: float) -> bool:
-        """Refuses new jobs and waits until ``deadline`` (CLOCK_MONOTONIC seconds) for the running ones; whether all
-        ended."""
+        """Refuses new jobs and waits until ``deadline`` (CLOCK_MONOTONIC seconds) for the running ones. Returns whether
+        all ended."""
         self.close()
         with self._state:
             return self._state.wait_for(lambda: not self._running, max(0.0, deadline - time.monotonic()))
@@ -167,7 +168,7 @@ class Engine:
 
 
 def _present(session: Session, step: Step) -> Entry | None:
-    """The step's object as it is now. Where the step makes it, that is the live one of its name."""
+    """The step's object as it is now; for a step that makes the object, the live one of its name."""
     found = session.entries([step.key])
     if step.uid.startswith(NEW):
         return next((each for each in found if each.desired.deleting_at is None), None)
@@ -175,7 +176,7 @@ def _present(session: Session, step: Step) -> Entry | None:
 
 
 def _marked(session: Session, step: Step, entry: Entry | None) -> Entry:
-    """The entry that is claimed. From its first step on a removal cannot be taken back."""
+    """The entry that is claimed. Once the first step of a removal has begun, the removal cannot be taken back."""
     if entry is None or step.desired.deleting_at is None:
         return entry or Entry(step.desired, None)
     observed = msgspec.structs.replace(table.observed_of(entry), torn=True)
@@ -184,7 +185,7 @@ def _marked(session: Session, step: Step, entry: Entry | None) -> Entry:
 
 
 def _tell(session: Session, job: Job, reason: str, handler: StepHandler) -> None:
-    """The event ``reason`` about the job's object, with its cause; repeats of the same are counted."""
+    """Records the event ``reason`` about the job's object, with its cause. Repeats are counted."""
     if reason and job.key is not None:
         message = handler.told(job) if handler.told is not None else job.cause
         session.events.record(str(job.key), job.uid, "Normal", reason, message, time.time())

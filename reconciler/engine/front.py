@@ -88,7 +88,7 @@ def _subject(request: Request) -> str:
 
 
 def admit(name: str, args: Any) -> tuple[Ask, Request]:
-    """The declaration of a job, and its request, if the API may ask for it so.
+    """The declaration of a job, and its request, if the API may ask for it with these arguments.
 
     Raises ``Forbidden`` for a job that is not declared, ``Invalid`` for arguments of another type.
     """

@@ -31,7 +31,7 @@ class Job:
 
     ``fds`` are descriptors the handler may read or write (it does not close them). ``emit`` takes the items of a
     streaming job, which calls ``started`` when nothing can go wrong any more that the caller should hear as an error.
-    ``gone()`` tells that whoever asked has left; ``gone_fd`` is a descriptor that becomes readable then (-1: there is
+    ``gone()`` tells whether the caller has left; ``gone_fd`` is a descriptor that becomes readable then (-1: there is
     none). ``caller`` is who asked through the API (None: pydockd itself, or nobody can tell). ``key``, ``uid``,
     ``cause``, ``attempt`` and ``caller`` go to the journal, where ``number`` is the job's (0: it is not in it).
     ``task`` is a step's, and ``claim`` what was claimed for it. ``args`` may hold a login: no text of a job shows what

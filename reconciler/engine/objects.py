@@ -1,4 +1,4 @@
-"""Steps that belong to no kind: objects that are declared and withdrawn by others, and rows that go."""
+"""Steps that belong to no kind: an object declares or withdraws another one, or its own row is deleted."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from reconciler.store.base import Session
 
 
 def claim_declare(parts: Parts, session: Session, step: Step, entry: Entry) -> Key:
-    """The object is stored with the claim. Raises ``Conflict`` if somebody else holds the name, and ``Invalid`` for a
-    spec that no manifest could have: what an object declares is checked as what people write."""
+    """Stores the object with the claim. Raises ``Conflict`` if somebody else holds the name, and ``Invalid`` for a spec
+    that no manifest could have: what an object declares is checked as what people write."""
     task = step.task
     assert isinstance(task, Declare)
     manifest.check(_document(task))
@@ -42,7 +42,7 @@ def _document(task: Declare) -> dict[str, Any]:
 
 
 def claim_withdraw(parts: Parts, session: Session, step: Step, entry: Entry) -> Key:
-    """The object is marked with the claim, if it is still the owner's, or the step's own."""
+    """Marks the object as being deleted, with the claim, if the step's object still owns it or is the object itself."""
     assert isinstance(step.task, Withdraw)
     live = session.objects.live(step.task.key)
     if live is not None and (live.uid == step.uid or live.owner.is_object(step.uid)):
@@ -51,13 +51,13 @@ def claim_withdraw(parts: Parts, session: Session, step: Step, entry: Entry) -> 
 
 
 def look(parts: Parts, job: Job, key: Key) -> None:
-    """What follows is the object's own."""
+    """Asks for a look at the object, whose own plan does the rest."""
     failpoints.hit("objects.declared.after")
     parts.look([key])
 
 
 def claim_purge(parts: Parts, session: Session, step: Step, entry: Entry) -> None:
-    """The object's row goes with the claim: nothing else is left of it."""
+    """Deletes the object's row with the claim. Nothing else is left of it by then."""
     session.objects.purge(step.uid)
 
 

@@ -36,7 +36,7 @@ def boot_id() -> str:
 
 
 class Clock:
-    """The moment as the planner wants it. CLOCK_BOOTTIME is no subject of anybody's clock setting."""
+    """Gives the moment to the planner. Setting the clock does not change CLOCK_BOOTTIME."""
 
     def __init__(self) -> None:
         self.boot = boot_id()
@@ -47,12 +47,12 @@ class Clock:
 
 @dataclass
 class Parts:
-    """``log_dir`` holds one directory an object's uid; ``look`` asks the loop to look at objects again (set by the
-    loop); ``ready`` turns true after the first plan. ``fresh`` names incarnations whose snapshot and endpoint were made
-    by this process just now, so that the start that follows need not make sure of them again.
-    ``logins`` are those that the host keeps for its own pulls. ``images`` is the image service;
-    ``answers`` bounds what callers have not read yet. ``drivers`` are all that the daemon opened, by family: kinds that
-    bring a driver of their own find it there (``drivers.families``)."""
+    """``log_dir`` holds one directory for each object, named by its uid; ``look`` asks the loop to look at objects
+    again (set by the loop); ``ready`` turns true after the first plan. ``fresh`` names incarnations whose snapshot and
+    endpoint were made by this process just now, so that the start that follows need not check them again. ``logins``
+    are the host's own, for its pulls. ``images`` is the image service; ``answers`` bounds what callers have not read
+    yet. ``drivers`` are all that the daemon opened, by family: kinds that bring a driver of their own find it there
+    (``drivers.families``)."""
 
     instance: str
     log_dir: str

@@ -1,4 +1,4 @@
-"""The steps of the reconciler, each with its handler. What the API asks stands in ``reconciler.jobs``."""
+"""The steps of the reconciler, each with its handler. The handlers of what the API asks are in ``reconciler.jobs``."""
 
 from __future__ import annotations
 

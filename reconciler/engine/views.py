@@ -1,4 +1,4 @@
-"""The planner's view of the store: a key with its closure, everything, or a state that is only asked about."""
+"""The planner's view of the store: a key with its closure, everything, or a state that is only supposed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def closure(session: Session, keys: Iterable[Key]) -> View:
 
 
 def whole(session: Session) -> View:
-    """Everything there is."""
+    """All objects and images."""
     live: dict[Key, Entry] = {}
     terminating: dict[Key, tuple[Entry, ...]] = {}
     for entry in session.entries():
@@ -46,7 +46,7 @@ def whole(session: Session) -> View:
 
 
 class _Loading:
-    """One view in the making. An index is asked for who refers to whom: no object is read that no plan asks for."""
+    """Builds one view. An index tells who refers to whom, so that only objects are read that a plan asks for."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -78,7 +78,8 @@ class _Loading:
         return frozenset({target} if self._session.refs.some(target) else ())
 
     def _next(self, entry: Entry, users: set[Key]) -> Iterator[Key]:
-        """What the plan of this object reads besides; ``users`` gets those of whom only the rows are asked for."""
+        """The other keys that the plan of this object reads. Keys of which only the rows are needed are added to
+        ``users``."""
         pure = table.pure(entry.desired.key.kind)
         yield from planner.dependencies(entry.desired)
         if entry.desired.owner.source == OBJECT:
@@ -97,8 +98,8 @@ class _Loading:
             self._owners.add(uid)
 
     def _know_images(self, entry: Entry) -> list[str]:
-        """References of images that the object names or is made from, seen for the first time; what the graph has of
-        them is noted."""
+        """References of images that the object names or was made from and that were not seen before. Notes what the
+        graph has of them."""
         named = [each for each in table.pure(entry.desired.key.kind).images(entry) if each not in self._asked]
         self._asked.update(named)
         for reference in named:
@@ -119,7 +120,7 @@ def hypothetical(
         leaving = terminating.get(key, ()) if table.pure(key.kind).revives else ()
         present = live.get(key) or untouched(leaving)
         if present is not None and key not in live:
-            # declared again before anything of it was torn down: its deletion is taken back
+            # it is declared again before anything of it was removed: its deletion is taken back
             terminating[key] = tuple(each for each in terminating[key] if each is not present)
             desired = msgspec.structs.replace(
                 desired, uid=present.desired.uid,

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 
 def readable(fds: Iterable[int], seconds: float) -> set[int]:
-    """Those that can be read, or have ended, within ``seconds``; empty when none can. Negative numbers are passed
-    over."""
+    """The descriptors that can be read, or have ended, within ``seconds``. Negative numbers are ignored."""
     poll = select.poll()
     for fd in fds:
         if fd >= 0:

@@ -1,4 +1,4 @@
-"""When images go that nobody asks for any more."""
+"""When unused images are collected."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import msgspec
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """Over ``high`` per cent of the disk images go until ``low`` per cent are used; at 100 none goes for that. One that
-    was not used for ``max_age`` seconds goes whatever the disk (0: none does), and none before ``min_age``. The numbers
-    are the kubelet's defaults."""
+    """When more than ``high`` per cent of the disk are used, unused images are removed until ``low`` per cent are (100:
+    never for that reason). An image that was not used for ``max_age`` seconds is removed in any case (0: never), and
+    none is removed before ``min_age``. The numbers are the kubelet's defaults."""
 
     high: float = 85.0
     low: float = 80.0

@@ -10,8 +10,8 @@ import msgspec
 
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What ``pydock login`` asks for. ``username`` has no colon (RFC 7617) and no control characters, since lists show
-    it; ``password`` may be empty, or a long token with line ends. ``encoding`` gives the bytes that both stand for:
-    latin-1 for those that are no UTF-8. Raises ``ValueError`` for letters that it does not have."""
+    it; ``password`` may be empty, or a long token with line ends. ``encoding`` turns both into bytes: latin-1 for bytes
+    that are not UTF-8. Raises ``ValueError`` for letters that the encoding lacks."""
 
     username: Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern="^[^:\\x00-\\x1f\\x7f]+\\Z")]
     password: Annotated[str, msgspec.Meta(max_length=16384)]

@@ -16,8 +16,8 @@ import msgspec
 
 from reconciler import errors
 
-#: from a valid value to what it means: two spellings of one meaning give equal results. Raises ``errors.Invalid`` with
-#: a sentence for a value that the schema lets through and that means nothing
+#: turns a valid value into what it means: two spellings of one meaning give equal results. Raises ``errors.Invalid``,
+#: with a sentence, for a value that passes the schema and means nothing
 Form = Callable[[Any], Any]
 
 
@@ -30,10 +30,10 @@ class Spec(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=True):
 class Field(msgspec.Struct, frozen=True, kw_only=False):
     """One field, or one entry of a list.
 
-    ``doc`` is a sentence for people. ``in_place``: an edit takes effect while the container (the network) goes on; it
-    counts at the top-level fields of a spec only. ``choices`` (of a text without ``Literal``), ``pattern``, ``least``,
-    ``most``, ``max_length`` and their like bound the value in the schema; ``expects`` words the pattern. ``form`` gives
-    the canonical form of a value. ``default`` is what a field left out means where the type's own default is None.
+    ``doc`` is a sentence for people. ``in_place``: an edit takes effect while the container (the network) goes on; only
+    top-level fields of a spec say so. ``choices`` (of a text without ``Literal``), ``pattern``, ``least``, ``most``,
+    ``max_length`` and the like bound the value in the schema; ``expects`` words the pattern. ``form`` gives the
+    canonical form of a value. ``default`` is what a field left out means where the type's own default is None.
 
     Lists of maps: ``keys`` tell entries apart when several managers share the list, ``named`` (by default the same)
     when a change is shown, ``repeated`` words two entries with one key; ``ordered``: their order means something.
@@ -91,7 +91,7 @@ class Node(msgspec.Struct, frozen=True):
     checked: bool = False
 
     def meaning(self, value: Any) -> Any:
-        """What ``value`` means, of an effective spec or as it was written: equal for all its spellings."""
+        """What ``value``, effective or as written, means: equal for all its spellings."""
         if value is None:
             value = self.field.default
         if value is None:
@@ -141,7 +141,7 @@ def stored(node: Node, written: dict[str, Any]) -> dict[str, Any]:
 
 
 def canonical(form: Form, value: Any) -> Any:
-    """``form`` of a value that may be older than the checks of today: one that means nothing is compared as it is."""
+    """``form`` of a value that may be older than today's checks. One that means nothing today is compared as it is."""
     try:
         return form(value)
     except (errors.Invalid, ValueError, TypeError, AttributeError):

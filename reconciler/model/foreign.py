@@ -35,7 +35,8 @@ _SURROGATES = re.compile(
 
 
 def decode(raw: bytes, type: type[T], what: str) -> T:
-    """``raw`` as ``type``. Raises ``Permanent``: "``what`` is malformed: …"; the caller bounds the bytes."""
+    """Decodes ``raw`` as ``type``. Raises ``Permanent`` ("``what`` is malformed: …"). The caller bounds the number of
+    bytes."""
     try:
         return msgspec.convert(_or_zero(shaped(values(raw, what), type), type), type)
     except (msgspec.ValidationError, RecursionError) as error:
@@ -43,7 +44,7 @@ def decode(raw: bytes, type: type[T], what: str) -> T:
 
 
 def values(raw: bytes, what: str) -> Any:
-    """``raw`` as dicts, lists, text and numbers. Raises ``Permanent`` as ``decode`` does."""
+    """Decodes ``raw`` to dicts, lists, text and numbers. Raises ``Permanent`` as ``decode`` does."""
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MAX_VALUES:
         raise errors.Permanent(f"{what} is malformed: it has more than the {MAX_VALUES} values allowed")
     try:
@@ -53,7 +54,7 @@ def values(raw: bytes, what: str) -> Any:
 
 
 def _readable(raw: bytes) -> bytes:
-    """With U+FFFD in the place of what is no text."""
+    """The text, with U+FFFD in place of bytes that are not text."""
     try:
         raw.decode()
     except UnicodeDecodeError:
@@ -90,7 +91,7 @@ def _shaped_object(value: dict[str, Any], type: Any) -> Any:
 
 
 def folded(key: str) -> str:
-    """What keys that differ in case only have in common. Letter by letter, so that the length stays."""
+    """The same text for keys that differ only in case. It works letter by letter, so that the length stays."""
     return "".join(low if len(low := letter.casefold()) == 1 else letter for letter in key)
 
 

@@ -16,7 +16,7 @@ from reconciler.model.findings import quote
 MAX_ID = 2**31 - 1
 #: bytes of one component of a path (NAME_MAX)
 MAX_COMPONENT = 255
-#: bytes of one argument or variable that the kernel takes (MAX_ARG_STRLEN, less its final NUL)
+#: bytes of one argument or variable that the kernel accepts (MAX_ARG_STRLEN, less its final NUL)
 MAX_ARGUMENT = 131071
 _PRIVATE = tuple(
     ipaddress.IPv4Network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")

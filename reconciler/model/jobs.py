@@ -10,8 +10,8 @@ JobStatus = Literal["running", "done", "failed", "interrupted"]
 
 
 class JobRecord(msgspec.Struct, frozen=True):
-    """``key`` is the object's text (empty for jobs about none); times are Unix seconds, 0.0 while not ended; ``caller``
-    says who asked (empty: pydockd itself)."""
+    """``key`` is the object's text (empty for a job about no object); times are Unix seconds, 0.0 while not ended;
+    ``caller`` says who asked (empty: pydockd itself)."""
 
     id: int
     name: str
@@ -28,7 +28,7 @@ class JobRecord(msgspec.Struct, frozen=True):
 
 
 class EventRecord(msgspec.Struct, frozen=True):
-    """Something worth telling about an object; repeats are counted, not stored again."""
+    """An event of an object. Repeats are counted, not stored again."""
 
     id: int
     key: str

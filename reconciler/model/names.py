@@ -1,4 +1,4 @@
-"""Names of kernel things, fixed before they are made, so that a crashed step finds its own remains.
+"""Names of kernel objects. They are fixed before the object is made, so that a step that crashed finds what it left.
 
 A link's name holds 15 characters, so names are hashes; the full identity goes to the link's alias.
 """

@@ -1,6 +1,6 @@
 """Desired state: the objects as their owners wrote them.
 
-``gc=False`` here and beside: records hold no cycles, and the collector need not walk 10,000 objects time and again.
+``gc=False`` here and elsewhere: records hold no cycles, so the collector need not visit 10,000 objects each time.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Document(msgspec.Struct, frozen=True):
 
 
 class SourceNote(msgspec.Struct, frozen=True, gc=False):
-    """Why the file that holds an object, and the object, differ: what its condition ``Source`` says, since when (Unix
+    """Why the object differs from the file that holds it: what its condition ``Source`` says, and since when (Unix
     seconds)."""
 
     reason: str
@@ -70,10 +70,10 @@ class Override(msgspec.Struct, frozen=True, gc=False):
 
 
 class Desired(msgspec.Struct, frozen=True, gc=False):
-    """One object as desired. ``uid`` keys it; ``generation`` counts spec changes; ``revision`` is the
-    resourceVersion of its last change; times are Unix seconds; ``deleting_at`` not None means terminating, and
-    ``deleting_grace`` then is the seconds to stop in that the deletion asked for (None: the spec's). ``note`` is what
-    the owner's source has to say of the object."""
+    """One object as desired. ``uid`` keys it; ``generation`` counts spec changes; ``revision`` is the resourceVersion
+    of its last change; times are Unix seconds; ``deleting_at`` is set while it is terminating; ``deleting_grace`` is
+    then the number of seconds that the deletion gave it to stop (None: the spec's). ``note`` is what the owner's source
+    says about the object."""
 
     key: Key
     uid: str
@@ -92,9 +92,9 @@ class Desired(msgspec.Struct, frozen=True, gc=False):
 
 
 def may_take_over(annotations: Mapping[str, str], live: Desired) -> bool:
-    """Whether a document with these annotations takes the object over from its owner. It says so itself, and the
-    owner's version does not: so two that say so do not take it from each other for ever. Nothing is taken from another
-    object, which would make it again."""
+    """Whether a document with these annotations takes the object over from its owner. The document must say so, and the
+    owner's version must not: otherwise two of them would take it from each other for ever. Nothing is taken from an
+    object, which would only make it again."""
     if live.owner.source == OBJECT:
         return False
     return annotations.get(TAKE_OVER) == "true" and live.annotations.get(TAKE_OVER) != "true"

@@ -60,9 +60,8 @@ class Step(msgspec.Struct, frozen=True):
 
 class Wait(msgspec.Struct, frozen=True):
     """Why an object has nothing to do yet: ``reason`` is a CamelCase word for a condition, ``until_mono`` a
-    CLOCK_BOOTTIME deadline (0: until ``on`` changes). ``uid`` tells a terminating object from its successor. A
-    ``quiet`` wait keeps the object from nothing that it needs: it is ready all the same, and so it is with a
-    ``harmless`` one, which is worth telling."""
+    CLOCK_BOOTTIME deadline (0: until ``on`` changes). ``uid`` tells a terminating object from its successor. The object
+    is ready in spite of a ``quiet`` or a ``harmless`` wait; the status tells only of the harmless one."""
 
     key: Key
     reason: str

@@ -33,7 +33,7 @@ _ARCHITECTURES = {
 
 
 def normal(os: str, architecture: str, variant: str = "") -> tuple[str, str, str]:
-    """The same platform in Go's words. What is empty stays so; what is not known is only written in small letters."""
+    """The same platform in Go's words. An empty part stays empty; an unknown one is written in lower case."""
     system, machine, level = os.strip().lower(), architecture.strip().lower(), variant.strip().lower()
     machine, implied = _ARCHITECTURES.get(machine, (machine, ""))
     if machine in ("arm", "arm64") and level.isdigit():
@@ -49,7 +49,7 @@ def parse(text: str) -> tuple[str, str, str]:
 
 
 def same_machine(one: str, other: str) -> bool:
-    """Whether both are of one operating system and architecture. What is empty is not known, and like any other."""
+    """Whether both have the same operating system and architecture. An empty part is unknown and equals any other."""
     return not one or not other or parse(one)[:2] == parse(other)[:2]
 
 

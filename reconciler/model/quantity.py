@@ -12,9 +12,9 @@ from fractions import Fraction
 
 from reconciler import errors
 
-#: processes and threads a container may have when its manifest does not say
+#: number of processes and threads that a container may have, unless its manifest says otherwise
 DEFAULT_PIDS = 4096
-#: less than this and the OCI runtime's own set-up does not fit into the cgroup (Docker's minimum too)
+#: with less memory than this the OCI runtime itself does not fit into the cgroup (Docker has the same minimum)
 MIN_MEMORY = 6 * 1024**2
 #: the kernel takes no CPU quota under 1 ms in a period of 100 ms
 MIN_MILLICORES = 10

@@ -1,8 +1,9 @@
 """References: the names of images, normalised as Docker normalises them.
 
 ``[host[:port]/]path[:tag][@digest]``: a first part with a dot or a colon, or ``localhost``, is the registry's host;
-else the registry is ``docker.io``, where a path of one part lives below ``library/``. Without tag and digest the tag
-is ``latest``. Capital letters of a host are small ones. The grammar is the one of the distribution project (https://github.com/distribution/reference).
+else the registry is ``docker.io``, where a path of one part lives below ``library/``. Without tag and digest the tag is
+``latest``. Upper-case letters in a host become lower case. The grammar is the one of the distribution project
+(https://github.com/distribution/reference).
 """
 
 from __future__ import annotations
@@ -125,14 +126,14 @@ def normalised(text: str) -> str:
 
 
 def small_registry(text: str) -> str:
-    """``text`` with the registry's host, if it names one, in small letters, as DNS does not tell them apart."""
+    """``text`` with the registry's host, if it names one, in lower case: DNS does not distinguish case."""
     first, slash, rest = text.partition("/")
     return f"{first.lower()}{slash}{rest}" if slash and _is_host(first) else text
 
 
 def spellings(text: str) -> tuple[str, ...]:
-    """The ways to write what ``text`` means: with and without Docker's registry, ``library/`` and ``:latest``, and as
-    it is. Of a registry's letters only small ones: others are stored nowhere (``small_registry``)."""
+    """All ways to write what ``text`` means: as it is, and with and without Docker's registry, ``library/`` and
+    ``:latest``. The registry is always in lower case, as it is stored (``small_registry``)."""
     try:
         reference = parse(text)
     except errors.Invalid:

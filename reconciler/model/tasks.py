@@ -12,10 +12,10 @@ from reconciler.model.keys import Key
 class Task(msgspec.Struct, frozen=True):
     """``action`` names the job that carries the task out; the fields are plain values, shown in the plan as ``args``.
 
-    ``slow``: it may take long, so that people see what is under way. ``learns``: it brings knowledge that the plan was
-    made without. ``harmless``: what runs is none the less ready meanwhile. ``mends``: it brings back what somebody
-    took. ``moves_users``: whoever uses the object is looked at closely afterwards. ``shared``: the text by which
-    several objects wait for the same task.
+    ``slow``: it may take long, so the status is written before it starts. ``learns``: its result may change the plan,
+    which is made again. ``harmless``: the object stays ready while it is due. ``mends``: it repairs what somebody
+    removed or changed. ``moves_users``: the users of the object are looked at closely afterwards. ``shared``: a name by
+    which several objects wait for the same task.
     """
 
     action: ClassVar[str]
@@ -30,12 +30,13 @@ class Task(msgspec.Struct, frozen=True):
         return ""
 
     def shown(self) -> dict[str, Any]:
-        """The fields that say something, as JSON values."""
+        """The fields that are not None, as JSON values."""
         return {name: value for name, value in msgspec.to_builtins(self).items() if value is not None}
 
 
 class Declare(Task, frozen=True):
-    """The owner makes an object, or changes it to what is said here; ``builtin``: pydock itself does."""
+    """The owner creates an object, or changes it to ``spec`` and ``labels``. ``builtin``: pydock itself is the
+    owner."""
 
     action: ClassVar[str] = "declare"
     learns: ClassVar[bool] = True
@@ -54,6 +55,6 @@ class Withdraw(Task, frozen=True):
 
 
 class Purge(Task, frozen=True):
-    """The object's row goes; nothing else is left of it."""
+    """The object's row is deleted; nothing else is left of it."""
 
     action: ClassVar[str] = "purge"

@@ -1,9 +1,9 @@
 """Tags that are versions (https://semver.org), and ranges of them in the words of npm: ``1.x``, ``^1.2``, ``~1.2.3``,
 ``>=1.2 <2``, ``1.2 - 1.4``, ``1.2.x || 2.x``.
 
-Only tags of three numbers are versions, with a ``v`` before them or without: ``1.27`` is the moving name of others.
-Those with a suffix (``1.3.0-rc1``) are older than the same without, and in a range only if that names one of the same
-three numbers.
+Only tags of three numbers are versions, with or without a ``v`` before them: ``1.27`` is a name that moves. A version
+with a suffix (``1.3.0-rc1``) is older than the one without, and is in a range only if the range names a suffix with the
+same three numbers.
 """
 
 from __future__ import annotations

@@ -51,17 +51,17 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 def untouched(leaving: Iterable[Entry]) -> Entry | None:
-    """Of the objects of one name that are being deleted, the latest of which nothing was torn down yet: one that is
-    declared under its name again goes on as if it had never been deleted."""
+    """Of the objects of one name that are being deleted, the latest one of which nothing was removed yet. If its name
+    is declared again, it goes on as if it had never been deleted."""
     whole = [entry for entry in leaving if entry.observed is None or not entry.observed.torn]
     return max(whole, key=lambda entry: entry.desired.deleting_at or 0.0, default=None)
 
 
 class View(msgspec.Struct, frozen=True):
-    """One snapshot. ``live`` has at most one object a key; ``terminating`` those being removed (several may share
-    a key). ``images`` maps normalised references to complete images, as far as the objects name them.
-    ``referred`` holds the targets, of those that plans ask about, that some object refers to; ``owners`` the uids of
-    objects that own others and stay. ``platform`` is this host's: what it runs."""
+    """One snapshot. ``live`` has at most one object for each key; ``terminating`` has those that are being removed, of
+    which several may share a key. ``images`` maps normalised references to complete images, as far as the objects name
+    them. ``referred`` holds those targets that plans ask about and that some object refers to; ``owners`` the uids of
+    owners that are not being deleted. ``platform`` is this host's."""
 
     live: dict[Key, Entry]
     terminating: dict[Key, tuple[Entry, ...]]

@@ -1,4 +1,5 @@
-"""Strangers' text for a terminal or a log: nothing in it can move the cursor, forge a line or turn letters round."""
+"""Makes strangers' text safe for a terminal or a log: nothing in it can move the cursor, forge a line or reverse
+letters."""
 
 from __future__ import annotations
 

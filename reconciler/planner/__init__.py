@@ -1,7 +1,7 @@
 """The planner: what must be done, and why, so that observed state agrees with desired state.
 
 Pure: it does no I/O, reads no clock and logs nothing; the moment and all deadlines come in as values. It decides
-everything: who carries a step out decides nothing, and looks again afterwards. Equal inputs give equal plans.
+everything; whoever carries out a step decides nothing. Equal inputs give equal plans.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a step may still be taken: the ground it was planned on is compared with what is there now."""
+"""Whether a step may still be taken: what it was planned from is compared with what is there now."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def check(step: Step, entry: Entry | None) -> None:
     """Raises ``Outdated`` if ``entry`` (the step's object as it is now, None when gone) is not what the step was
     planned from.
 
-    The wish must be the same to the letter: spec, labels, override, deletion. Of what was observed, the step's
-    precondition names what it relies on: a value, or a list of those allowed.
+    Desired state must be exactly the same: spec, labels, override, deletion. Of observed state, only what the step's
+    precondition names must hold: a value, or one of a list.
     """
     if step.uid.startswith(NEW):
         if entry is not None:
@@ -35,7 +35,7 @@ def check(step: Step, entry: Entry | None) -> None:
 
 
 def _changed(step: Step, entry: Entry) -> str:
-    """The name of what is wanted otherwise by now; empty if nothing is."""
+    """The part of desired state that has changed; empty if none has."""
     then, now = step.desired, entry.desired
     for name, was, is_ in _wishes(then, now):
         if was != is_:

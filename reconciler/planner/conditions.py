@@ -18,7 +18,7 @@ from reconciler.planner.failures import this_boot
 def status(entry: Entry, plan: Plan, now: Moment) -> Observed:
     """The entry's observed state with phase, conditions and ``observed_generation`` (the newest that was planned for).
 
-    Ready is true only if nothing of that generation is left to do. The note of a failed step goes once nothing is
+    Ready is true only if nothing of that generation is left to do. The note of a failed step is removed once nothing is
     held back.
     """
     desired, kind = entry.desired, table.pure(entry.desired.key.kind)
@@ -40,7 +40,7 @@ def status(entry: Entry, plan: Plan, now: Moment) -> Observed:
 
 def with_status(present: Observed, planned: Entry, status: Observed) -> Observed:
     """``present``, which may have moved on since ``planned`` was read, with what ``status`` says of it. The note of a
-    failure goes only if it is still the one that was read."""
+    failure is removed only if it is still the one that was read."""
     same_note = planned.observed is not None and (present.error, present.error_count, present.error_step) == (
         planned.observed.error, planned.observed.error_count, planned.observed.error_step,
     )  # fmt: skip

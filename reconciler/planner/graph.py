@@ -92,7 +92,8 @@ class _Walk:
         return iter(self._edges(key))
 
     def _leave(self, key: Key) -> None:
-        """Once all below ``key`` is seen: if nothing reaches further up, it closes a component."""
+        """Called when everything below ``key`` was seen: if nothing there reaches further up, a component is
+        complete."""
         if self._low[key] != self.index[key]:
             return
         members: list[Key] = []

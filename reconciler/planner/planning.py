@@ -41,8 +41,8 @@ def _outcome(context: Context, entry: Entry) -> Outcome:
 
 
 def dependencies(desired: Desired, live: Container[Key] = ()) -> tuple[Key, ...]:
-    """The keys whose state this object's plan depends on, besides its own, when ``live`` are there (not known: any that
-    may count)."""
+    """The keys whose state this object's plan depends on, besides its own, given the ``live`` objects (by default every
+    key that might count)."""
     refs = table.pure(desired.key.kind).refs(desired)
     named = (ref.key for ref in refs if ref.unless is None or ref.unless not in live)
     return tuple(dict.fromkeys(key for key in named if key is not None))
@@ -65,8 +65,8 @@ def _closure(context: Context, keys: Iterable[Key]) -> set[Key]:
 
 
 def _in_order(context: Context, scope: set[Key]) -> Iterator[Entry]:
-    """Each object after those whose outcomes its planning reads: first what goes, users before what they use; then
-    what stays, the other way round. What agrees has no outcome."""
+    """Yields each object after those whose outcomes its planning reads: first what is being removed, users before what
+    they use; then what stays, in the opposite order. Objects that agree are left out."""
     live, ordered = _with_dependencies(context, scope)
     names = scope | live
     gone = [entry for key in names for entry in context.view.terminating.get(key, ())]

@@ -12,8 +12,8 @@ NOTHING_TO_DO = "nothing to do\n"
 
 
 def text(plan: Plan) -> str:
-    """One line a step with its cause, what differs indented below it; then waits and warnings. Stable: equal plans,
-    equal text.
+    """One line for each step with its cause, with the differences indented below it; then waits and warnings. Equal
+    plans give equal text.
     """
     return "".join(f"{line}\n" for line in _lines(plan)) or NOTHING_TO_DO
 
