@@ -1,4 +1,4 @@
-"""The kinds of resources, one folder each, named after the kind's row in ``model.kinds``.
+"""The kinds of resources: one folder for each, named by the kind's row in ``model.kinds``.
 
 The folder's own modules are its pure half: what its fields are, what is observed of it, what its plan is, what its
 status says. They do no I/O, read no clock and log nothing. ``effects/`` is the other half: how its steps are carried

@@ -33,7 +33,7 @@ def api_object(desired: Desired, observed: Observed | None) -> dict[str, Any]:
 
 def status(desired: Desired, observed: Observed | None) -> dict[str, Any]:
     """The ``status`` of an object: its kind's fields, then ``owner``, and ``override`` where there is one. The
-    condition ``Source`` is there while the file that holds the object and what is in force differ."""
+    condition ``Source`` is there while the object differs from the file that holds it."""
     kind = desired.key.kind
     seen = observed if observed is not None else table.empty(kind)
     shown = _finish(table.pure(kind).show(seen), seen)
@@ -113,7 +113,7 @@ def _owner_reference(owner: Owner) -> dict[str, Any]:
 
 
 def _finish(shown: dict[str, Any], observed: Observed) -> dict[str, Any]:
-    """``shown`` without what is unknown, and with what every kind has."""
+    """``shown`` without unknown values, and with the fields of every kind."""
     known = {name: value for name, value in shown.items() if value is not None}
     known["observedGeneration"] = observed.observed_generation
     known["conditions"] = [_condition(condition) for condition in observed.conditions]

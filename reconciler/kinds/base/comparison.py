@@ -61,7 +61,7 @@ class _Comparison:
             self.values(f"{path}.{name}", below, *written, below.value(was, name), below.value(wanted, name))
 
     def _lists(self, path: str, node: Node, then: Any, now: Any, was: tuple[Any, ...], wanted: tuple[Any, ...]) -> None:
-        """By the entries' keys, if they have some and these are unique; else as a whole."""
+        """Compares by the entries' keys, if they have unique ones, or else as a whole."""
         before, after = _by_key(node, then, was), _by_key(node, now, wanted)
         if before is None or after is None or (node.field.ordered and _reordered(list(before), list(after))):
             self._differs(path, node, was, wanted)

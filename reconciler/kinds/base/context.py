@@ -1,4 +1,4 @@
-"""What one act of planning knows: the view, the moment, and what has been found out so far."""
+"""What one act of planning knows: the view, the moment, and the outcomes so far."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from reconciler.model.view import Entry, Moment
 
 
 def plan(context: Context, entry: Entry) -> Outcome:
-    """Nothing to do while it is wanted; when it is deleted its row goes."""
+    """Nothing to do while it is wanted. When it is deleted, its row is removed."""
     steps = Steps(context, entry)
     if entry.desired.deleting_at is not None:
         steps.add(Purge(), "it is being deleted")

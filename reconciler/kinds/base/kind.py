@@ -21,8 +21,8 @@ class Pure:
     """What a row of the table means. A kind that only holds data needs none of these: its objects are stored, are
     ready, and go when they are deleted.
 
-    ``observed`` is the type of its observed state. ``plan`` gives the steps of one object; ``agrees`` says quickly that
-    nothing is to be done for a live one (it may say no where planning finds nothing either). ``verdict`` is what the
+    ``observed`` is the type of its observed state. ``plan`` gives the steps of one object; ``agrees`` is a quick check
+    that a live object surely needs nothing; False only means that it must be planned for. ``verdict`` is what the
     status says, ``conditions`` are those beside Ready, ``show`` the kind's own fields of the status.
 
     ``refs`` are the objects and images that the spec names, ``uses`` those that an object holds by what it is now,

@@ -1,4 +1,5 @@
-"""Objects that own objects: what they declare is made, what they no longer declare goes, and all goes with them.
+"""Objects that own objects: what they declare is made, what they no longer declare is removed, and everything is
+removed with them.
 
 An owning kind calls ``keep`` in its plan with the objects that it wants, and ``give_up`` when it is deleted; its
 ``Pure.users`` is ``users``, so that its view holds what it has made. Everything else is common to all kinds: an object
@@ -78,7 +79,7 @@ def _ready(entry: Entry) -> Condition | None:
 
 
 def give_up(context: Context, owner: Entry, steps: Sequence, cause: str = "it is being deleted") -> None:
-    """Withdraws all that it has made; it goes itself once they are gone."""
+    """Withdraws everything that it has made, and then removes the owner itself."""
     here = owned(context, owner)
     for entry in here:
         steps.add(Withdraw(entry.desired.key), cause, about=entry.desired.key)

@@ -25,10 +25,10 @@ def noted(
     observed: O, desired: Desired, message: str, now: Moment, action: str = "", delay: float = 0.0, final: bool = False
 ) -> O:
     """``observed`` with a failed step noted: it is not tried again for 1 s, doubling to 300 s, at least ``delay``.
-    ``final``: another try fails in the same way, so the longest pause comes at once.
+    ``final``: another try would fail in the same way, so the first pause is the longest one.
 
-    ``action`` is the failed step's; what else the object needs goes on meanwhile. Without it everything waits.
-    Neither holds back what a later edit, stop, restart or deletion asks for.
+    ``action`` is the failed step's; only that step waits, and with no action every step does. Neither delays what a
+    later edit, stop, restart or deletion asks for.
     """
     tried = f"{_intent(desired)}/{action}"
     fresh = not observed.error or observed.error_step != tried or observed.boot_id != now.boot_id
@@ -48,7 +48,8 @@ def attempt(entry: Entry, action: str) -> int:
 
 
 def same_wish(one: Desired, other: Desired) -> bool:
-    """Whether the same is wanted of both states of an object: a failure counts only against the same wish."""
+    """Whether both versions of an object want the same. A failure counts only against the version that it happened
+    to."""
     return _intent(one) == _intent(other)
 
 

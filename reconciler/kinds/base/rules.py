@@ -1,6 +1,6 @@
 """Rules across the fields of a spec: what neither the schema nor one value alone can say.
 
-A rule is given what the user wrote, sane: what the schema found wrong was taken out, wrong entries of lists are None.
+A rule is given what the user wrote, without the fields that the schema found wrong. Wrong entries of lists are None.
 """
 
 from __future__ import annotations
@@ -16,5 +16,5 @@ Rule = Callable[[Key, Written], Iterator[Finding]]
 
 
 def entries(spec: Written, field: str) -> Iterator[tuple[int, Any]]:
-    """The entries of a list that are whole, with their indices."""
+    """The valid entries of a list, with their indices."""
     return ((index, entry) for index, entry in enumerate(spec.get(field, ())) if entry is not None)

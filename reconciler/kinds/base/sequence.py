@@ -38,7 +38,7 @@ class Sequence:
         about: Key | None = None,
     ) -> None:
         """``after`` are steps of other objects; ``relies`` adds to the precondition; ``about`` is another object that
-        the step is about, and named after."""
+        the step concerns, which gives the step its name."""
         desired = self._entry.desired
         previous = (self._steps[-1].id,) if self._steps else ()
         id = f"{task.action} {about}" if about else step_id(self._context.view, self._entry, task.action)
@@ -49,11 +49,11 @@ class Sequence:
         self._steps.append(step)
 
     def share(self, id: str, task: Task, owner: Desired, cause: str) -> None:
-        """A step that is ``owner``'s, and that others wait for too."""
+        """Adds a step of ``owner`` that other objects wait for too."""
         self._steps.append(Step(id=id, task=task, desired=owner, cause=cause))
 
     def again(self, reason: str, message: str, until: float) -> None:
-        """The object is looked at again then; it lacks nothing meanwhile."""
+        """Asks for another look at that time. The object lacks nothing meanwhile."""
         self._waits.append(msgspec.structs.replace(wait(self._entry, reason, message, (), until), quiet=True))
 
     def again_after_failure(self, action: str) -> bool:

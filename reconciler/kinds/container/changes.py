@@ -1,4 +1,4 @@
-"""What of a container changes: its labels, and the fields of its spec."""
+"""Which labels and fields of a container have changed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from reconciler.model.plan import FieldChange
 
 
 def changes(incarnation: Incarnation, desired: Desired) -> tuple[FieldChange, ...]:
-    """Changed labels and fields, in the order of the spec. Another spelling of the same image is worth recording, not
-    a new incarnation."""
+    """Changed labels and fields, in the order of the spec. Another spelling of the same image is recorded; it needs no
+    new incarnation."""
     found = _label_changes(incarnation.labels, desired.labels)
     if incarnation.written != desired.spec:
         wanted = msgspec.convert(desired.spec, ContainerSpec)

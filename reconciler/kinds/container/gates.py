@@ -1,4 +1,4 @@
-"""What other objects hold against a container: its predecessors, its networks, the containers it starts after."""
+"""What a container has to wait for: its predecessors, its networks, the containers that it starts after."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reconciler.model.view import Entry
 
 
 class Gate(NamedTuple):
-    """Steps of others to come after, and waits where the plan has no such step."""
+    """Steps of other objects that must come first, and waits where the plan has no such step."""
 
     after: tuple[str, ...] = ()
     waits: tuple[Wait, ...] = ()
@@ -52,7 +52,7 @@ def gates(context: Context, entry: Entry) -> Gates:
 
 
 def wiring(context: Context, entry: Entry) -> Gate:
-    """The container's networks must be there and as they should be."""
+    """The container's networks must be there and complete."""
     after: list[str] = []
     waits: list[Wait] = []
     for key in networks(context, entry.desired):
@@ -79,7 +79,7 @@ def in_the_way(context: Context, entry: Entry, observed: ContainerObserved, gate
 
 
 def _name(context: Context, entry: Entry) -> Gate:
-    """Former containers of the name go first. One that is an incarnation already is past that."""
+    """Former containers of the name are removed first. A container that was made already is past that."""
     if runs.observed_of(entry).incarnation is not None:
         return Gate()
     key, after = entry.desired.key, []
@@ -113,7 +113,7 @@ def _turn(context: Context, entry: Entry) -> Gate:
 
 
 def _has_started(context: Context, entry: Entry) -> bool:
-    """In this boot; or it has done what it was for, and need not start again."""
+    """Whether it has started in this boot, or has completed and need not start again."""
     observed = runs.this_boot(runs.observed_of(entry), context.now)
     if observed.incarnation is None:
         return False

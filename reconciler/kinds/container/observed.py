@@ -11,8 +11,8 @@ from reconciler.model.observed import Observed
 
 Process = Literal["absent", "created", "running", "exited"]
 ExitReason = Literal["", "exited", "signal", "oom", "unknown", "error"]
-#: what of a running container can be missing or altered, each repaired without a restart: ``veth``, ``address``,
-#: ``route``, ``ports``, ``rootfs``, or the name of an aspect of its spec (``limits``)
+#: parts of a running container that can be missing or altered and are repaired without a restart: ``veth``,
+#: ``address``, ``route``, ``ports``, ``rootfs``, or the name of an aspect of its spec (``limits``)
 Facet = str
 
 
@@ -48,11 +48,11 @@ class Incarnation(msgspec.Struct, frozen=True, gc=False):
 
 
 class ContainerObserved(Observed, frozen=True, gc=False, kw_only=True):
-    """``starts`` counts every start of the incarnation's process; ``restart_count`` those that followed an exit
-    (neither goes on from one incarnation to the next);
-    ``failures`` the exits in a row without ten good minutes between (it sets the back-off). ``asked`` is the generation
-    for whose next incarnation the registry was asked, ``latest`` its answer: that incarnation uses both up.
-    ``stop_mono`` is when the process was asked to end (0: it was not), ``stop_sent`` whether the signal is out."""
+    """``starts`` counts every start of the incarnation's process; ``restart_count`` those that followed an exit (both
+    start over with each incarnation); ``failures`` the exits in a row without ten good minutes between (it sets the
+    back-off). ``asked`` is the generation for whose next incarnation the registry was asked, ``latest`` its answer:
+    making that incarnation clears both. ``stop_mono`` is when the process was asked to end (0: it was not),
+    ``stop_sent`` whether the signal was sent."""
 
     incarnation: Incarnation | None = None
     attachments: tuple[Attachment, ...] = ()

@@ -34,7 +34,7 @@ def plan(context: Context, entry: Entry) -> Outcome:
 
 
 def agrees(context: Context, entry: Entry) -> bool:
-    """Whether nothing is to be done for a live container that runs; may say no where planning finds nothing either."""
+    """Whether a live container that runs surely needs nothing. False only means that it must be planned for."""
     desired, observed = entry.desired, entry.observed
     if not isinstance(observed, ContainerObserved) or observed.process != "running":
         return False
@@ -54,9 +54,7 @@ def agrees(context: Context, entry: Entry) -> bool:
 
 
 class _Case:
-    """One container's planning: what it is to be is decided top down, each decision adding steps or waits to
-    ``sequence``.
-    """
+    """Plans one container: decisions are taken from the top down, and each adds steps or waits to ``sequence``."""
 
     def __init__(self, context: Context, entry: Entry) -> None:
         self.sequence = Sequence(context, entry)
@@ -107,7 +105,7 @@ class _Case:
         self.sequence.waits(held.waits)
 
     def _make_anew(self, made: Incarnation, cause: str, diff: tuple[FieldChange, ...]) -> None:
-        """The old incarnation goes on until image, networks and dependencies of the new one are at hand."""
+        """The old incarnation runs on until image, networks and dependencies of the new one are ready."""
         held = gates.gates(self._context, self._entry)
         if held.circle or not self._image():
             self.sequence.waits(held.circle)
@@ -125,7 +123,7 @@ class _Case:
         self._create(held, cause)
 
     def _create(self, held: gates.Gates, cause: str) -> None:
-        """As far as ``held`` lets it come: what it waits for its turn with is made already."""
+        """As far as ``held`` allows: a container that waits for its turn to start is made already."""
         if held.keep_from_creating:
             return
         facts = self._context.image(str(self._desired.spec["image"]))
@@ -141,7 +139,7 @@ class _Case:
         return FieldChange(path="status.imageDigest", old=made.image_digest, new=digest, in_place=False)
 
     def _image(self) -> bool:
-        """Whether the image is here or comes with the plan."""
+        """Whether the image is here or will be pulled by the plan."""
         context = self._context
         reference = context.reference(str(self._desired.spec["image"]))
         facts, keeper = context.view.images.get(reference), keepers.keeper(context, reference)
@@ -162,7 +160,7 @@ class _Case:
         return True
 
     def _foreign(self, reference: str, facts: ImageFacts | None, keeper: Entry | None) -> bool:
-        """Whether the image is made for other machines, and will be: nothing here could run it."""
+        """Whether the image is made for other machines, and stays so: this host cannot run it."""
         host = self._context.view.platform
         wanted = str(keeper.desired.spec.get("platform") or "") if keeper is not None else ""
         if keeper is not None and not platforms.same_machine(wanted, host):
@@ -182,7 +180,7 @@ class _Case:
         return True
 
     def _ask_anew(self, reference: str, facts: ImageFacts) -> None:
-        """For each new incarnation, if the policy says so: what the registry has under the reference is pulled."""
+        """Pulls what the registry has under the reference, for each new incarnation, if the policy says so."""
         policy, observed = refresh.policy(self._desired), self._observed
         if not refresh.asks_anew(self._desired, reference):
             return
@@ -211,7 +209,7 @@ class _Case:
             self.sequence.add(Update(), f"{fields} changed", diff=diff, relies={"incarnation": made.id})
 
     def _process(self, made: Incarnation) -> None:
-        """Brings the process of an incarnation that stays to where it should be."""
+        """Starts or stops the process of an incarnation that stays."""
         observed = self._observed
         asked = self._desired.override.restart > observed.restart
         if observed.process == "running":
@@ -222,7 +220,7 @@ class _Case:
             elif observed.drift:
                 self._repair(made)
         elif observed.process == "created":
-            # left half-way: a start that was due then is due now
+            # it was interrupted: a start that was due then is due now
             self._start(made, "it was created and not started", counts=observed.starts > 0)
         elif asked:
             self._start(made, "its restart was asked for")
@@ -257,7 +255,7 @@ class _Case:
             self.sequence.add(Start(counts=counts), cause, after=held.after, relies=relies)
 
     def _repair(self, made: Incarnation) -> None:
-        """Only of what runs: a start makes sure of everything anyway."""
+        """Repairs only what runs: a start checks everything in any case."""
         facets = tuple(sorted(self._observed.drift))
         after = gates.wiring(self._context, self._entry).after
         relies = {"incarnation": made.id, "process": ["running"]}
@@ -296,7 +294,7 @@ def _followed(keeper: Entry) -> str:
 
 
 def _follower(context: Context, made: Incarnation) -> Entry | None:
-    """The Image object that went after its tag, so that the incarnation's reference means another image now."""
+    """The Image object that followed its tag, so that the incarnation's reference now means another image."""
     reference = context.reference(made.effective.image)
     facts = context.view.images.get(reference)
     if facts is None or facts.image_id == made.image_id:
@@ -306,9 +304,7 @@ def _follower(context: Context, made: Incarnation) -> Entry | None:
 
 
 def _rewired(context: Context, desired: Desired, observed: ContainerObserved) -> bool:
-    """Whether the container's attachments no longer are those of its networks. A network that is not there changes
-    nothing.
-    """
+    """Whether the container's attachments no longer fit its networks. A network that is missing changes nothing."""
     wanted = [wiring(context, key) for key in networks(context, desired)]
     if None in wanted:
         return False

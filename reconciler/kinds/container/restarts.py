@@ -20,7 +20,8 @@ def wants_start(desired: Desired, observed: ContainerObserved) -> bool:
     """Whether a container whose process does not run is to be started: always the first time, then by its restart
     policy.
 
-    ``observed`` must be this boot's: what ran when the host went down has not been started yet, what had ended has.
+    ``observed`` must be this boot's: a container that ran when the host went down counts as not started yet, one that
+    had ended as started.
     """
     if observed.process != "exited" and not observed.starts:
         return True
@@ -33,8 +34,8 @@ def succeeded(observed: ContainerObserved) -> bool:
 
 
 def setting(desired: Desired, incarnation: Incarnation | None, field: str) -> Any:
-    """A field that takes effect in place: as written, or else by the defaults that were in force when the container
-    was made.
+    """The value of a field that takes effect in place: as written, or else the default of the version that made the
+    container.
     """
     if field in desired.spec:
         return desired.spec[field]

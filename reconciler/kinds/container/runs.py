@@ -25,7 +25,7 @@ def backoff(failures: int) -> float:
 def after_exit(observed: ContainerObserved, now: Moment) -> ContainerObserved:
     """``observed`` with ``failures`` and ``next_start_mono`` as they are after a run that has just ended by itself.
 
-    A run that a reboot ended is held against nobody.
+    A run that a reboot ended is not a failure.
     """
     if _other_boot(observed.boot_id, now):
         return this_boot(observed, now)
@@ -37,8 +37,8 @@ def after_exit(observed: ContainerObserved, now: Moment) -> ContainerObserved:
 
 
 def this_boot(observed: ContainerObserved, now: Moment) -> ContainerObserved:
-    """``observed`` as it is to be read in this boot: a container that ran in another one has no process, no starts
-    and no back-off; one that had ended then is still one that has ended.
+    """``observed`` as it is to be read in this boot: a container that ran in another one has no process, no starts and
+    no back-off; one that had ended by then stays ended.
     """
     if not _other_boot(observed.boot_id, now):
         return observed

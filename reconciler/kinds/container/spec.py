@@ -1,4 +1,4 @@
-"""What a Container's manifest says: a row for each field. What a field means stands in its aspect's file."""
+"""What a Container's manifest says: a row for each field. The meaning of a field is in its aspect's file."""
 
 from __future__ import annotations
 

@@ -41,14 +41,14 @@ class Kill(Task, frozen=True):
 
 
 class Resume(Task, frozen=True):
-    """A stop under way is taken back."""
+    """A stop that has begun is cancelled."""
 
     action: ClassVar[str] = "resume"
     harmless: ClassVar[bool] = True
 
 
 class Remove(Task, frozen=True):
-    """The incarnation of that id goes; ``final``: the object too."""
+    """Removes the incarnation with that id; ``final``: the object too."""
 
     action: ClassVar[str] = "remove"
     incarnation: str

@@ -11,7 +11,7 @@ from reconciler.kinds.container.tasks import Start
 from reconciler.model.observed import Condition
 from reconciler.model.plan import Step, Wait
 
-#: waits that mean: it was tried, and will be tried again by itself
+#: waits of a step that failed and will be tried again without anybody's doing
 _BACK_OFF = frozenset({"Error", "CrashLoopBackOff", "ImagePullBackOff"})
 _UNSUPERVISED = "its monitor (conmon) is gone: the process runs on, its exit code will be unknown"
 
@@ -60,7 +60,7 @@ def _coming(steps: Sequence[Step]) -> Verdict:
 
 
 def _ended(observed: ContainerObserved) -> Verdict:
-    """It has ended and its restart policy leaves it so."""
+    """Its process has ended, and its restart policy does not start it again."""
     if observed.incarnation is None:
         return Verdict("Pending", False, "Pending")
     if restarts.succeeded(observed):

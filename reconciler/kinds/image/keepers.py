@@ -19,9 +19,9 @@ def pull(
     context: Context, entry: Entry, steps: Sequence, reference: str, cause: str = "", replaces: str = "", *,
     own: bool = False,
 ) -> None:  # fmt: skip
-    """A step shared by all that need the image; it belongs to the Image object that keeps the reference, if there
-    is one that may pull; ``own``: to this object. ``replaces`` is the digest of the image that is here and is not
-    the one that is wanted.
+    """A step shared by all that need the image; it belongs to the Image object that keeps the reference, if there is
+    one that may pull, and with ``own`` to this object. ``replaces`` is the digest of an image that is here and is not
+    the wanted one.
     """
     kept = keeper(context, reference)
     may = kept is not None and refresh.policy(kept.desired) != "Never"

@@ -19,7 +19,7 @@ def plan(context: Context, entry: Entry) -> Outcome:
 
 
 def agrees(context: Context, entry: Entry) -> bool:
-    """Whether nothing is to be done for a live Image object; may say no where planning finds nothing either."""
+    """Whether a live Image object surely needs nothing. False only means that it must be planned for."""
     desired = entry.desired
     reference = context.reference(str(desired.spec["reference"]))
     facts = context.view.images.get(reference)
@@ -29,8 +29,8 @@ def agrees(context: Context, entry: Entry) -> bool:
 
 
 def leaving(entry: Entry) -> str:
-    """The reference whose image may go: that of an object which is being deleted, or the former one of an object that
-    names another by now; empty for none."""
+    """The reference whose image may be removed: that of an object which is being deleted, or the former one of an
+    object that now names another. Empty: none."""
     former, now = _recorded(entry), references.normalised(str(entry.desired.spec["reference"]))
     if entry.desired.deleting_at is not None:
         return former or now
@@ -144,7 +144,7 @@ def _recorded(entry: Entry) -> str:
 
 
 def _kept(context: Context, entry: Entry, reference: str) -> bool:
-    """Whether the image is not here anyway, or a live Image object or container needs it."""
+    """Whether the image stays: it is not here in any case, or a live Image object or container needs it."""
     facts = context.view.images.get(reference)
     if facts is None:
         return True

@@ -1,6 +1,5 @@
-"""When a registry is asked what a tag means now, and what its answer changes.
-
-What was asked is data: the answer and when it came are in the observed state, so that a restart asks nothing again.
+"""When a registry is asked what a tag means now, and what its answer changes. The answer and its time are kept in
+observed state, so that nothing is asked again after a restart.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from reconciler.model.objects import Desired
 from reconciler.model.view import Entry, ImageFacts, Moment
 
 DEFAULT_INTERVAL = "1h"
-#: hosts that were given the same manifest at once do not ask at once: the interval is up to so much shorter or longer
+#: the interval is up to this much shorter or longer, so that hosts with the same manifest do not all ask at once
 _JITTER = 0.1
 _POLICY = {"Image": "pullPolicy", "Container": "imagePullPolicy"}
 #: fields of an Image that may give it something to do although its image is here
@@ -26,7 +25,7 @@ def policy(desired: Desired) -> str:
 
 
 def lack(reference: str, wanted: str) -> str:
-    """Why an image is pulled that is not here; ``wanted``: the range that its reference stands for."""
+    """Why an image that is not here is pulled; ``wanted`` is the range that its reference stands for."""
     return f"the image {reference}{f' (the highest version in {wanted})' if wanted else ''} is not here"
 
 
@@ -36,7 +35,7 @@ def asks_anew(desired: Desired, reference: str) -> bool:
 
 
 def follows(desired: Desired) -> bool:
-    """Whether an Image goes after its tag, or after the versions of a range."""
+    """Whether an Image follows its tag, or the versions of a range."""
     return (desired.spec.get("updatePolicy") or {}).get("type") in ("Digest", "SemVer")
 
 

@@ -28,7 +28,7 @@ def images(entry: Entry) -> Iterator[str]:
 
 
 def users(entry: Entry) -> Iterator[str]:
-    """When its image may go: all that name it or were made from it."""
+    """Before its image may be removed: everything that names it or was made from it."""
     former = plan.leaving(entry)
     if former:
         yield to.image_target(former)

@@ -60,7 +60,7 @@ class UpdatePolicy(Spec, frozen=True):
 
 
 class ImageSpec(Spec, frozen=True):
-    """``platform`` None means this host's, ``update_policy`` None that the tag is not asked for again."""
+    """``platform`` None means this host's, ``update_policy`` None means that the registry is not asked again."""
 
     reference: Annotated[str, _REFERENCE]
     pull_policy: Annotated[values.PullPolicy, _PULL_POLICY] = "IfNotPresent"

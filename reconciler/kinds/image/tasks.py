@@ -1,4 +1,4 @@
-"""What steps of images do. ``reference`` is normalised; ``range``, of versions, is empty where it stands for a tag."""
+"""What steps of images do. ``reference`` is normalised; ``range`` of versions is empty if it stands for a tag."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Check(Task, frozen=True, omit_defaults=True):
 
 
 class Pull(Task, frozen=True, omit_defaults=True):
-    """``replaces`` is the digest of the image that is here and is not the one that is wanted."""
+    """``replaces`` is the digest of an image that is here and is not the wanted one."""
 
     action: ClassVar[str] = "pull"
     slow: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""What of a network changes."""
+"""Which fields of a network have changed."""
 
 from __future__ import annotations
 

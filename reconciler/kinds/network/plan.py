@@ -22,7 +22,7 @@ def plan(context: Context, entry: Entry) -> Outcome:
 
 
 def agrees(context: Context, entry: Entry) -> bool:
-    """Whether nothing is to be done for a live network; may say no where planning finds nothing either."""
+    """Whether a live network surely needs nothing. False only means that it must be planned for."""
     observed = this_boot(network_observed(entry), context.now)
     made = observed.created and not observed.drift and observed.written == entry.desired.spec
     return made and not _unneeded(context, entry)
@@ -58,7 +58,7 @@ def _upkeep(context: Context, entry: Entry) -> Outcome:
 
 
 def _unneeded(context: Context, entry: Entry) -> bool:
-    """The instance's own network goes with the last object that names it."""
+    """Whether it is the instance's own network and no object needs it: it is removed with the last one."""
     builtin = entry.desired.owner.source == BUILTIN and not entry.desired.uid.startswith(NEW)
     return builtin and str(entry.desired.key) not in context.view.referred
 
@@ -104,8 +104,8 @@ def _removal(context: Context, entry: Entry) -> Outcome:
 
 
 def _holds(context: Context, user: Entry, seen: ContainerObserved, uid: str) -> bool:
-    """Whether a live container runs, or is about to run again, in the network. One that is stopped or has done its
-    work does not: should it start again, it is wired anew.
+    """Whether a live container runs, or is about to run again, in the network. One that is stopped or has completed
+    does not hold it: if it starts again, it is attached anew.
     """
     observed = runs.this_boot(seen, context.now)
     if observed.incarnation is None or not attached(observed, uid):

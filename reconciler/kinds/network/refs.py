@@ -10,7 +10,8 @@ from reconciler.model.view import Entry
 
 
 def users(entry: Entry) -> Iterator[str]:
-    """Before it goes, and when its change makes its containers anew: all that have an address in it or name it."""
+    """Before it is removed, and before a change that makes its containers anew: everything that has an address in it or
+    names it."""
     if entry.desired.deleting_at is not None or plan.moves_users(entry):
         yield to.uid_target(entry.desired.uid)
     if plan.moves_users(entry):

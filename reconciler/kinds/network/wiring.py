@@ -1,4 +1,4 @@
-"""How containers are wired to networks: which networks they mean, and what their attachments must say."""
+"""How containers are attached to networks: which networks they mean, and what their attachments must contain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OF_A_BOOT: tuple[NetworkFacet, ...] = ("bridge", "address", "rules")
 
 
 class Wiring(NamedTuple):
-    """What attachments to a network must say. An empty gateway: not known yet."""
+    """What attachments to a network must contain. An empty gateway is not known yet."""
 
     uid: str
     gateway: str = ""
@@ -31,16 +31,16 @@ def network_observed(entry: Entry) -> NetworkObserved:
 
 
 def this_boot(observed: NetworkObserved, now: Moment) -> NetworkObserved:
-    """``observed`` as it is to be read in this boot: a network that was made in another one has no bridge and no rules,
-    until somebody has looked."""
+    """``observed`` as it is to be read in this boot: a network that was made in an earlier boot counts as without
+    bridge and rules until it was looked at."""
     if not observed.created or not observed.boot_id or observed.boot_id == now.boot_id:
         return observed
     return msgspec.structs.replace(observed, drift=_OF_A_BOOT, boot_id=now.boot_id, error="", error_count=0)
 
 
 def networks(context: Context, desired: Desired) -> tuple[Key, ...]:
-    """The networks of a container, in its order. One that names none is in the instance's own, whatever its namespace
-    holds."""
+    """The networks of a container, in its order. One that names none is in the instance's own, even if its namespace
+    has one of that name."""
     written = desired.spec.get("networks")
     if not written:
         return (DEFAULT_NETWORK,)
@@ -48,7 +48,7 @@ def networks(context: Context, desired: Desired) -> tuple[Key, ...]:
 
 
 def wiring(context: Context, key: Key) -> Wiring | None:
-    """What attachments to the live network of that key must say once its own plan is done; None when there is no such
+    """What attachments to the live network of that key must contain once its own plan is done; None if there is no such
     network.
     """
     known: dict[Key, Wiring | None] = context.once("wirings", dict)
@@ -59,7 +59,7 @@ def wiring(context: Context, key: Key) -> Wiring | None:
 
 
 def _network(context: Context, desired: Desired, name: str) -> Key:
-    """The network that a container means by ``name``: its own namespace first, the instance's default last."""
+    """The network that a container means by ``name``: that of its own namespace, or else the instance's default."""
     key = Key(kinds.NETWORK.name, desired.key.namespace, name)
     return DEFAULT_NETWORK if name == DEFAULT_NETWORK.name and key not in context.view.live else key
 

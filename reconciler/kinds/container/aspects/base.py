@@ -29,8 +29,8 @@ def _only_looked_at() -> None:
 
 
 class Running(NamedTuple):
-    """A container that is there, with the drivers that reach it. ``wire`` makes sure of its interfaces and ports; who
-    only asks ``drifted`` need not give it."""
+    """A container that is there, with the drivers that reach it. ``wire`` makes sure of its interfaces and ports;
+    ``drifted`` does not need it."""
 
     id: str
     spec: ContainerSpec
@@ -39,8 +39,8 @@ class Running(NamedTuple):
 
 
 class Aspect(NamedTuple):
-    """``configure`` gives its part of the arguments of a run: tuples of several aspects are joined, all else comes from
-    one aspect alone.
+    """``configure`` gives its part of the arguments of a run: tuples of several aspects are joined; any other argument
+    comes from one aspect only.
 
     ``live`` is what the kernel has of it, in the driver's words: where an edit in place changes that, ``apply`` brings
     the running container to its spec, and so it does when ``drifted`` finds that somebody else changed it. An aspect

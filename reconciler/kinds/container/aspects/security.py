@@ -8,7 +8,7 @@ from reconciler.kinds.container.aspects.base import Arguments, Aspect, Run
 from reconciler.model import forms
 from reconciler.model.fields import Field, Spec
 
-#: without ``CAP_``; those that the exec driver knows, and ALL
+#: names without ``CAP_``: those that the exec driver knows, and ALL
 NAMES = (
     *("ALL", "AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN"),
     *("DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE"),
@@ -19,7 +19,7 @@ NAMES = (
 )
 _Name = Annotated[str, Field("A capability's name without CAP_, or ALL.", choices=NAMES)]
 _ADD = Field("Granted beside the default set.", max_items=64, form=forms.names_or_all)
-# ALL does not include the others here: beside an addition of ALL only the names count
+# ALL does not include the others here: beside ``add: [ALL]`` only the names count
 _DROP = Field("Taken away; ALL takes the whole default set.", max_items=64, form=forms.names)
 
 

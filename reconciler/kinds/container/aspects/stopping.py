@@ -1,4 +1,4 @@
-"""How a container's program is asked to end."""
+"""How a container's program is stopped."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ def rules(aspects: Iterable[Aspect]) -> tuple[Rule, ...]:
 
 
 def configure(aspects: Iterable[Aspect], run: Run) -> Arguments:
-    """The arguments of a run that all aspects give. Raises ``TypeError`` when two give the same and it is no tuple."""
+    """The arguments of a run, from all aspects. Raises ``TypeError`` if two aspects give the same argument and it is
+    not a tuple."""
     made: Arguments = {}
     for aspect in aspects:
         for name, value in (aspect.configure(run) if aspect.configure else {}).items():
@@ -35,7 +36,7 @@ def changed(aspects: Iterable[Aspect], was: Any, wanted: Any) -> Iterator[Aspect
 
 
 def drifted(aspects: Iterable[Aspect], running: Running) -> tuple[Aspect, ...]:
-    """The aspects of which somebody else changed what the kernel has."""
+    """The aspects whose state in the kernel somebody else has changed."""
     return tuple(aspect for aspect in aspects if aspect.drifted is not None and aspect.drifted(running))
 
 

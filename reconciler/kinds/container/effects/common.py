@@ -71,7 +71,8 @@ def effective(desired: Desired) -> ContainerSpec:
 
 
 def wire(parts: Parts, endpoint: EndpointConfig) -> None:
-    """Makes sure of namespace, interfaces and ports. The driver knows containers by uid only: people by name."""
+    """Makes sure of namespace, interfaces and ports. The driver knows containers only by uid; errors name them for
+    people."""
     try:
         parts.network.ensure_endpoint(endpoint)
     except errors.Conflict as error:
@@ -85,6 +86,6 @@ def log_dir(parts: Parts, uid: str) -> str:
 
 
 def _name_of(session: Session, uid: str) -> str:
-    """``container/default/web`` for its uid; what is nobody's stays as it is."""
+    """Replaces a uid by the name of its object, such as ``container/default/web``; an unknown uid stays as it is."""
     desired = session.objects.get(uid.removeprefix("container "))
     return str(desired.key) if desired is not None else uid

@@ -14,8 +14,7 @@ from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model.objects import Desired
 from reconciler.model.view import ImageFacts
 
-#: where the resolver settings of the host stand; the second serves where the first names only a local stub (systemd-
-#: resolved)
+#: the host's resolver settings; the second file is read if the first names only a local stub (systemd- resolved)
 _RESOLV_CONF = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 
 #: below the root, where files of the runs stand: a rootfs may have empty ones there to mount upon
@@ -25,8 +24,8 @@ PLACED = frozenset((b"etc/hostname", b"etc/hosts", b"etc/resolv.conf"))
 def build(
     parts: Parts, desired: Desired, observed: ContainerObserved, image: ImageFacts, rootfs: str
 ) -> ContainerConfig:
-    """All that the next run of the present incarnation needs: what the aspects of its spec give, and what comes from
-    where it stands."""
+    """Everything that the next run of the present incarnation needs: what the aspects of its spec give, and what
+    follows from its place on the host."""
     assert observed.incarnation is not None
     effective = observed.incarnation.effective
     run = Run(effective, image, hostname=effective.hostname or desired.key.name)

@@ -1,4 +1,4 @@
-"""Steps that make an incarnation and take it away."""
+"""Steps that make and remove an incarnation."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def create(parts: Parts, job: Job, made: _Made) -> None:
 
 
 def remove(parts: Parts, job: Job, claim: common.Claim) -> None:
-    """Removes the incarnation; at last also endpoint, leases, logs and the object itself."""
+    """Removes the incarnation, and at the object's end also endpoint, leases, logs and the object itself."""
     assert isinstance(claim.task, tasks.Remove)
     incarnation = claim.task.incarnation
     if incarnation:

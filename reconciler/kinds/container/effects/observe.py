@@ -18,7 +18,7 @@ _UNSUPERVISED = "conmon is gone: the process runs on, its exit code will be unkn
 
 
 def observe(parts: Parts, entry: Entry, closely: bool) -> bool:
-    """Its process; ``closely`` also what it has of the network, its mount, its limits."""
+    """Reads its process, and ``closely`` also its network, its mount and its limits."""
     desired, observed = entry.desired, entry.observed
     if not isinstance(observed, ContainerObserved) or observed.incarnation is None:
         return False
@@ -33,14 +33,14 @@ def observe(parts: Parts, entry: Entry, closely: bool) -> bool:
 
 
 def _process(parts: Parts, desired: Desired, observed: ContainerObserved, facts: ProcessFacts) -> ContainerObserved:
-    """``observed`` with the process as it is now. A run that has ended since sets the back-off once."""
+    """``observed`` with the process as it is now. A run that has ended since then sets the back-off, once."""
     now = parts.clock.now()
     if facts.status in ("running", "created"):
         same = facts.pid == observed.pid and facts.pid_start == observed.pid_start
         return msgspec.structs.replace(
             observed, process=facts.status, pid=facts.pid, pid_start=facts.pid_start, supervised=facts.supervised,
             started_at=observed.started_at if same else facts.started_at,
-            # a start whose record a crash took: the process is there, so it has been started
+            # a crash lost the record of this start: the process is there, so it was started
             starts=max(observed.starts, 1) if facts.status == "running" else observed.starts,
             started_mono=observed.started_mono if same else now.mono,
             boot_id=now.boot_id,
@@ -58,7 +58,7 @@ def _ended(parts: Parts, desired: Desired, observed: ContainerObserved, facts: P
     now = parts.clock.now()
     ended = _not_ready(msgspec.structs.replace(observed, **process.exit_fields(facts)), now.wall)
     if observed.boot_id != now.boot_id:
-        # it ended with the last boot: nothing to hold against it
+        # it ended with the last boot, which is no failure of its own
         return msgspec.structs.replace(ended, process="absent", starts=observed.starts, stop_mono=0.0, stop_sent=False)
     if observed.stop_mono:
         # it was asked to end
@@ -69,14 +69,14 @@ def _ended(parts: Parts, desired: Desired, observed: ContainerObserved, facts: P
 
 
 def _not_ready(ended: ContainerObserved, now: float) -> ContainerObserved:
-    """What has ended is not ready from that moment on, whatever is planned for it."""
+    """A container whose process has ended is not ready from that moment on, whatever is planned for it."""
     ready = Condition("Ready", "False", "Exited", restarts.exit_text(ended), now)
     conditions = tuple(ready if each.type == "Ready" else each for each in ended.conditions)
     return msgspec.structs.replace(ended, conditions=conditions)
 
 
 def _tell(session: Session, desired: Desired, before: ContainerObserved, seen: ContainerObserved, now: float) -> None:
-    """Events for what somebody will ask about later."""
+    """Records events that somebody will ask about later."""
     record = session.events.record
     key, uid = str(desired.key), desired.uid
     if before.process == "running" and seen.process != "running":

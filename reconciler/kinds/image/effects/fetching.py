@@ -1,4 +1,4 @@
-"""Bringing an image into the graph: asked for by a step or by somebody."""
+"""Brings an image into the graph, for a step or for a caller of the API."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def fetch(
         )  # fmt: skip
         facts = msgspec.structs.replace(facts, reference=name)
         failpoints.hit("pull.after")
-        # a layer that was here already, of another packing, needed no blob
+        # a layer that was here already, compressed in another way, needed no blob
         held = [blob for blob in blobs if parts.graph.has_blob(blob)]
         with parts.store.transaction() as session:
             session.images.put(facts, held, chain)
@@ -62,5 +62,5 @@ def fetch(
 
 
 def _users(session: Session, reference: str) -> list[Key]:
-    """The objects that name an image: whoever waited for it, or follows it, is to look again."""
+    """The objects that name an image. They are looked at again: they may wait for it or follow it."""
     return session.objects.naming(references.spellings(reference))

@@ -11,9 +11,8 @@ from reconciler.model.view import Entry, ImageFacts
 
 
 def observe(parts: Parts, entry: Entry, closely: bool) -> bool:
-    """Notes in its observed state what the graph has; whether that is news.
-
-    While another reference is noted, its image has still to be forgotten: that note stays until `untag` takes it.
+    """Records in observed state what the graph has, and returns whether anything has changed. While another reference
+    is recorded, its image has still to be forgotten: that record stays until `untag` removes it.
     """
     uid, wanted = entry.desired.uid, str(references.parse(str(entry.desired.spec["reference"])))
     observed = entry.observed if isinstance(entry.observed, ImageObserved) else ImageObserved()

@@ -74,7 +74,8 @@ def _user(session: Session, uid: str, reference: str) -> Key | None:
 
 
 def check(parts: Parts, job: Job, task: tasks.Check) -> str:
-    """Asks the registry what a reference means now, and notes the answer: the next plan tells what follows from it."""
+    """Asks the registry what a reference means now, and records the answer. The next plan decides what follows from
+    it."""
     reference = references.parse(task.reference)
     failpoints.hit("check.before")
     wanted = task.range
@@ -91,8 +92,8 @@ def check(parts: Parts, job: Job, task: tasks.Check) -> str:
 def _highest(
     parts: Parts, uid: str, registry: Registry, reference: references.Reference, wanted: str
 ) -> tuple[str, str]:
-    """Digest and tag of the highest version in the range ``wanted``. It is the one that was known before, if the
-    registry has a higher one no more: nothing goes back because a tag was removed."""
+    """Digest and tag of the highest version in the range ``wanted``. If the registry no longer has a higher one, it is
+    the one that was known before: no image goes back because a tag was removed."""
     tags = registry.tags(reference)
     with parts.store.snapshot() as session:
         found = session.observed.get(uid)
@@ -132,8 +133,8 @@ def pull(parts: Parts, job: Job, task: tasks.Pull) -> str:
 
 
 def _note_asked(parts: Parts, uid: str, digest: str, tag: str = "") -> None:
-    """What the registry has answered, and when, on the object that it was asked for. ``tag``: that of the highest
-    version, where it was asked for one."""
+    """Records what the registry has answered, and when, in the object that it was asked for. ``tag`` is that of the
+    highest version, if a version was asked for."""
     now = parts.clock.now()
     with parts.store.transaction(durable=False) as session:
         desired, found = session.objects.get(uid), session.observed.get(uid)

@@ -15,7 +15,7 @@ from reconciler.model.objects import Desired
 from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.store.base import Session
 
-#: what a container that names no network is in: the instance's own, whatever its namespace holds
+#: the network of a container that names none: the instance's own, even if its namespace has one of that name
 OWN = NetworkRef(name=DEFAULT_NETWORK.name)
 
 
@@ -32,7 +32,8 @@ def network(uid: str, observed: NetworkObserved, effective: NetworkSpec) -> Netw
 
 
 def find(session: Session, key: Key, ref: NetworkRef) -> tuple[Desired, NetworkObserved]:
-    """The network that ``ref`` of container ``key`` names; its own namespace first, the instance's default last."""
+    """The network that ``ref`` of container ``key`` names: that of its own namespace, or else the instance's
+    default."""
     desired = None if ref is OWN else session.objects.live(Key("Network", key.namespace, ref.name))
     if desired is None and ref.name == DEFAULT_NETWORK.name:
         desired = session.objects.live(DEFAULT_NETWORK)

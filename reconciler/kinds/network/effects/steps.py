@@ -56,7 +56,7 @@ def create(parts: Parts, job: Job, claim: Claim) -> None:
     try:
         parts.network.ensure_network(config.network(claim.uid, claim.observed, effective))
     except errors.Conflict:
-        # somebody was quicker to take a subnet that we chose: another is chosen next time
+        # somebody took the subnet that we chose: next time another is chosen
         if effective.subnet is None and not claim.observed.created:
             _give_back(parts, claim)
         raise
@@ -72,7 +72,7 @@ def update(parts: Parts, job: Job, claim: Claim) -> None:
 
 
 def repair(parts: Parts, job: Job, claim: Claim) -> None:
-    """Makes again what is missing of the network as it was last made."""
+    """Restores what is missing of the network, as it was last made."""
     if claim.observed.effective is None:
         raise errors.Conflict("the network has not been made yet")
     wanted = config.network(claim.uid, claim.observed, claim.observed.effective)
@@ -135,7 +135,7 @@ def _first_host(subnet: str) -> str:
 
 
 def _record(parts: Parts, uid: str, **changes: object) -> None:
-    """Notes that it is whole, in this boot."""
+    """Notes that it is complete in this boot."""
     with parts.store.transaction(durable=False) as session:
         observed = session.observed.get(uid)
         if isinstance(observed, NetworkObserved):
