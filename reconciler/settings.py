@@ -46,12 +46,11 @@ PID_FILE = "pydockd.pid"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``resync`` is the seconds between full looks when no event asks for one; ``api_user`` is the
-    name or uid that the API process runs as (empty: see ``bootstrap.accounts``); empty ``exec_runtime`` and
-    ``storage_driver`` mean: probe for the best. ``image_gc_*`` say when images go by themselves, see
-    ``model.collection``: per cent, and times such as ``30d``. ``registry_mirrors`` are URLs for docker.io;
-    ``certs_dir`` holds files of TLS as docker's certs.d does; ``trust_policy`` is the file that says which images may
-    come."""
+    """``resync`` is the seconds between full looks when no event asks for one; ``api_user`` is the name or uid that the
+    API process runs as (empty: see ``bootstrap.accounts``); empty ``exec_runtime`` and ``storage_driver`` mean the
+    first that works. ``image_gc_*`` configure automatic image garbage collection, see ``model.collection``: per cent,
+    and times such as ``30d``. ``registry_mirrors`` are URLs for docker.io; ``certs_dir`` holds files of TLS as docker's
+    certs.d does; ``trust_policy`` is the file that decides which images may be pulled."""
 
     root: str = "/var/lib/pydock"
     run_dir: str = "/run/pydock"
@@ -93,7 +92,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def image_policy(self) -> collection.Policy:
-        """When images go by themselves. Raises ``errors.Invalid``."""
+        """The policy of automatic image garbage collection. Raises ``errors.Invalid``."""
         high, low = self.image_gc_high, self.image_gc_low
         if not 0 < low <= high <= 100:
             raise errors.Invalid(
@@ -108,8 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pydockd",
         description="Keeps this host's containers the way its manifests say.",
-        epilog="Flags win over the environment, that over the configuration file, the file over the defaults; "
-        "--print-config shows the outcome.",
+        epilog="Flags win over the environment, the environment over the configuration file, and the file over the "
+        "defaults; --print-config shows the outcome.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -135,19 +134,24 @@ def _parser() -> argparse.ArgumentParser:
     add("--pidfile", metavar="FILE", help="default: RUN_DIR/pydockd.pid")
     user = "the unprivileged user of the API process (default: pydock-api, or a number that no account has)"
     add("--api-user", metavar="USER", help=user)
-    add("--resync", type=float, metavar="SECONDS", help="slow full look behind the events (default: 300)")
+    add("--resync", type=float, metavar="SECONDS", help="pause between full looks that need no event (default: 300)")
     add(
         "--image-gc-high",
         type=float,
         metavar="PERCENT",
-        help="of the disk used: unused images go (default: 85; 100: none)",
+        help="when more of the disk is used, unused images are removed (default: 85; 100: none)",
     )
-    add("--image-gc-low", type=float, metavar="PERCENT", help="until no more than this is used (default: 80)")
-    add("--image-gc-min-age", metavar="TIME", help="no image goes that was pulled or used since (default: 2m)")
+    add(
+        "--image-gc-low",
+        type=float,
+        metavar="PERCENT",
+        help="they are removed until no more than this is used (default: 80)",
+    )
+    add("--image-gc-min-age", metavar="TIME", help="images pulled or used within this time are kept (default: 2m)")
     add(
         "--image-gc-max-age",
         metavar="TIME",
-        help="unused for so long, images go anyway, as after 30d (default: 0: never)",
+        help="images unused for this long are removed in any case, such as 30d (default: 0, never)",
     )
     add("--debug", action="store_true", default=None, help="verbose log; SIGQUIT dumps the stacks of all threads")
     add("--print-config", action="store_true", help="print the settings in force as TOML and exit")
@@ -177,7 +181,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Settings, bo
 
 @contextmanager
 def _blamed(path: str) -> Iterator[None]:
-    """Says which file holds the wrong value."""
+    """Names the file that holds the wrong value in the error."""
     try:
         yield
     except errors.Invalid as error:
@@ -185,7 +189,7 @@ def _blamed(path: str) -> Iterator[None]:
 
 
 def make(given: dict[str, Any]) -> Settings:
-    """Checked settings with what follows from others filled in."""
+    """Checks the settings, and fills in those that follow from others."""
     tables = given.get("registry", {})
     settings = _convert(given if not isinstance(tables, dict) else given | {"registry": {}}, Settings, "")
     if isinstance(tables, dict):
@@ -222,7 +226,7 @@ def _age(name: str, text: str) -> float:
 
 
 def check_host(host: str) -> str:
-    """``host`` if pydockd can listen there."""
+    """Returns ``host`` if pydockd can listen there."""
     if host in ("fd://", "fd://*"):
         return "fd://"
     if host.startswith("unix:///"):

@@ -1,7 +1,7 @@
 """From events to plain values (dict, list, str, int, float, bool, None), within limits.
 
-Nothing recurses; a limit holds before what breaks it is built. Aliases count with all that they stand for, so that a
-document's size is the size of what it means.
+Nothing recurses; a limit holds before what breaks it is built. An alias counts as much as what it stands for, so a
+document's size is the size of its meaning.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def _key(kind: str, document: dict[str, Any]) -> Key:
 
 
 def _sane(document: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:
-    """The spec without what is wrong already, so that rules see sane types only: wrong fields are left out, wrong
+    """The spec without what is known to be wrong, so that rules see only valid types: wrong fields are left out, wrong
     entries of lists are None."""
     spec = _map(document.get("spec"))
     wrong = [finding.path[1:] for finding in findings if len(finding.path) > 1 and finding.path[0] == "spec"]

@@ -17,7 +17,7 @@ METADATA = "metadata.json"
 
 
 def folder() -> Traversable:
-    """Where the schemas are: in an installed package inside of it, in a working tree beside it."""
+    """Where the schemas are: inside an installed package, or beside the package in a working tree."""
     inside = resources.files("reconciler") / "schemas"
     return inside if inside.is_dir() else Path(__file__).resolve().parents[2] / "schemas"
 

@@ -12,7 +12,7 @@ from reconciler.model.objects import Document
 
 #: documents of one file
 MAX_DOCUMENTS = 2_000
-#: problems told of one file
+#: number of problems that are reported for one file
 MAX_PROBLEMS = schema.MAX_FINDINGS
 #: problems without a line come last
 _LAST = 1 << 30

@@ -1,4 +1,5 @@
-"""Where fields stand: a second reading of a text that had problems, so that a good text pays nothing for it."""
+"""Finds the places of fields by a second reading of a text that had problems, so that it costs nothing for a good
+text."""
 
 from __future__ import annotations
 
@@ -63,9 +64,8 @@ class _Walk:
 
 
 def find(stream: Iterable[events.Event], wanted: Mapping[int, Collection[paths.Path]]) -> dict[int, Spots]:
-    """The spots of the paths wanted of each document, by its index; a path not there has its nearest ancestor's.
-
-    Reads no further than it must; a text that cannot be read to its end has spots up to there.
+    """The spots of the wanted paths of each document, by its index. A path that is missing has the spot of its nearest
+    ancestor. Reads no further than needed; if the text cannot be read to its end, spots are found up to there.
     """
     found: dict[int, Spots] = {}
     last = max(wanted, default=-1)

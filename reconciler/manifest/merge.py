@@ -3,7 +3,7 @@
 A document here is ``{"labels", "annotations", "spec"}``. A *field* is a leaf: a scalar, a whole list without merge
 keys, or an empty map. Entries of lists with merge keys (``keys`` in the kind's annotated types) are told apart by
 those, so that managers can share a list: there the entry itself, with its keys, is a field too. Keys and values are
-compared by what they mean: ``/data`` and ``/data/`` are one entry, ``1Mi`` and ``1024Ki`` one value. Nothing given is
+compared by their meaning: ``/data`` and ``/data/`` are one entry, ``1Mi`` and ``1024Ki`` one value. Nothing given is
 changed.
 """
 
@@ -72,8 +72,8 @@ def clashes(new: Document, live: Document, others: Mapping[str, Document], kind:
 
 
 def without(document: Document, taken: Document, kind: str) -> Document:
-    """``document`` less the fields that ``taken`` has with another value: what remains a manager's after another took
-    them by force."""
+    """``document`` without the fields that ``taken`` has with another value: what a manager keeps after another one
+    took fields over by force."""
     theirs = _meanings(taken, kind)
     made = copy.deepcopy(document)
     for path, value in _meanings(document, kind).items():
@@ -184,7 +184,8 @@ class _Merging:
         return self.merge(live[key], value, node, path) if key in live else copy.deepcopy(value)
 
     def _list(self, live: list[Any], new: list[Any], node: Node, path: FieldPath) -> list[Any]:
-        """In the order of ``new`` where it names all entries and nobody shares them, else in the order of ``live``."""
+        """Orders the entries as ``new`` does if it names all of them and nobody shares the list, or else as ``live``
+        does."""
         present = {_entry(entry, node): entry for entry in live}
         wanted = {_entry(entry, node): entry for entry in new}
         if present.keys() <= wanted.keys() and path not in self._shared:
@@ -198,7 +199,7 @@ class _Merging:
 
 
 def _remove(document: Document, path: FieldPath, kind: str) -> None:
-    """Takes the field out, and the maps and lists that it leaves empty."""
+    """Removes the field, and the maps and lists that become empty."""
     trail: list[tuple[Any, int | str]] = []
     at: Any = document
     node: Node | None = None

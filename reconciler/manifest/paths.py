@@ -10,7 +10,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
 def render(path: Path) -> str:
-    """The path as people write it; keys that are no plain word stand as ``["app.kubernetes.io/name"]``."""
+    """The path as people write it. Keys that are not plain words are written as ``["app.kubernetes.io/name"]``."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -19,6 +19,6 @@ def render(path: Path) -> str:
             text += f".{step}" if text else step
         else:
             shown = step if len(step) <= 80 else step[:77] + "..."
-            # no codec: the API process renders when it can load nothing any more
+            # uses no codec: the API process renders paths when it can no longer load modules
             text += '["' + ascii(shown)[1:-1] + '"]'
     return text

@@ -1,6 +1,5 @@
-"""What a schema cannot say: values with a grammar of their own, entries that are given twice, rules across fields.
-
-Which they are is read from the kind's annotated types (``model.fields``) and its rules (``kinds/KIND/spec.py``).
+"""What a schema cannot say: values with a grammar of their own, entries that are given twice, rules across fields. They
+are read from the kind's annotated types (``model.fields``) and its rules (``kinds/KIND/spec.py``).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from reconciler.model.keys import Key
 
 
 def check(kind: str, key: Key, spec: Written) -> list[Finding]:
-    """What is wrong with ``spec`` beyond its schema. ``spec`` is sane: what the schema found wrong was taken out, wrong
+    """What is wrong with ``spec`` beyond its schema. ``spec`` lacks the fields that the schema found wrong; wrong
     entries of lists are None."""
     found = list(_values(table.spec_fields(kind), spec, ("spec",)))
     return found + [finding for rule in table.rules(kind) for finding in rule(key, spec)]

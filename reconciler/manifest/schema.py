@@ -1,7 +1,7 @@
 """Checks values against the schemas, by jsonschema.
 
 The schemas are JSON Schema 2020-12; a test keeps them within ``KEYWORDS``. Two things are stricter than jsonschema: a
-whole number is written as one (80.0 is a slip), and ``$`` in a pattern is the very end, as ECMA 262 means it.
+whole number is written as one (80.0 is refused), and ``$`` in a pattern means the very end, as in ECMA 262.
 
 jsonschema checks about a thousand specs a second, and the same document is read at each start, checked again on the
 controller's side, and applied again and again: what passed once is known by its digest, and not checked twice.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
 
-#: what stops a flood: a person mends a few and tries again
+#: more findings help nobody: people mend a few and try again
 MAX_FINDINGS = 100
 #: digests of documents that passed, about 4 MB when full
 MAX_PASSED = 20_000
@@ -63,8 +63,8 @@ passed = Passed()
 
 
 def check(file: str, value: Any, path: paths.Path = ()) -> list[Finding]:
-    """All that is wrong with ``value``, whose path is ``path``, by the schema in ``file`` (``container.json``); at most
-    ``MAX_FINDINGS``."""
+    """Everything that is wrong with ``value``, whose path is ``path``, by the schema in ``file`` (``container.json``);
+    at most ``MAX_FINDINGS``."""
     digest = _digest(file, value)
     if digest and passed.knows(digest):
         return []

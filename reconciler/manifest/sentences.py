@@ -76,7 +76,8 @@ def _choice(value: str, allowed: list[str]) -> str:
 
 
 def _nearest(value: str, allowed: Iterable[str]) -> str:
-    """What was probably meant: the same but for case or ``CAP_``, or else much like it; empty if nothing is."""
+    """What was probably meant: an allowed word that differs in case or in ``CAP_`` only, or is similar; empty if there
+    is none."""
     known = list(allowed)
     bare = value.upper().removeprefix("CAP_")
     alike = [name for name in known if name in (value, bare)] or [n for n in known if n.lower() == value.lower()]
@@ -120,7 +121,7 @@ def _longhand(value: str, known: dict[str, str]) -> str:
     return ""
 
 
-# A value of another type breaks const, enum and oneOf as well as the type beside them: it is told once.
+# A value of another type breaks const, enum and oneOf as well as type: it is reported once.
 
 
 def _const(fault: Fault) -> Iterator[Finding]:
@@ -166,14 +167,14 @@ def _max_properties(fault: Fault) -> Iterator[Finding]:
 
 
 def _required(fault: Fault) -> Iterator[Finding]:
-    """Of all that are missing: jsonschema says the same once for each."""
+    """Reports all missing fields at once: jsonschema repeats the same error for each."""
     for name in fault.argument:
         if name not in fault.value:
             yield Finding((*fault.path, name), "required, but not given", at_key=True)
 
 
 def _additional(fault: Fault) -> Iterator[Finding]:
-    """Of all unknown fields: jsonschema tells of them in one error."""
+    """Reports each unknown field: jsonschema has them in one error."""
     schema = fault.schema
     known = schema.get("properties", {})
     for key in fault.value:

@@ -1,5 +1,5 @@
-"""From bytes to text, refusing what no manifest has: too much, another encoding, characters that editors do not
-show."""
+"""Decodes bytes, and refuses what no manifest contains: too many bytes, another encoding, characters that editors do
+not show."""
 
 from __future__ import annotations
 

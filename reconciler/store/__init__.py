@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def open_store(path: Path) -> Store:
-    """Opens the database at ``path``, made anew when missing, and holds it alone until ``close``.
+    """Opens the database at ``path``, or makes one, and holds it exclusively until ``close``.
 
     Raises ``errors.Permanent`` when the file is damaged, of a newer version, incomplete, no database, or in use by
     another process; nothing is changed then. Raises ``errors.Temporary`` when the disk is full or fails.

@@ -41,14 +41,14 @@ class Objects(Protocol):
         """The object of that name that is not terminating."""
 
     def find(self, kind: str = "", namespace: str = "", source: str = "", item: str = "") -> list[Desired]:
-        """Those that match all given, terminating ones too, ordered by kind, namespace, name."""
+        """Objects that match all given values, also terminating ones, ordered by kind, namespace, name."""
 
     def some(self, kind: str) -> bool:
-        """Whether there is any object of that kind, terminating ones too."""
+        """Whether there is any object of that kind, also a terminating one."""
 
     def naming(self, texts: Iterable[str]) -> list[Key]:
-        """Live objects whose spec names an image by one of ``texts``, as it is written there: an index is asked, and no
-        body read."""
+        """Live objects whose spec names an image by one of ``texts``, as it is written there. An index answers; no body
+        is read."""
 
     def create(
         self,
@@ -59,27 +59,27 @@ class Objects(Protocol):
         owner: Owner,
         now: float,
     ) -> Desired:
-        """Raises ``Conflict`` naming the owner if a live object has that key. Where the kind says so, one that is
-        being deleted, and of which nothing was torn down yet, is taken back: it keeps its uid and all that it has."""
+        """Raises ``Conflict`` naming the owner if a live object has that key. If the kind says so, an object that is
+        being deleted, and of which nothing was removed yet, is revived: it keeps its uid and all that it has."""
 
     def replace(
         self, uid: str, labels: dict[str, str], annotations: dict[str, str], spec: dict[str, Any], owner: Owner
     ) -> Desired:
-        """``generation`` grows when ``spec`` differs. A new owner alone is a change too (of the metadata). An owner of
-        another source takes the note away."""
+        """``generation`` grows when ``spec`` differs. A new owner alone is a change too (of the metadata). If the new
+        owner is of another source, the note is removed."""
 
     def set_override(self, uid: str, override: Override) -> Desired: ...
 
     def set_note(self, uid: str, note: SourceNote | None) -> Desired:
-        """What the condition ``Source`` says; the spec and its generation stay as they are."""
+        """Sets what the condition ``Source`` says. Spec and generation stay as they are."""
 
     def mark_deleting(self, uid: str, now: float, grace: float | None = None) -> Desired:
-        """From now on terminating; its name is free. ``grace``: seconds to stop in, in place of the spec's. Already so:
-        no change."""
+        """Marks the object as terminating; its name is free from then on. ``grace`` is the number of seconds that it
+        gets to stop, in place of the spec's. Has no effect on a terminating object."""
 
     def purge(self, uid: str) -> None:
-        """The object is gone: the last change is DELETED with its last state. Its observed state, overrides, managers
-        and leases go with it. Unknown uid: no effect."""
+        """Removes the object, with its observed state, overrides, managers and leases. The last change is DELETED with
+        its last state. Has no effect for an unknown uid."""
 
     def applied(self, uid: str) -> dict[str, dict[str, Any]]:
         """What each API manager last applied: manager → ``{"labels", "annotations", "spec"}``."""
@@ -91,7 +91,7 @@ class ObservedStates(Protocol):
     def get(self, uid: str) -> Observed | None: ...
 
     def put(self, uid: str, observed: Observed) -> None:
-        """Takes a revision only if the object as the API shows it changes; bookkeeping alone does not."""
+        """Takes a revision only if the object changes as the API shows it, not for bookkeeping."""
 
 
 class Changes(Protocol):
@@ -99,24 +99,24 @@ class Changes(Protocol):
         """The present global revision (0 in an empty store)."""
 
     def oldest(self) -> int:
-        """A watch from this revision on is still whole (it needs every change after it)."""
+        """The lowest revision from which a watch can start: every change after it is kept."""
 
     def since(self, revision: int, limit: int = 1000) -> list[Change]:
         """Changes after ``revision``, oldest first. Raises ``Expired`` if some were compacted."""
 
     def last(self, uids: Iterable[str], until: int) -> dict[str, Change]:
-        """Of each of these objects the last change up to the revision ``until``. One that has none, or whose changes
-        were compacted, is not in it. Reads the table once, however many they are."""
+        """The last change of each of these objects up to the revision ``until``. Objects without one, or whose changes
+        were compacted, are left out. Reads the table once, for any number of objects."""
 
     def compact(self, keep: int) -> int:
-        """Removes all but the ``keep`` newest; returns how many went."""
+        """Removes all but the ``keep`` newest; returns how many were removed."""
 
 
 class Journal(Protocol):
     def begin(self, name: str, key: str, uid: str, cause: str, attempt: int, now: float, caller: str = "") -> int: ...
 
     def end(self, id: int, status: JobStatus, now: float, error: str = "", output: str = "") -> None:
-        """``error`` and ``output`` are cut when they are long."""
+        """Long texts of ``error`` and ``output`` are cut."""
 
     def interrupt_running(self, now: float) -> list[JobRecord]:
         """At start: marks what was running as interrupted and returns those."""
@@ -131,14 +131,15 @@ class Events(Protocol):
     def record(
         self, key: str, uid: str, type: Literal["Normal", "Warning"], reason: str, message: str, now: float
     ) -> None:
-        """The same reason and message about the same uid again within an hour: the count grows, no new row."""
+        """If the same uid had the same reason and message within the last hour, the count grows and no row is added."""
 
     def find(self, key: str = "", limit: int = 500) -> list[EventRecord]:
         """The newest ``limit``, oldest first."""
 
     def trim(self, keep: int) -> int:
-        """Keeps ``keep`` events. Every object keeps its newest ones before any keeps its older ones, and objects that
-        are there come before those that are gone: a flood about some takes nothing from the others."""
+        """Keeps ``keep`` events. Every object keeps its newest events before any object keeps older ones, and objects
+        that exist come before those that are gone. So a flood of events about some objects does not remove those of
+        others."""
 
 
 class Leases(Protocol):
@@ -151,8 +152,9 @@ class Leases(Protocol):
     def take_subnet(self, network_uid: str, subnet: str) -> None: ...
 
     def address(self, network_uid: str, owner_uid: str, subnet: str, gateway: str) -> str:
-        """The owner's address in the network, leased if new; the one least recently used of those free is taken. Raises
-        ``Temporary`` when the subnet is full. A lease outside ``subnet`` (it was changed) is replaced."""
+        """The owner's address in the network, leased if it is new: of the free ones, the one that was used least
+        recently. Raises ``Temporary`` when the subnet is full. A lease outside ``subnet`` (it was changed) is
+        replaced."""
 
     def addresses(self, owner_uid: str) -> dict[str, str]:
         """network uid → address"""
@@ -169,15 +171,13 @@ class Images(Protocol):
     """The relations of the graph: which reference means which image, of which layers."""
 
     def put(self, facts: ImageFacts, blobs: Sequence[str], chain: Sequence[str]) -> None:
-        """``blobs``: digests of manifest(s), config and layers; ``chain``: chain ids, bottom first. With its digest as
-        reference the image gets none.
-
-        An image that loses its last reference to another one stays, under its digest as reference, until that is
-        removed: containers may use it.
+        """``blobs``: digests of manifest(s), config and layers; ``chain``: chain ids, bottom first. If the reference is
+        the digest, the image gets no reference. An image that loses its last reference to another image stays under its
+        digest until that is removed: containers may use it.
         """
 
     def tag(self, reference: str, digest: str) -> None:
-        """Makes ``reference`` mean an image that is here, whatever it meant before; as ``put`` for the former one."""
+        """Makes ``reference`` mean an image that is here. For the image that it meant before, see ``put``."""
 
     def get(self, reference: str) -> ImageFacts | None: ...
 
@@ -195,13 +195,13 @@ class Images(Protocol):
 
 
 class Relations(Protocol):
-    """Who uses which image and what its parts take on disk. Images go by their manifest's digest here."""
+    """Who uses which image, and what its parts take on disk. Images are named by their manifest's digest here."""
 
     def named(self) -> dict[str, list[Key]]:
         """Reference, as the spec has it → the live objects that name it."""
 
     def made(self) -> dict[str, list[Key]]:
-        """Image id → the containers that were made from it, those being removed too."""
+        """Image id → the containers that were made from it, also those being removed."""
 
     def chains(self) -> dict[str, list[str]]:
         """Digest → chain ids, bottom first; an image without layers is not in it."""
@@ -218,14 +218,14 @@ class Relations(Protocol):
         """Name → bytes on disk, of those that were measured."""
 
     def measured(self, part: Literal["layer", "blob"], sizes: Mapping[str, int]) -> None:
-        """Keeps sizes; those of parts that no image has are forgotten."""
+        """Records sizes, and forgets those of parts that no image has any more."""
 
 
 class Refs(Protocol):
     """Who refers to whom (``model.refs``). Recorded by the store itself, with each change of an object."""
 
     def to(self, target: str) -> list[Key]:
-        """The objects that refer to ``target``, by their spec or by what they are now, those being removed too."""
+        """The objects that refer to ``target``, by their spec or by their present state, also those being removed."""
 
     def live_to(self, target: str, role: str) -> list[Key]:
         """Live objects whose reference has that role, by key."""
@@ -283,7 +283,8 @@ class Session(Protocol):
     facts: Facts
 
     def entries(self, keys: Iterable[Key] | None = None) -> list[Entry]:
-        """Desired with observed, live and terminating, of the given keys or of all: one query each, made for 10,000."""
+        """Desired and observed state of the given keys, or of all, live and terminating. One query each, fast enough
+        for 10,000."""
 
     def pages(self, kind: str, namespace: str = "", after: Place = FIRST) -> Iterator[list[Entry]]:
         """The objects of one kind (in one namespace, if given) behind ``after``, sorted by namespace, name and uid;
@@ -300,7 +301,7 @@ class Store(Protocol):
 
     def on_change(self, callback: Callable[[int], None]) -> Callable[[], None]:
         """``callback(latest revision)`` after each commit that took one (in the writer's thread: must not block).
-        Calling what is returned ends it: after that the callback does not run any more."""
+        Call what is returned to end it: after that the callback never runs."""
 
     def checkpoint(self) -> None: ...
 

@@ -59,7 +59,7 @@ _COMPACT = Query(delete(tables.changes).where(_c.revision <= bindparam("until"))
 class SqlChanges:
     """``base.Changes``.
 
-    Revisions have no gaps (a rollback gives its ones back), so the oldest row tells what was compacted.
+    Revisions have no gaps (a rollback returns its revisions), so the oldest row tells what was compacted.
     """
 
     def __init__(self, link: Link) -> None:

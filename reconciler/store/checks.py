@@ -1,4 +1,5 @@
-"""Is a database whole: SQLite's structure, our sums over what it cannot check, and every acknowledged revision."""
+"""Checks that a database is whole: SQLite's structure, our sums over what SQLite cannot check, and every acknowledged
+revision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connections to one database: one writer, and readers that come and go.
+"""The connections to one database: one writer, and readers as needed.
 
 SQLite 3.7.0 to 3.51.2 may corrupt a write-ahead log when two connections write or checkpoint in the same instant. So
 only the writer, under the store's lock, does either; readers are ``query_only`` and never checkpoint, and the writer is

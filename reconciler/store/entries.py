@@ -1,4 +1,4 @@
-"""Desired state with observed: SQL that writes the JSON of both, and their decoding in one go."""
+"""Desired and observed state together: SQL that writes the JSON of both, which is decoded in one go."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from reconciler.store import tables
 from reconciler.store.base import FIRST, Place
 from reconciler.store.sql import Link, Query, collector_at_rest, decode, encode, packed
 
-#: larger pages cost more: SQLite grows one text for each, past what malloc keeps
+#: larger pages cost more: SQLite builds one text for each page, larger than malloc keeps
 PAGE = 250
 #: objects stand in this order everywhere; those of one key by uid
 ORDER = (tables.objects.c.kind, tables.objects.c.namespace, tables.objects.c.name, tables.objects.c.uid)
 _o, _v, _b = tables.objects.c, tables.overrides.c, tables.observed.c
 
 OBSERVED_TYPES = table.observed_types()
-#: one decoder a kind, for a list of (desired, observed)
+#: one decoder for each kind, for a list of (desired, observed)
 _PAIRS: dict[str, msgspec.json.Decoder[list[tuple[Desired, Any]]]] = {
     kind: msgspec.json.Decoder(list[tuple[Desired, cls | None]])  # type: ignore[valid-type]
     for kind, cls in OBSERVED_TYPES.items()

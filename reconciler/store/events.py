@@ -14,7 +14,7 @@ from reconciler.store.sql import Link, Query, decode, encode, packed
 
 #: a repeat within this many seconds of the last one is counted
 REPEAT_SECONDS = 3600.0
-#: different events that one object may have; the oldest give way
+#: different events that one object may have; the oldest are removed
 MOST_OF_KEY = 100
 EventType = Literal["Normal", "Warning"]
 _e = tables.events.c

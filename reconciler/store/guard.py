@@ -1,8 +1,9 @@
-"""The file beside the database: who has it open, and the newest revision that was promised to be kept.
+"""The file beside the database. It says who has the database open, and which revision was the newest that was promised
+to be durable.
 
 SQLite recovers silently to an older state when its write-ahead log is lost or cut, and makes a new database where one
-is missing. So each durable commit notes its revision here, in place and without a sync of its own: after a killed
-process the note is whole, after a power cut it may be a little old, which only makes the check milder.
+is missing. So each durable commit notes its revision here, in place and without a sync of its own. After a killed
+process the note is complete; after a power cut it may be a little old, which only makes the check weaker.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ class Guard:
         self.promised = int(record[1]) if record else 0
 
     def note(self, revision: int) -> None:
-        """Records that ``revision`` is durable. Failing at it takes nothing back: the change is in the database."""
+        """Records that ``revision`` is durable. If that fails, nothing is undone: the change is in the database."""
         if revision > self.promised:
             self.promised = revision
             with contextlib.suppress(OSError):
                 self._write()
 
     def begin(self, revision: int) -> None:
-        """The database is there and opened by this process. Raises ``OSError``."""
+        """Records that the database exists and that this process has it open. Raises ``OSError``."""
         self.made = True
         self.promised = revision
         self._write()

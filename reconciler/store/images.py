@@ -47,7 +47,7 @@ _REMOVE_IMAGE = Query(delete(tables.images).where(_i.digest == bindparam("digest
 
 
 def _only(column: ColumnElement[Any], digest: ColumnElement[Any], table: Table) -> Query:
-    """What an image has and no other has, the highest position first where there is one."""
+    """What only this image has, the highest position first if there are positions."""
     other = table.alias("other")
     shared = exists().where(other.c[str(column.key)] == column, other.c.digest != digest)
     mine = select(column).where(digest == bindparam("digest"), ~shared)

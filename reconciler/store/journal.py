@@ -65,7 +65,7 @@ class SqlJournal:
         return self._link.insert(_INSERT, key=key, status=body.status, body=encode(body))
 
     def end(self, id: int, status: JobStatus, now: float, error: str = "", output: str = "") -> None:
-        """A job that was trimmed since: no effect."""
+        """Has no effect on a job that was trimmed since."""
         line = self._link.value(_GET, number=id)
         if line is not None:
             record = decode(_RECORD, line, self._link.path)
@@ -85,7 +85,7 @@ class SqlJournal:
         return self._link.unpack(_ALL, _RECORDS, limit=limit)
 
     def trim(self, keep: int) -> int:
-        """Running jobs stay in any case."""
+        """Running jobs are always kept."""
         return self._link.write(_TRIM, keep=max(keep, 0))
 
     def _write(self, record: JobRecord) -> None:

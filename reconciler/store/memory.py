@@ -1,4 +1,4 @@
-"""What sources remember of their files, and small facts by name."""
+"""What sources remember about their files, and small facts by name."""
 
 from __future__ import annotations
 

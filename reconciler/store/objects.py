@@ -187,7 +187,7 @@ class SqlObjects:
         self._link.write(_PUT_APPLIED, uid=uid, manager=manager, body=body, sum=checks.total(body))
 
     def _revivable(self, key: Key) -> Desired | None:
-        """One of that name whose deletion can be taken back."""
+        """An object of that name whose deletion can be taken back."""
         if not table.pure(key.kind).revives:
             return None
         found = untouched(each for each in entries_of(self._link, [key]) if each.desired.deleting_at is not None)
@@ -201,7 +201,7 @@ class SqlObjects:
         return self.get(uid) or _unknown(uid)
 
     def _change(self, present: Desired, **fields: Any) -> Desired:
-        """Writes ``present`` with other fields and records the change; the same fields: nothing."""
+        """Writes ``present`` with other values and records the change; does nothing if they are the same."""
         desired = msgspec.structs.replace(present, **fields)
         if desired == present:
             return present

@@ -1,4 +1,4 @@
-"""Opening the database: who may, is it whole, is it of our version. Nothing is written before all of that is known."""
+"""Opens the database: may we, is it whole, is it of our version? Nothing is written before all of that is known."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def _open(path: Path, guard: Guard) -> SqlStore:
 
 
 def _find_references(link: Link, new: bool) -> None:
-    """References are recorded with each change; all are found anew where an older version did not."""
+    """References are recorded with each change. A database of an older version, which did not record them, gets them
+    all now."""
     session = SqlSession(link)
     try:
         if session.facts.get(_REFERENCES) == refs.VERSION:
@@ -109,7 +110,7 @@ def _read_only(path: Path, hot: bool) -> sqlite3.Connection:
 
 
 def _make_file(path: Path) -> None:
-    """The file exists, is its owner's alone, and its name is on disk."""
+    """Makes sure that the file exists, is accessible to its owner only, and that its name is on disk."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         os.fchmod(descriptor, 0o600)

@@ -16,7 +16,8 @@ from reconciler.store import tables
 from reconciler.store.entries import all_entries
 from reconciler.store.sql import Link, Query
 
-#: which references are recorded, and how: raised when a kind names others than before, so that they are found anew
+#: which references are recorded, and how: it is raised when a kind refers to others than before, so that all references
+#: are found anew
 VERSION = 1
 _SPEC, _STATE = "spec", "state"
 
@@ -63,7 +64,7 @@ class SqlRefs:
         self._record(desired.uid, _SPEC, _named(desired))
 
     def state(self, kind: str, uid: str, before: Observed | None, observed: Observed) -> None:
-        """Records whom an observed state holds."""
+        """Records what an object uses in its present state."""
         uses = table.pure(kind).uses
         now = tuple(uses(observed))
         if before is None or now != tuple(uses(before)):

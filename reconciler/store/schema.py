@@ -1,6 +1,7 @@
 """The version of the tables: read by plain SQL, made directly in a new file, migrated by alembic in an old one.
 
-Importing alembic takes 0.8 s, so only a database of an older version does. A test shows that both ways end alike.
+Importing alembic takes 0.8 s, so only a database of an older version does. A test shows that both ways give the same
+tables.
 """
 
 from __future__ import annotations

@@ -56,7 +56,8 @@ def ddl(statement: ClauseElement) -> str:
 
 
 def packed(lines: Select[Any]) -> Query:
-    """``lines`` selects one JSON text a row, labelled ``line``; the query gives them as one JSON list (or NULL)."""
+    """``lines`` selects one JSON text in each row, labelled ``line``; the query returns them as one JSON list (or
+    NULL)."""
     column = lines.subquery("packed").c.line
     text = literal_column("'['").concat(func.group_concat(column)).concat(literal_column("']'"))
     return Query(select(cast(text, LargeBinary)))
@@ -94,12 +95,12 @@ class Link:
         return rows[0][0] if rows else None
 
     def write(self, query: Query, **values: Any) -> int:
-        """Runs a writing statement; how many rows it touched."""
+        """Runs a statement that writes; returns how many rows it changed."""
         self._must_write()
         return self._run(query, values)[1]
 
     def insert(self, query: Query, **values: Any) -> int:
-        """Runs an INSERT; the new row's number."""
+        """Runs an INSERT; returns the new row's number."""
         self._must_write()
         return self._run(query, values)[2]
 
@@ -119,7 +120,7 @@ class Link:
             raise faults.translate(error, self.path) from error
 
     def rollback(self) -> None:
-        """Ends an open transaction, keeping nothing of it; after some errors SQLite has done so itself."""
+        """Ends an open transaction and keeps nothing of it. After some errors SQLite has done so already."""
         if self.driver.in_transaction:
             self.control("ROLLBACK")
 
@@ -152,8 +153,8 @@ def encode(value: Any) -> str:
 
 @contextlib.contextmanager
 def collector_at_rest() -> Iterator[None]:
-    """Keeps the cyclic garbage collector from walking everything again and again while very many objects are made: it
-    took 0.23 s of 0.33 s. Overlapping uses end with it enabled."""
+    """Pauses the cyclic garbage collector while very many objects are made: it took 0.23 s of 0.33 s. After overlapping
+    uses it is enabled again."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -21,7 +21,7 @@ CHECKPOINT_COMMITS = 200
 
 
 class _Listener:
-    """Somebody who is told of changes. After ``end`` it is told nothing more, nor is it being told just then: what its
+    """Somebody who is told of changes. When ``end`` returns, its callback does not run and never will again: what the
     callback writes to may be closed."""
 
     def __init__(self, callback: Callable[[int], None]) -> None:
@@ -69,7 +69,7 @@ class SqlStore:
 
     @contextlib.contextmanager
     def transaction(self, durable: bool = True) -> Iterator[SqlSession]:
-        """All or nothing; an exception inside takes everything back. In one thread transactions do not nest."""
+        """Everything inside is stored, or nothing after an exception. Transactions of one thread do not nest."""
         with self._my_turn():
             session = self._begin(durable)
             try:
@@ -149,7 +149,8 @@ class SqlStore:
             self._tidy()
 
     def _tidy(self) -> None:
-        """A checkpoint after many commits. The last one is on disk already: a failure here must not make it one."""
+        """Makes a checkpoint after many commits. The last commit is on disk already; a failure here must not turn it
+        into a failed one."""
         try:
             self._checkpoint()
         except errors.PydockError:

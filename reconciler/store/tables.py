@@ -11,7 +11,7 @@ from sqlalchemy.types import REAL
 
 metadata = MetaData()
 
-#: what SQLite computes of a body, and keeps in indexes: who uses which image is asked without reading the bodies
+#: what SQLite computes from a body and keeps in indexes, so that users of images are found without reading bodies
 IMAGE_OF_SPEC = "coalesce(json_extract(body, '$.spec.image'), json_extract(body, '$.spec.reference'))"
 IMAGE_OF_INCARNATION = "json_extract(body, '$.incarnation.image_id')"
 
@@ -68,7 +68,7 @@ observed = Table(
 )
 Index("observed_image", observed.c.image_id, observed.c.uid, sqlite_where=text("image_id IS NOT NULL"))
 
-#: who refers to whom: ``layer`` tells what a spec names from what is held by what is
+#: who refers to whom; ``layer`` says whether by its spec or by its present state
 refs = Table(
     "refs",
     metadata,
@@ -119,7 +119,7 @@ Index("events_mark", events.c.uid, events.c.mark)
 Index("events_key", events.c.key, events.c.last_at)
 Index("events_last", events.c.last_at)
 
-#: ``owner_uid`` NULL: given back; ``released`` then orders them, so that the one longest unused is taken first
+#: ``owner_uid`` NULL: given back; then ``released`` orders the addresses, and the one unused for longest is taken first
 leases = Table(
     "leases",
     metadata,

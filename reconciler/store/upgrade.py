@@ -1,4 +1,4 @@
-"""Bringing an older database to the current version, all steps in one transaction."""
+"""Brings an older database to the current version, all steps in one transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from reconciler.store.sql import Link
 def to_current(link: Link) -> None:
     """Migrates; on an error the database is as it was.
 
-    Foreign keys are not enforced meanwhile, because SQLite changes a table by making another; they are checked at last.
+    Foreign keys are not enforced meanwhile, because SQLite changes a table by making a new one; they are checked at the
+    end.
     """
     link.control("PRAGMA foreign_keys = OFF")
     try:

@@ -1,1 +1,1 @@
-"""Alembic's scripts: one a version, never changed once released."""
+"""Alembic's scripts: one for each version, never changed once released."""

@@ -18,7 +18,7 @@ _APPLICATION_ID = 0x7079646B
 
 
 def upgrade() -> None:
-    """Makes everything."""
+    """Makes all tables."""
     op.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     _objects()
     _of_objects()

@@ -21,7 +21,7 @@ _IMAGE_OF_INCARNATION = "json_extract(body, '$.incarnation.image_id')"
 
 
 def upgrade() -> None:
-    """Adds to what is there."""
+    """Adds columns, tables and indexes."""
     op.execute(f"ALTER TABLE objects ADD COLUMN image TEXT GENERATED ALWAYS AS ({_IMAGE_OF_SPEC}) VIRTUAL")
     op.create_index("objects_image", "objects", ["live", "image", "kind", "namespace", "name"])
     op.execute(f"ALTER TABLE observed ADD COLUMN image_id TEXT GENERATED ALWAYS AS ({_IMAGE_OF_INCARNATION}) VIRTUAL")

@@ -16,7 +16,7 @@ depends_on: Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    """Adds to what is there."""
+    """Adds the table and its index."""
     op.create_table(
         "refs",
         sa.Column("uid", sa.Text(), nullable=False),
