@@ -13,7 +13,17 @@ import os
 import sys
 from typing import Any, NoReturn, TypedDict
 
-from reconciler.drivers.graph import budget, confine, decompress, entries, layer_tree, overlayfs, syscalls, tar, unpack
+from reconciler.drivers.graph import (
+    budget,
+    confine,
+    decompress,
+    entries,
+    layer_tree,
+    overlayfs,
+    syscalls,
+    tar,
+    unpack,
+)
 
 
 class Request(TypedDict):
