@@ -21,6 +21,8 @@ from reconciler.drivers.exec import (
     groups,
     host,
     limits,
+    log_files,
+    log_keeper,
     logs,
     oci,
     pids,
@@ -64,9 +66,11 @@ class Tools(msgspec.Struct, frozen=True):
 class Driver:
     """Implements ``base.ExecDriver``. Methods may be called from several threads, for different ids at once."""
 
-    def __init__(self, instance: str, run_dir: Path, wanted: str | None) -> None:
+    def __init__(self, instance: str, run_dir: Path, wanted: str | None, log_limits: base.LogLimits) -> None:
         self._base = run_dir / "exec" / instance
         self._wanted = wanted
+        self._log_limits = log_limits
+        self._keeper = log_keeper.Keeper(log_limits)
         layout = host.layout()
         self._groups = groups.Groups(instance, layout, systemd=layout.mode == "v2" and systemd.booted())
         self._probing = threading.Lock()
@@ -131,11 +135,12 @@ class Driver:
         run.write(rundir.CONFIG_FILE, msgspec.json.encode(document))
         failpoints.hit("exec.create.config.after")
         os.makedirs(os.path.dirname(config.log_path), mode=0o700, exist_ok=True)
+        self._keeper.begin(run.id, config.log_path, str(run.control))
         argv = conmon.arguments(
             tools.conmon,
             processes.command(tools.runtime, run),
             run,
-            config.log_path,
+            conmon.Log(config.log_path, log_files.conmon_cap(self._log_limits)),
             systemd=self._groups.systemd,
             runtime_known=tools.runtime.known(),
         )
@@ -210,6 +215,7 @@ class Driver:
         run = self._run(id)
         if self._remains(run):
             processes.clear(run, self._groups, self._any_runtime())
+        self._keeper.drop(id)
         self._drop_slice()
 
     def _any_runtime(self) -> runtime.Runtime | None:
@@ -261,11 +267,16 @@ class Driver:
     def limit_files(self, id: str) -> tuple[str, ...]:
         return limits.files(self._groups.layout, self._groups.container(groups.check_id(id)))
 
-    def exit_dir(self) -> str:
-        return str(self._base / "exits")
+    def log_lines(self, log_path: str, query: base.LogQuery, stop: base.LogStop) -> Iterator[base.LogLine]:
+        return logs.lines(log_path, query, stop)
 
-    def log_lines(self, log_path: str, tail: int | None, follow: bool, stop: base.LogStop) -> Iterator[base.LogLine]:
-        return logs.lines(log_path, tail, follow, stop)
+    @_passing
+    def log_size(self, log_path: str) -> int:
+        return log_files.size(log_path)
+
+    def keep_logs(self, stop: base.LogStop) -> None:
+        self._keeper.add(processes.logs(self._base, self._groups))
+        self._keeper.run(stop)
 
     def _run(self, id: str) -> rundir.Run:
         return rundir.Run(self._base, groups.check_id(id))

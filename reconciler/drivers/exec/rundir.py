@@ -53,6 +53,8 @@ class Run:
         self.bundle = base / "runs" / id
         self.exit_file = base / "exits" / id
         self.state = base / "runtime" / id
+        #: conmon reads commands from it
+        self.control = self.bundle / "ctl"
         self._exits = base / "exits"
 
     def exists(self) -> bool:
