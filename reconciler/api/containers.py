@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import re
+import time
+from datetime import UTC, datetime
 from typing import Literal
 
 import falcon
@@ -13,7 +16,8 @@ from reconciler.api.query import Query
 from reconciler.ipc import EngineClient, Stream
 from reconciler.model import kinds, requests
 
-_LOG = frozenset({"tailLines", "follow", "timestamps"})
+_LOG = frozenset({"tailLines", "follow", "timestamps", "sinceTime", "sinceSeconds", "previous", "markWith"})
+_MARK = re.compile(r"[0-9A-Za-z]{0,64}\Z")
 
 
 class Log:
@@ -32,6 +36,9 @@ class Log:
             tail=asked.number("tailLines", -1, least=-1),
             follow=asked.flag("follow"),
             timestamps=asked.flag("timestamps"),
+            since=_since(asked),
+            previous=asked.flag("previous"),
+            mark_with=_mark_with(asked),
         )
 
         def open_job(pipe: int) -> Stream:
@@ -39,6 +46,29 @@ class Log:
 
         resp.content_type = "text/plain; charset=utf-8"
         resp.stream = streams.Output(self._streams, req.env["gunicorn.socket"].fileno(), open_job)
+
+
+def _since(asked: Query) -> float:
+    """Unix seconds from ``sinceTime`` (RFC 3339) or ``sinceSeconds`` before now, as Kubernetes has them; 0 for none."""
+    moment, seconds = asked.text("sinceTime"), asked.number("sinceSeconds", 0)
+    if moment and seconds:
+        raise Refused(400, "sinceTime and sinceSeconds: give one of them")
+    if seconds:
+        return time.time() - seconds
+    if not moment:
+        return 0.0
+    try:
+        found = datetime.fromisoformat(moment)
+    except ValueError:
+        raise Refused(400, f"sinceTime {moment[:40]!r}: expected a time such as 2026-01-02T03:04:05Z") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _mark_with(asked: Query) -> str:
+    text = asked.text("markWith")
+    if not _MARK.match(text):
+        raise Refused(400, "markWith: expected up to 64 letters and digits")
+    return text
 
 
 class Act:

@@ -69,7 +69,9 @@ def build(settings: Settings, api: life.Api) -> life.Daemon:
 
 
 def _parts(settings: Settings, opened: Store) -> Parts:
-    runtime = exec_driver.open_driver(settings.instance, settings.run_path, settings.exec_runtime or None)
+    runtime = exec_driver.open_driver(
+        settings.instance, settings.run_path, settings.exec_runtime or None, settings.logs.limits()
+    )
     facts = runtime.probe()
     graph, snapshots = graph_driver.open_graph(
         settings.root_path / "graph", settings.storage_driver or None, graph_options.parse(settings.storage_opts)

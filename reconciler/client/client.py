@@ -159,13 +159,29 @@ class Client:
         return self._json("POST", f"{where(kinds.CONTAINER, namespace, name)}/{action}", {})
 
     def logs(
-        self, namespace: str, name: str, *, tail: int | None = None, follow: bool = False, timestamps: bool = False
+        self,
+        namespace: str,
+        name: str,
+        *,
+        tail: int | None = None,
+        follow: bool = False,
+        timestamps: bool = False,
+        since_time: str = "",
+        since_seconds: int = 0,
+        previous: bool = False,
+        mark_with: str = "",
     ) -> Iterator[bytes]:
-        """A container's output in pieces; with ``follow`` until the container is gone or the caller leaves."""
+        """A container's output in pieces; with ``follow`` until the container is gone or the caller leaves. Only
+        lines from ``since_time`` (RFC 3339) or the last ``since_seconds`` on. ``previous``: of the run before the
+        latest one. Lines that start with ``mark_with`` tell where another incarnation begins."""
         query = {
             "tailLines": "" if tail is None else str(tail),
             "follow": "true" if follow else "",
             "timestamps": "true" if timestamps else "",
+            "sinceTime": since_time,
+            "sinceSeconds": str(since_seconds) if since_seconds else "",
+            "previous": "true" if previous else "",
+            "markWith": mark_with,
         }
         connection = http.Connection(self._path)
         try:

@@ -1,5 +1,5 @@
-"""inotify on single files, through the C library: watchfiles watches directories, but does not tell when one cgroup file
-or log is written to.
+"""inotify on single files, through the C library: watchfiles watches directories, but does not tell when one cgroup
+file or log is written to.
 
 Format of an event: inotify(7), ``struct inotify_event``.
 """

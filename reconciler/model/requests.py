@@ -119,13 +119,18 @@ class Override(Request, frozen=True):
 
 class Logs(Request, frozen=True):
     """*fd*: writes log bytes to the passed descriptor (stdout and stderr as they were written) → ``{}``. ``tail`` -1
-    means all; ``timestamps`` puts RFC 3339 times before the lines."""
+    means all; ``timestamps`` puts RFC 3339 times before the lines; ``since`` (Unix seconds) leaves out earlier lines;
+    ``previous`` asks for the run before the latest one. ``mark_with``: where another incarnation of the container
+    begins, a line of ours that starts with this text tells so; empty: none does."""
 
     namespace: str
     name: str
     tail: int = -1
     follow: bool = False
     timestamps: bool = False
+    since: float = 0.0
+    previous: bool = False
+    mark_with: str = ""
 
 
 class Events(Request, frozen=True):
@@ -250,7 +255,8 @@ class ImageTree(Request, frozen=True):
 class SystemDf(Request, frozen=True):
     """What takes the disk, in bytes → ``{"driver", "disk": {"size", "free", "usedPercent"}, "images": [item of
     ``Images`` with ``usedAt`` (Unix seconds, 0: not known), …], "layers", "blobs", "reclaimable", "containers":
-    [{"key", "id", "running": bool, "size"}, …], "leftovers": [{"what": "layer"|"blob"|"snapshot", "name", "size"}, …],
+    [{"key", "id", "running": bool, "size"}, …], "logs": [{"key", "size"}, …],
+    "leftovers": [{"what": "layer"|"blob"|"snapshot", "name", "size"}, …],
     "pulling": bool, "collection": {"high", "low", "min_age", "max_age"}, "warning": str}``. Images' parts are counted
     once; ``reclaimable`` goes with all images that nobody uses; there are no leftovers of images while one is pulled.
     ``collection`` is a ``model.collection.Policy``; ``warning`` says when it cannot do what it should."""

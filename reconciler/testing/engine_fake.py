@@ -180,7 +180,7 @@ class FakeEngine:
         call.result({"items": [{"chainId": "", "parent": "", "size": 0, "images": [_IMAGE]}]})
 
     def _system_df(self, call: Call, args: requests.SystemDf) -> None:
-        call.result({"driver": "fake", "images": [_IMAGE], "containers": [], "leftovers": []})
+        call.result({"driver": "fake", "images": [_IMAGE], "containers": [], "logs": [], "leftovers": []})
 
     def _collectible(self, call: Call, args: requests.Collectible) -> None:
         call.result({"items": [_IMAGE], "leftovers": [], "freed": 9, "lacking": 0})

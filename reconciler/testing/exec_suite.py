@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -353,8 +352,6 @@ class ExecSuite:
 
     def test_keeping_logs_ends_when_it_is_told_to(self, bench: Bench, stop: Never) -> None:
         driver = bench.open()
-        keeping = threading.Thread(target=driver.keep_logs, args=(stop,))
-        keeping.start()
+        run(bench, driver, "one", *SLEEP)
         stop.stop()
-        keeping.join(10.0)
-        assert not keeping.is_alive()
+        driver.keep_logs(stop)

@@ -164,9 +164,6 @@ class ExecDriver(Protocol):
     def limit_files(self, id: str) -> tuple[str, ...]:
         """The cgroup files whose inotify MODIFY tells that somebody changed a limit."""
 
-    def exit_dir(self) -> str:
-        """The directory of the instance in which a file named by the id appears when a run has ended."""
-
     def log_lines(self, log_path: str, query: LogQuery, stop: LogStop) -> Iterator[LogLine]:
         """The lines that ``query`` asks for, oldest first, and the marks that lie between them. With ``follow`` waits
         for more until ``stop.fd`` becomes readable. A missing log is an empty one."""

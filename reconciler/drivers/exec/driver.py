@@ -133,6 +133,7 @@ class Driver:
         filters = seccomp.default(bounding, seccomp.this_machine())
         document = oci.config_json(config, identity, tools.host, filters, run.write_files(config.files))
         run.write(rundir.CONFIG_FILE, msgspec.json.encode(document))
+        run.note_pids_limit(config.limits.pids)
         failpoints.hit("exec.create.config.after")
         os.makedirs(os.path.dirname(config.log_path), mode=0o700, exist_ok=True)
         self._keeper.begin(run.id, config.log_path, str(run.control))
@@ -147,8 +148,15 @@ class Driver:
         failpoints.hit("exec.create.files.after")
         record = conmon.launch(argv, run, partial(self._join_supervisor, run.id))
         failpoints.hit("exec.create.launch.after")
+        self._hold_pids(run.id, config.limits.pids)
+        failpoints.hit("exec.create.pids.after")
         run.save(record)
         failpoints.hit("exec.create.record.after")
+
+    def _hold_pids(self, id: str, wanted: int) -> None:
+        limits.hold_pids(self._groups.layout, self._groups.container(id), wanted)
+        if self._groups.systemd and limits.starting_pids(wanted) != wanted:
+            systemd.send(systemd.tasks_message(self._groups.container_unit(id), wanted))
 
     def _join_supervisor(self, id: str, pid: int) -> None:
         where = self._groups
@@ -185,6 +193,7 @@ class Driver:
             raise NotFound(f"there is no created process of {run.id}")
         if pids.alive(found.conmon, found.conmon_start):
             self._join_supervisor(run.id, found.conmon)
+        self._hold_pids(run.id, run.pids_limit())
         run.save(found)
         return found
 

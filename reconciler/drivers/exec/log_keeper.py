@@ -54,7 +54,8 @@ class Keeper:
         self._limits = limits
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        #: wakes ``run``; -1 while nobody runs
+        self._wake = -1
 
     def begin(self, id: str, path: str, control: str) -> None:
         """A run of ``id`` is about to write to ``path``: its files are made ready, and a mark tells where it begins."""
@@ -74,30 +75,43 @@ class Keeper:
     def _keep(self, id: str, kept: _Kept) -> None:
         with self._lock:
             self._kept[id] = kept
-        os.eventfd_write(self._wake, 1)
+            if self._wake >= 0:
+                os.eventfd_write(self._wake, 1)
 
     def drop(self, id: str) -> None:
         with self._lock:
             self._kept.pop(id, None)
 
     def run(self, stop: base.LogStop) -> None:
+        """Looks after the logs until ``stop`` becomes readable."""
         watch = inotify.Inotify()
+        wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        with self._lock:
+            self._wake = wake
+            for kept in self._kept.values():
+                kept.due = 0.0
+        try:
+            self._run(watch, wake, stop)
+        finally:
+            with self._lock:
+                self._wake = -1
+            os.close(wake)
+            watch.close()
+
+    def _run(self, watch: inotify.Inotify, wake: int, stop: base.LogStop) -> None:
         poller = select.poll()
-        for each in (watch.fileno(), self._wake, stop.fileno()):
+        for each in (watch.fileno(), wake, stop.fileno()):
             poller.register(each, select.POLLIN)
         watched: set[str] = set()
-        try:
-            while True:
-                heard = {fd for fd, _ in poller.poll(self._patience())}
-                if stop.fileno() in heard:
-                    return
-                if self._wake in heard:
-                    os.eventfd_read(self._wake)
-                written = watch.read()
-                for kept in self._all(watch, watched):
-                    self._turn(kept, watch, kept.path in written)
-        finally:
-            watch.close()
+        while True:
+            heard = {fd for fd, _ in poller.poll(self._patience())}
+            if stop.fileno() in heard:
+                return
+            if wake in heard:
+                os.eventfd_read(wake)
+            written = watch.read()
+            for kept in self._all(watch, watched):
+                self._turn(kept, watch, kept.path in written)
 
     def _all(self, watch: inotify.Inotify, watched: set[str]) -> list[_Kept]:
         with self._lock:

@@ -1,7 +1,7 @@
 """Reading a container's log in conmon's k8s-file format.
 
-Each record is a line ``RFC3339nano stream F|P text``: ``P`` is a piece of a longer line, ``F`` its end. A log is a chain
-of files (``log_files``); the last one may grow while it is read, and another may take its place.
+Each record is a line ``RFC3339nano stream F|P text``: ``P`` is a piece of a longer line, ``F`` its end. A log is a
+chain of files (``log_files``); the last one may grow while it is read, and another may take its place.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ def _resources(wanted: base.Limits, host: Host) -> Json:
     resources: Json = {"devices": [{"allow": False, "access": "rwm"}]}
     if wanted.pids or (host.runtime == "runc" and "pids" in host.controllers):
         # said outright, or systemd would put its own limit there; crun takes no -1
-        resources["pids"] = {"limit": wanted.pids or -1}
+        resources["pids"] = {"limit": limits.starting_pids(wanted.pids) or -1}
     if wanted.memory:
         resources["memory"] = {"limit": wanted.memory, **({"swap": wanted.memory} if host.swap else {})}
     if wanted.cpu_millis:

@@ -1,7 +1,7 @@
 """The run-time files of one instance: all on tmpfs, so that a reboot leaves nothing.
 
 ```
-BASE/exits/ID            the exit code, written by conmon when a run has ended (watch this directory)
+BASE/exits/ID            the exit code, written by conmon when a run has ended
 BASE/runtime/ID/         the OCI runtime's own state
 BASE/runs/ID/            the bundle: config.json, files/, pid, conmon.pid, run.json, started, oom, conmon's sockets
 ```
@@ -27,6 +27,7 @@ CONMON_LOG = "conmon.log"
 _RUN_FILE = "run.json"
 _STARTED_FILE = "started"
 _OOM_FILE = "oom"
+_PIDS_FILE = "pids-limit"
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -88,6 +89,13 @@ class Run:
 
     def save(self, record: Record) -> None:
         self.write(_RUN_FILE, msgspec.json.encode(record))
+
+    def note_pids_limit(self, pids: int) -> None:
+        """The limit that the configuration does not say, because the runtime itself needs more."""
+        (self.bundle / _PIDS_FILE).write_text(str(pids))
+
+    def pids_limit(self) -> int:
+        return self.pid(_PIDS_FILE)
 
     def mark_started(self) -> None:
         (self.bundle / _STARTED_FILE).touch()

@@ -7,6 +7,7 @@ import os
 import msgspec
 
 from reconciler import errors
+from reconciler.drivers.exec.base import LogLine, LogQuery
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.model import requests
@@ -34,13 +35,43 @@ def logs(parts: Parts, job: Job) -> dict[str, object]:
         raise errors.NotFound(f"{key} not found")
     # of several with one name the live one
     chosen = min(found, key=lambda entry: entry.desired.deleting_at or 0.0).desired
-    path = os.path.join(parts.log_dir, chosen.uid, "log")
-    tail = None if request.tail < 0 else request.tail
-    for line in parts.exec.log_lines(path, tail, request.follow, _Stop(job.gone_fd)):
-        prefix = f"{line.time} ".encode() if request.timestamps else b""
-        if not _write(job.fds[0], prefix + line.text + (b"" if line.partial else b"\n")):
+    path = log_path(parts, chosen.uid)
+    query = LogQuery(None if request.tail < 0 else request.tail, request.follow, request.since, request.previous)
+    shown = _Shown(request)
+    for line in parts.exec.log_lines(path, query, _Stop(job.gone_fd)):
+        if not _write(job.fds[0], shown.data(line)):
             break
     return {}
+
+
+def log_path(parts: Parts, uid: str) -> str:
+    """The log of a container, which all its incarnations share."""
+    return os.path.join(parts.log_dir, uid, "log")
+
+
+class _Shown:
+    """Lines as the caller wants them."""
+
+    def __init__(self, request: requests.Logs) -> None:
+        self._request = request
+        self._incarnation = b""
+        self._broken = False
+
+    def data(self, line: LogLine) -> bytes:
+        if line.stream == "run":
+            return self._mark(line)
+        prefix = f"{line.time} ".encode() if self._request.timestamps else b""
+        self._broken = line.partial
+        return prefix + line.text + (b"" if line.partial else b"\n")
+
+    def _mark(self, line: LogLine) -> bytes:
+        """Tells of another incarnation; runs of one are joined, as docker joins those of one container."""
+        before, self._incarnation = self._incarnation, line.text
+        if before in (b"", line.text) or not self._request.mark_with:
+            return b""
+        words = f"{self._request.mark_with}--- made anew {line.time} (incarnation {line.text.decode()}) ---\n"
+        end, self._broken = b"\n" if self._broken else b"", False
+        return end + words.encode()
 
 
 def _write(fd: int, data: bytes) -> bool:

@@ -9,9 +9,11 @@ import msgspec
 
 from reconciler import errors
 from reconciler.engine import checking, collection, sizes, strays, usage
+from reconciler.engine.handlers.logs import log_path
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.model import requests
+from reconciler.model import kinds, requests
+from reconciler.model.objects import Desired
 
 
 def tree(parts: Parts, job: Job) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def df(parts: Parts, job: Job) -> dict[str, Any]:
         using, images, used_at = usage.users(session), session.images.all(), session.relations.used_at()
         unused = {facts.digest for facts in usage.unused(session, True)}
         made = strays.incarnations(session)
+        containers = [desired for desired in session.objects.find() if desired.key.kind == kinds.CONTAINER.name]
     space = parts.graph.space()
     return {
         "driver": parts.graph_driver.name,
@@ -64,11 +67,17 @@ def df(parts: Parts, job: Job) -> dict[str, Any]:
             for id, (key, running) in sorted(made.items(), key=lambda each: each[1])
             if id in snapshots
         ],
+        "logs": _logs(parts, containers),
         "leftovers": strays.find(parts).shown(),
         "pulling": parts.leftovers.busy,
         "collection": msgspec.structs.asdict(parts.policy),
         "warning": collection.pressure(parts.policy) if _pressed(parts) else "",
     }
+
+
+def _logs(parts: Parts, containers: Sequence[Desired]) -> list[dict[str, Any]]:
+    sizes_of = ((str(desired.key), parts.exec.log_size(log_path(parts, desired.uid))) for desired in containers)
+    return [{"key": key, "size": size} for key, size in sorted(sizes_of) if size]
 
 
 def _pressed(parts: Parts) -> bool:

@@ -39,6 +39,7 @@ CREATING = (
     "exec.create.fork.after",
     "exec.create.join.after",
     "exec.create.launch.after",
+    "exec.create.pids.after",
     "exec.create.record.after",
 )
 STARTING = ("exec.start.adopt.after", "exec.start.mark.after", "exec.start.release.after")
@@ -94,13 +95,14 @@ def test_killed_in_a_create_then_deleted(bench: RealBench, point: str) -> None:
     assert not cgroups.exists(bench.groups.layout, bench.groups.top)
 
 
-@pytest.mark.parametrize("point", CREATING[-2:])
+@pytest.mark.parametrize("point", CREATING[-3:])
 def test_a_create_that_was_done_but_for_its_record_can_be_started(bench: RealBench, point: str) -> None:
-    kill_at(bench, point, "create", bench.config("one", *SLEEP))
+    kill_at(bench, point, "create", bench.config("one", *SLEEP, limits=base.Limits(pids=5)))
     driver = bench.open()
     created = driver.inspect("one")
     assert (created.status, created.supervised) == ("created", True)
     started = driver.start("one")
+    assert driver.limits("one") == base.Limits(pids=5)
     assert (started.status, started.pid, started.pid_start) == ("running", created.pid, created.pid_start)
     conmon = driver.conmon_process("one")
     assert conmon is not None

@@ -156,6 +156,28 @@ def test_logs_are_those_of_the_live_object(loop: Loop, tmp_path: Path) -> None:
     assert loop.entry(WEB).desired.uid in asked[0]
 
 
+def test_logs_tell_where_another_incarnation_begins_if_asked(loop: Loop, tmp_path: Path) -> None:
+    for words in ("first", "second"):
+        loop.apply(container("web", command=["sh", "-c", f"echo {words}; exit 0"], restartPolicy="Never"))
+
+    def read(**more: object) -> str:
+        with open(tmp_path / "out", "w+b") as sink:
+            args = {"namespace": "default", "name": "web", **more}
+            loop.engine.run(Job("logs", args=args, fds=(sink.fileno(),)))
+            sink.seek(0)
+            return sink.read().decode()
+
+    assert read() == "first\nsecond\n"
+    first, mark, second = read(mark_with="TEXT").splitlines()
+    assert (first, second) == ("first", "second")
+    assert mark.startswith("TEXT--- made anew 20")
+    assert loop.observed("web").incarnation.id in mark  # type: ignore[union-attr]
+    assert read(previous=True) == "first\n"
+    assert read(tail=1, mark_with="TEXT") == "second\n"
+    found = {each["key"]: each["size"] for each in loop.ask("system_df")["logs"]}
+    assert found["container/default/web"] > 0
+
+
 def test_a_successor_comes_after_the_one_that_goes(loop: Loop) -> None:
     loop.apply(container("web"))
     first = loop.entry(WEB).desired.uid

@@ -33,7 +33,7 @@ class Writer:
     def __init__(self, log: Path) -> None:
         self.log = log
         self.count = 0
-        self._file = open(log, "ab", buffering=0)
+        self._file = log.open("ab", buffering=0)
 
     def write(self, lines: int = 1) -> None:
         for _ in range(lines):
@@ -42,8 +42,9 @@ class Writer:
 
     def change(self) -> None:
         self._file.close()
-        self._file = open(f"{self.log}.tmp", "wb", buffering=0)
-        os.rename(f"{self.log}.tmp", self.log)
+        following = self.log.with_suffix(".tmp")
+        self._file = following.open("wb", buffering=0)
+        following.rename(self.log)
 
     def close(self) -> None:
         self._file.close()

@@ -107,17 +107,19 @@ def test_a_host_without_conmon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_command_line_of_conmon() -> None:
     run = rundir.Run(Path("/run/e"), "x1")
-    plain = conmon.arguments("/c", ["/r", "--root=/s"], run, "/log", systemd=False, runtime_known=True)
+    plain = conmon.arguments("/c", ["/r", "--root=/s"], run, conmon.Log("/log", 77), systemd=False, runtime_known=True)
     assert " ".join(plain) == (
         "/c --api-version 1 -c x1 -u x1 -n x1 -r /r -b /run/e/runs/x1 -p /run/e/runs/x1/pid "
         "-P /run/e/runs/x1/conmon.pid --exit-dir /run/e/exits --persist-dir /run/e/runs/x1 --full-attach "
-        "--no-sync-log -l k8s-file:/log "
+        "--no-sync-log -l k8s-file:/log --log-size-max 77 "
         "--log-level warning --runtime-arg --root=/s --runtime-arg --log=/run/e/runs/x1/runtime.log "
         "--runtime-arg --log-format=json"
     )
-    other = conmon.arguments("/c", ["/r"], run, "/log", systemd=True, runtime_known=False)
+    other = conmon.arguments("/c", ["/r"], run, conmon.Log("/log", 77), systemd=True, runtime_known=False)
     assert other[-1] == "-s"
     assert "--runtime-arg" not in other
+    assert conmon.log_path([word.encode() for word in plain]) == "/log"
+    assert conmon.log_path([b"sleep", b"-l", b"1"]) is None
 
 
 def test_the_runtime_s_own_words(tmp_path: Path) -> None:
