@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(config: settings.Settings) -> int:
     os.makedirs(config.root, mode=0o700, exist_ok=True)
     os.chmod(config.root, 0o700)
-    os.makedirs(config.run_dir, mode=0o755, exist_ok=True)
+    listeners.make_directory(config.run_dir)
     with contextlib.ExitStack() as undo:
         undo.callback(life.claim_instance(config.instance).remove)
         # the run directory is claimed by the usual file, whatever other one is asked for

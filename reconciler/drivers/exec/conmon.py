@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from reconciler import failpoints
+from reconciler.drivers import commands
 from reconciler.drivers.exec import pids, rundir
 from reconciler.errors import Permanent, Temporary
 
@@ -121,14 +122,13 @@ def _spawn(argv: list[str], run: rundir.Run, sync: int, begin: int) -> subproces
         environment["DBUS_SYSTEM_BUS_ADDRESS"] = os.environ["DBUS_SYSTEM_BUS_ADDRESS"]
     try:
         with open(run.bundle / rundir.CONMON_LOG, "wb") as log:
-            return subprocess.Popen(
+            return commands.start(
                 argv,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 pass_fds=(sync, begin),
-                cwd="/",
             )
     except OSError as error:
         raise Temporary(f"cannot start {argv[0]}: {error.strerror}") from error
@@ -139,10 +139,9 @@ def _await_fork(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(FORK_TIMEOUT)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        commands.kill(process)
         raise Temporary(
-            f"conmon (process {process.pid}) has not gone to the background within {FORK_TIMEOUT:.0f} s: it was killed"
+            f"conmon (process {process.pid}) has not gone to the background within {FORK_TIMEOUT:g} s: it was killed"
         ) from None
 
 

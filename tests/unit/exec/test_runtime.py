@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.drivers.exec import capabilities, conmon, pids, rundir, runtime
-from reconciler.errors import Permanent
+from reconciler.errors import Permanent, Temporary
+from reconciler.testing.wait import until
 
 
 def script(directory: Path, name: str, version: str = "", code: int = 0) -> str:
@@ -120,6 +121,36 @@ def test_the_command_line_of_conmon() -> None:
     assert "--runtime-arg" not in other
     assert conmon.log_path([word.encode() for word in plain]) == "/log"
     assert conmon.log_path([b"sleep", b"-l", b"1"]) is None
+
+
+def hanging(directory: Path) -> Path:
+    """A program that never ends, and has started another one that holds its output."""
+    path = directory / "hangs"
+    path.write_text(f"#!/bin/sh\nsleep 1000 &\necho $! $$ >{directory}/pids\nwait\n")
+    path.chmod(0o755)
+    return path
+
+
+def all_ended(directory: Path) -> bool:
+    return all(pids.start_time(int(pid)) is None for pid in (directory / "pids").read_text().split())
+
+
+def test_a_conmon_that_hangs_is_killed_and_the_create_may_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conmon, "FORK_TIMEOUT", 0.2)
+    run = rundir.Run(tmp_path, "x1")
+    run.bundle.mkdir(parents=True)
+    with pytest.raises(Temporary, match=r"conmon \(process \d+\) has not gone to the background within 0.2 s"):
+        conmon.launch([str(hanging(tmp_path))], run, lambda pid: None)
+    until(lambda: all_ended(tmp_path), 5.0, "all of it to end")
+
+
+def test_a_runtime_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_TIMEOUT", 0.2)
+    with pytest.raises(Permanent, match=r"hangs has not ended within 0.2 s: it was killed"):
+        runtime.call([str(hanging(tmp_path)), "state"])
+    until(lambda: all_ended(tmp_path), 5.0, "all of it to end")
 
 
 def test_the_runtime_s_own_words(tmp_path: Path) -> None:
