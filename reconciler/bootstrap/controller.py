@@ -78,13 +78,15 @@ def _parts(settings: Settings, opened: Store) -> Parts:
     )
     if settings.storage_driver not in ("", snapshots.name):
         log.info("storage driver %s is the one that is called %s here", settings.storage_driver, snapshots.name)
-    network = network_driver.open_driver(settings.instance, settings.run_path)
+    network = network_driver.open_driver(settings.instance, settings.run_path, name_servers=settings.dns)
     drivers = {
         "exec": f"{facts.name} {facts.version}",
         "graph": snapshots.probe(),
         "network": network.probe(),
         "registry": "oci distribution 1.1, docker v2 schema 2",
     }
+    if warning := network.resolv_conf().warning:
+        log.warning("%s", warning)
     policy = Trust(settings.trust_policy)
     try:
         policy.check()

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Sequence
 
 from reconciler import errors, settings
+from reconciler.bootstrap import messages
 from reconciler.control import life, listeners, memory, notify
 
 log = logging.getLogger("pydock")
@@ -79,17 +80,14 @@ def _leave_at_once(status: int) -> None:
 
 
 def _log_to_stderr(debug: bool) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    level = logging.DEBUG if debug else logging.INFO
+    messages.to_standard_error(level, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("watchfiles", "sqlalchemy", "alembic", "pyroute2", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def _complain(error: errors.PydockError, status: int) -> int:
-    sys.stderr.write(f"pydockd: {error.message}\n")
+    sys.stderr.write("".join(f"{messages.escaped(line)}\n" for line in f"pydockd: {error.message}".splitlines()))
     notify.notify(f"STATUS={error.message.splitlines()[0] if error.message else 'failed'}")
     return status
 

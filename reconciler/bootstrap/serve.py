@@ -22,6 +22,7 @@ from typing import Any
 from reconciler import manifest
 from reconciler.api import routes, streams
 from reconciler.api.server import application, privileges
+from reconciler.bootstrap import messages
 from reconciler.ipc import EngineClient
 
 
@@ -30,10 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
     # The controller waits for signals with all of them blocked, and a blocked signal stays so in its children.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    logging.basicConfig(
-        level=logging.DEBUG if options.debug else logging.WARNING,
-        format="%(asctime)s %(levelname)s pydock-api: %(message)s",
-    )
+    level = logging.DEBUG if options.debug else logging.WARNING
+    messages.to_standard_error(level, "%(asctime)s %(levelname)s pydock-api: %(message)s")
     control = socket.socket(fileno=options.control_fd)
     control.set_inheritable(False)
     open_streams = streams.Streams()

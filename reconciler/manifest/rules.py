@@ -155,6 +155,8 @@ def _target(value: str) -> str:
         raise errors.Invalid("nothing can be mounted over the container's root: name a directory below it")
     if parts[0] in ("proc", "sys"):
         raise errors.Invalid(f"/{parts[0]} belongs to the kernel: nothing can be mounted there")
+    if parts == ["dev"]:
+        raise errors.Invalid("/dev holds the container's own devices: mount below it, or name another path")
     return value
 
 

@@ -133,6 +133,6 @@ class ContainerSpec(Spec, frozen=True):
     resources: Resources = Resources()
     restart_policy: RestartPolicy = "Always"
     depends_on: tuple[Dependency, ...] = ()
-    stop_signal: str | None = None
+    stop_signal: str | int | None = None
     termination_grace_period_seconds: int = 10
     security_context: SecurityContext = SecurityContext()

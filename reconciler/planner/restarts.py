@@ -61,7 +61,7 @@ def stop_args(desired: Desired, made: Incarnation, facts: ImageFacts | None) -> 
     }
 
 
-def signal_number(text: str) -> int:
+def signal_number(text: str | int) -> int:
     """The number of the signal that ``text`` names; what names none (images can hold anything) is SIGTERM."""
     try:
         return signals.number(text)

@@ -45,7 +45,8 @@ class Limits(msgspec.Struct, frozen=True):
 class ContainerConfig(msgspec.Struct, frozen=True):
     """All that a run needs. ``user`` as in an image (``name|uid[:group|gid]``, empty is root) and resolved by the
     driver inside ``rootfs`` without following links out of it. ``files`` maps a path in the container to its text
-    (resolv.conf, hosts, hostname): the driver writes them outside the rootfs and binds them in. ``netns`` is a path,
+    (resolv.conf, hosts, hostname): the driver writes them outside the rootfs and binds them in, anew for each run; the
+    container may write to them (all together 1 MiB) unless it is ``read_only``. ``netns`` is a path,
     or empty for none of its own."""
 
     id: str

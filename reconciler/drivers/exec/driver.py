@@ -31,6 +31,8 @@ from reconciler.drivers.exec import (
     rundir,
     runtime,
     seccomp,
+    slices,
+    sources,
     systemd,
     trial,
     users,
@@ -100,7 +102,8 @@ class Driver:
                 def attempt(tool: runtime.Runtime) -> None:
                     trial.attempt(tool, host.facts(tool, self._groups, machine.kernel), self._groups, self._base)
 
-                tool = runtime.choose(self._wanted, attempt)
+                with self._slice_in_use():
+                    tool = runtime.choose(self._wanted, attempt)
                 self._tools = Tools(tool, path, host.facts(tool, self._groups, machine.kernel))
             return self._tools
 
@@ -128,10 +131,13 @@ class Driver:
 
     def _launch(self, config: base.ContainerConfig, run: rundir.Run, tools: Tools) -> None:
         rootfs.check(config.rootfs)
+        sources.check(config.rootfs, config.mounts)
         identity = users.resolve(config.rootfs, config.user)
         bounding = oci.bounding(config, tools.host)
         filters = seccomp.default(bounding, seccomp.this_machine())
-        document = oci.config_json(config, identity, tools.host, filters, run.write_files(config.files))
+        document = oci.config_json(
+            config, identity, tools.host, filters, run.write_files(config.files, writable=not config.read_only)
+        )
         run.write(rundir.CONFIG_FILE, msgspec.json.encode(document))
         run.note_pids_limit(config.limits.pids)
         failpoints.hit("exec.create.config.after")
@@ -148,6 +154,7 @@ class Driver:
         failpoints.hit("exec.create.files.after")
         record = conmon.launch(argv, run, partial(self._join_supervisor, run.id))
         failpoints.hit("exec.create.launch.after")
+        run.take_files_off()
         self._hold_pids(run.id, config.limits.pids)
         failpoints.hit("exec.create.pids.after")
         run.save(record)
@@ -193,6 +200,7 @@ class Driver:
             raise NotFound(f"there is no created process of {run.id}")
         if pids.alive(found.conmon, found.conmon_start):
             self._join_supervisor(run.id, found.conmon)
+        run.take_files_off()
         self._hold_pids(run.id, run.pids_limit())
         run.save(found)
         return found
@@ -244,17 +252,18 @@ class Driver:
         with self._slice_lock:
             self._creating += 1
         try:
-            yield
+            with slices.in_use(self._groups):
+                yield
         finally:
             with self._slice_lock:
                 self._creating -= 1
             self._drop_slice()
 
     def _drop_slice(self) -> None:
-        """Removes the slice with the last container; systemd cares for its own."""
+        """Removes the slice with the last container."""
         with self._slice_lock:
-            if not self._creating and not self._groups.systemd:
-                cgroups.remove_empty(self._groups.layout, self._groups.top)
+            if not self._creating:
+                slices.drop(self._groups)
                 failpoints.hit("exec.slice.remove.after")
 
     @_passing

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from reconciler import failpoints
+from reconciler.drivers.exec import small_disk
 
 CONFIG_FILE = "config.json"
 PID_FILE = "pid"
@@ -56,6 +57,7 @@ class Run:
         self.state = base / "runtime" / id
         #: conmon reads commands from it
         self.control = self.bundle / "ctl"
+        self.files = self.bundle / "files"
         self._exits = base / "exits"
 
     def exists(self) -> bool:
@@ -71,15 +73,24 @@ class Run:
         failpoints.hit("exec.file.write.after")
         temporary.rename(self.bundle / name)
 
-    def write_files(self, files: dict[str, str]) -> dict[str, str]:
-        """Writes each text outside the rootfs; target in the container → the host's file."""
+    def write_files(self, files: dict[str, str], writable: bool) -> dict[str, str]:
+        """Writes each text outside the rootfs; target in the container → the host's file. Those that are ``writable``
+        are on a small file system of their own (``take_files_off``)."""
+        if writable:
+            small_disk.mount(str(self.files))
+        else:
+            self.files.mkdir(mode=0o700)
         sources: dict[str, str] = {}
         for index, (target, text) in enumerate(files.items()):
-            path = self.bundle / f"file{index}"
+            path = self.files / str(index)
             path.write_text(text)
             path.chmod(0o644)
             sources[target] = str(path)
         return sources
+
+    def take_files_off(self) -> None:
+        """The container has its files: the host needs to see them no longer."""
+        small_disk.take_off(str(self.files))
 
     def record(self) -> Record | None:
         try:
@@ -126,6 +137,7 @@ class Run:
         for path in (self.exit_file, *self._half_written()):
             path.unlink(missing_ok=True)
         failpoints.hit("exec.clear.exit.after")
+        self.take_files_off()
         for directory in (self.state, self.bundle):
             if os.path.lexists(directory):
                 shutil.rmtree(directory, ignore_errors=True)

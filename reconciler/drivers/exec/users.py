@@ -137,6 +137,21 @@ def read_inside(rootfs: str, path: str) -> str:
     return data.decode(errors="surrogateescape")
 
 
+def mode_inside(rootfs: str, path: str) -> int | None:
+    """The mode of what ``path`` leads to below ``rootfs``; None when there is nothing."""
+    root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = _openat2(root, path)
+    finally:
+        os.close(root)
+    if fd is None:
+        return None
+    try:
+        return os.fstat(fd).st_mode
+    finally:
+        os.close(fd)
+
+
 def _openat2(root: int, path: str) -> int | None:
     how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
     libc = ctypes.CDLL(None, use_errno=True)

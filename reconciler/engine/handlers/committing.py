@@ -165,7 +165,7 @@ def _execution(former: dict[str, Any], spec: ContainerSpec, given: requests.Imag
     said = {
         "WorkingDir": given.working_dir or spec.working_dir,
         "User": given.user or spec.user,
-        "StopSignal": given.stop_signal or spec.stop_signal,
+        "StopSignal": given.stop_signal or str(spec.stop_signal or ""),
         "Cmd": given.cmd,
         "Env": _merged(found.get("Env") or [], given.env),
         "Labels": (found.get("Labels") or {}) | given.labels,

@@ -28,7 +28,7 @@ from reconciler.engine.parts import Parts
 from reconciler.model import names
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
-from reconciler.model.observed import Attachment, ContainerObserved, Facet, Incarnation
+from reconciler.model.observed import Attachment, ContainerObserved, Facet, Incarnation, NetworkObserved
 from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import ImageFacts
 from reconciler.planner import restarts
@@ -83,6 +83,7 @@ def start(parts: Parts, job: Job) -> None:
     facts = parts.exec.start(incarnation.id)
     failpoints.hit("start.start.after")
     _record_start(parts, job, desired, facts)
+    _warn_of_names(parts, desired)
     failpoints.hit("start.record.after")
 
 
@@ -315,7 +316,7 @@ def _attach(parts: Parts, session: Session, desired: Desired, effective: Contain
             session.leases.release(desired.uid, network_uid)
     attachments = []
     for index, (network, state) in enumerate(found):
-        address = session.leases.address(network.uid, desired.uid, state.subnet, state.gateway)
+        address = _address(session, desired.uid, network, state)
         attachments.append(
             Attachment(
                 network_uid=network.uid,
@@ -329,6 +330,18 @@ def _attach(parts: Parts, session: Session, desired: Desired, effective: Contain
             )
         )
     return tuple(attachments)
+
+
+def _address(session: Session, uid: str, network: Desired, state: NetworkObserved) -> str:
+    try:
+        return session.leases.address(network.uid, uid, state.subnet, state.gateway)
+    except errors.Temporary:
+        count = max(0, ipaddress.ip_network(state.subnet).num_addresses - 3)
+        raise errors.Temporary(
+            f"network {network.key.name} is full: the {count} address{'es' if count != 1 else ''} of {state.subnet} "
+            "are in use; remove containers from it, put this one into another network, or give it a larger subnet "
+            "(spec.subnet of the Network; its containers are made anew)"
+        ) from None
 
 
 def _record_start(parts: Parts, job: Job, desired: Desired, facts: ProcessFacts) -> None:
@@ -364,6 +377,14 @@ def _record_start(parts: Parts, job: Job, desired: Desired, facts: ProcessFacts)
         ended = planner.after_exit(msgspec.structs.replace(started, **exit_fields(facts)), now)
         session.observed.put(job.uid, ended)
         tell_exit(session, desired, ended, now.wall)
+
+
+def _warn_of_names(parts: Parts, desired: Desired) -> None:
+    """An event where a container cannot look up names."""
+    if warning := parts.network.resolv_conf().warning:
+        with parts.store.transaction(durable=False) as session:
+            record, now = session.events.record, parts.clock.now().wall
+            record(str(desired.key), desired.uid, "Warning", "NoNameServer", warning, now)
 
 
 def tell_exit(session: Session, desired: Desired, ended: ContainerObserved, now: float) -> None:

@@ -14,6 +14,7 @@ from reconciler.model import names
 from reconciler.model.objects import Desired
 from reconciler.model.observed import NetworkObserved
 from reconciler.model.spec import NetworkSpec
+from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.store.base import Session
 
 
@@ -116,7 +117,7 @@ def _plan_names(
     taken = session.leases.subnets()
     subnet = effective.subnet or taken.get(desired.uid)
     if subnet is None:
-        subnet = parts.network.free_subnet(taken.values())
+        subnet = parts.network.free_subnet(taken.values(), large=desired.key == DEFAULT_NETWORK)
     session.leases.take_subnet(desired.uid, subnet)
     return msgspec.structs.replace(
         observed,
