@@ -78,20 +78,24 @@ def _show_trouble(text: str) -> None:
 
 
 def _parts(settings: Settings, opened: Store) -> Parts:
-    runtime = exec_driver.open_driver(settings.instance, settings.run_path, settings.exec_runtime or None)
+    runtime = exec_driver.open_driver(
+        settings.instance, settings.run_path, settings.exec_runtime or None, settings.logs.limits()
+    )
     facts = runtime.probe()
     graph, snapshots = graph_driver.open_graph(
         settings.root_path / "graph", settings.storage_driver or None, graph_options.parse(settings.storage_opts)
     )
     if settings.storage_driver not in ("", snapshots.name):
         log.info("storage driver %s is the one that is called %s here", settings.storage_driver, snapshots.name)
-    network = network_driver.open_driver(settings.instance, settings.run_path)
+    network = network_driver.open_driver(settings.instance, settings.run_path, name_servers=settings.dns)
     drivers = {
         "exec": f"{facts.name} {facts.version}",
         "graph": snapshots.probe(),
         "network": network.probe(),
         "registry": "oci distribution 1.1, docker v2 schema 2",
     }
+    if warning := network.resolv_conf().warning:
+        log.warning("%s", warning)
     policy = Trust(settings.trust_policy)
     try:
         policy.check()
