@@ -19,6 +19,7 @@ from reconciler.engine.table import TABLE, steps
 from reconciler.testing import wait
 from reconciler.testing.daemon import BIN, Connection, Pydockd, container
 
+pytestmark = pytest.mark.installed
 MANY = 30
 
 
