@@ -65,7 +65,7 @@ bench: $(STAMPS)/debian-bench $(STAMPS)/python-dev ## measure against podman, do
 	$(BIN)/python -m bench
 
 .PHONY: reference
-reference: $(STAMPS)/python-dev ## write docs/reference anew from the schemas and the commands
+reference: $(STAMPS)/python-dev ## write schemas/ and docs/reference anew from the types and the commands
 	$(BIN)/python docs/generate.py
 
 .PHONY: lock

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import falcon
+from gunicorn.http import errors as http
 
 from reconciler import errors, manifest
-from reconciler.api import problems, status
+from reconciler.api import problems
 from reconciler.api.problems import Refused
-from reconciler.model import kinds
 
 #: bytes of an ordinary body, and of one that carries many documents
 LIMIT = 1 << 20
@@ -64,44 +64,15 @@ def read(req: falcon.Request, limit: int) -> bytes:
     """The whole body, at most ``limit`` bytes of it."""
     if (req.content_length or 0) > limit:
         raise _too_large(limit)
-    data: bytes = req.env["wsgi.input"].read(limit + 1)
+    try:
+        data: bytes = req.env["wsgi.input"].read(limit + 1)
+    except (OSError, http.ParseException) as error:
+        raise Refused(400, f"the body did not arrive: {error}") from None
     if len(data) > limit:
         raise _too_large(limit)
     if len(data) < (req.content_length or 0):
         raise Refused(400, "the body ended early")
     return data
-
-
-def aim(document: dict[str, Any], kind: kinds.Kind, namespace: str, name: str = "") -> dict[str, Any]:
-    """``document`` with what the path says filled in; refuses one that contradicts the path.
-
-    ``name`` empty: the body says it.
-    """
-    metadata = document.get("metadata", {})
-    if not isinstance(metadata, dict):
-        raise _mismatch("metadata", metadata, "an object")
-    wanted = {"apiVersion": kinds.API_VERSION, "kind": kind.name}
-    inner = ({"namespace": namespace} if kind.namespaced else {}) | ({"name": name} if name else {})
-    _compare(document, wanted, "")
-    _compare(metadata, inner, "metadata.")
-    return {**document, **wanted, "metadata": {**metadata, **inner}}
-
-
-def check_aim(patch: dict[str, Any], kind: kinds.Kind, namespace: str, name: str) -> dict[str, Any]:
-    """``patch`` as it is, if nothing in it contradicts the path."""
-    aim(patch, kind, namespace, name)
-    return patch
-
-
-def _compare(given: dict[str, Any], wanted: dict[str, str], prefix: str) -> None:
-    for field, value in wanted.items():
-        if given.get(field, value) != value:
-            raise _mismatch(prefix + field, given[field], repr(value))
-
-
-def _mismatch(field: str, given: object, wanted: str) -> Refused:
-    message = f"the body's {field} is {given!r}, the path says {wanted}"
-    return Refused(400, message, [status.Cause(message, field, "FieldValueInvalid")])
 
 
 def _parsed(parse: Callable[[bytes], Any], data: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@ server stops."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -72,18 +73,24 @@ class Following:
 
     def __init__(self, streams: Streams, client: int, open_job: Callable[[], Stream]) -> None:
         self._streams = streams
-        streams.enter()
-        try:
+        with contextlib.ExitStack() as undo:
+            streams.enter()
+            undo.callback(streams.leave)
             self._job = open_job()
-        except BaseException:
-            streams.leave()
-            raise
+            undo.callback(self._job.close)
+            self._watch(client)
+            undo.pop_all()
         self._closed = False
+
+    def _watch(self, client: int) -> None:
+        """What is looked at while nothing comes. Without a client's socket (-1) nobody can leave."""
         self._poll = select.poll()
-        self._poll.register(client, select.POLLRDHUP)
-        self._poll.register(streams.fileno(), select.POLLIN)
+        self._ends = {self._streams.fileno()}
+        if client >= 0:
+            self._poll.register(client, select.POLLRDHUP)
+            self._ends.add(client)
+        self._poll.register(self._streams.fileno(), select.POLLIN)
         self._poll.register(self._job.fileno(), select.POLLIN)
-        self._ends = {client, streams.fileno()}
 
     def wait(self, deadline: float | None = None) -> set[int] | None:
         """The descriptors that have something; None when the stream must end. Empty when ``deadline`` (monotonic)
@@ -224,8 +231,8 @@ class Output(Following):
             raise
         finally:
             os.close(theirs)
-        self._poll.register(self._pipe, select.POLLIN)
         try:
+            self._poll.register(self._pipe, select.POLLIN)
             self._begin()
         except BaseException:
             self.close()

@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import pwd
 import socket
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reconciler import __version__, build_info, errors, store
+from reconciler.bootstrap import accounts
 from reconciler.bootstrap import api as api_process
-from reconciler.control import life
+from reconciler.control import life, notify
 from reconciler.control.events import Events
 from reconciler.control.housekeeping import Housekeeping
 from reconciler.control.observer import Observer
 from reconciler.control.reconcile import Reconciler
-from reconciler.control.sources.loop import DirectoryLoop, DirectorySource
+from reconciler.control.sources.manager import Manager
 from reconciler.drivers import exec as exec_driver
 from reconciler.drivers.graph import opening as graph_driver
 from reconciler.drivers.graph import options as graph_options
@@ -25,10 +25,11 @@ from reconciler.drivers.network import driver as network_driver
 from reconciler.drivers.registry import mirrors as registry_driver
 from reconciler.engine.engine import Engine
 from reconciler.engine.parts import Clock, Parts
-from reconciler.engine.table import TABLE, steps
+from reconciler.engine.table import steps
 from reconciler.images.leftovers import Leftovers
 from reconciler.images.service import ImageService
 from reconciler.images.trust import Trust
+from reconciler.jobs import table
 from reconciler.model import kinds
 from reconciler.model.keys import Key
 from reconciler.settings import Settings
@@ -40,19 +41,19 @@ log = logging.getLogger("pydock")
 
 def start_api(settings: Settings, sockets: Sequence[socket.socket]) -> life.Api:
     """The API process, listening on ``sockets`` as an unprivileged user."""
-    uid, gid = _user(settings.api_user)
+    uid, gid = accounts.api_user(settings.api_user, settings.instance)
 
     def spawn() -> life.ApiProcess:
         return api_process.spawn_api(sockets, uid, gid, debug=settings.debug)
 
-    return life.Api(spawn)
+    return life.Api(spawn, [listener.getsockname() for listener in sockets])
 
 
 def build(settings: Settings, api: life.Api) -> life.Daemon:
     """Opens the store first (it refuses before anything is touched), then drivers, then what works with them."""
     opened = store.open_store(settings.root_path / "state.db")
     parts = _parts(settings, opened)
-    engine = Engine(parts, TABLE, steps())
+    engine = Engine(parts, table.handlers(), steps())
     parts.commands = engine.commands
     holder: list[Reconciler] = []
 
@@ -63,28 +64,38 @@ def build(settings: Settings, api: life.Api) -> life.Daemon:
     reconciler = Reconciler(parts, engine, Observer(parts), settings.workers, events.track)
     holder.append(reconciler)
     parts.look = reconciler.look
-    source = DirectoryLoop(DirectorySource(settings.manifests), opened, reconciler.look)
-    parts.sources = [source]
+    sources = Manager(opened, reconciler.look, _show_trouble)
+    sources.start(f"dir:{os.path.abspath(settings.manifests)}")
+    parts.sources = [sources]
     return life.Daemon(
-        settings, parts, engine, reconciler, events, Housekeeping(settings, parts, engine, reconciler), [source], api
+        settings, parts, engine, reconciler, events, Housekeeping(settings, parts, engine, reconciler), sources, api
     )
 
 
+def _show_trouble(text: str) -> None:
+    """What is wrong with a whole source stands in ``systemctl status pydockd``, from the start on."""
+    notify.notify(f"STATUS={text or 'every source is followed'}")
+
+
 def _parts(settings: Settings, opened: Store) -> Parts:
-    runtime = exec_driver.open_driver(settings.instance, settings.run_path, settings.exec_runtime or None)
+    runtime = exec_driver.open_driver(
+        settings.instance, settings.run_path, settings.exec_runtime or None, settings.logs.limits()
+    )
     facts = runtime.probe()
     graph, snapshots = graph_driver.open_graph(
         settings.root_path / "graph", settings.storage_driver or None, graph_options.parse(settings.storage_opts)
     )
     if settings.storage_driver not in ("", snapshots.name):
         log.info("storage driver %s is the one that is called %s here", settings.storage_driver, snapshots.name)
-    network = network_driver.open_driver(settings.instance, settings.run_path)
+    network = network_driver.open_driver(settings.instance, settings.run_path, name_servers=settings.dns)
     drivers = {
         "exec": f"{facts.name} {facts.version}",
         "graph": snapshots.probe(),
         "network": network.probe(),
         "registry": "oci distribution 1.1, docker v2 schema 2",
     }
+    if warning := network.resolv_conf().warning:
+        log.warning("%s", warning)
     policy = Trust(settings.trust_policy)
     try:
         policy.check()
@@ -133,13 +144,3 @@ def _version(settings: Settings, drivers: dict[str, str]) -> dict[str, Any]:
         "instance": settings.instance,
         "drivers": drivers,
     }
-
-
-def _user(name: str) -> tuple[int, int]:
-    try:
-        found = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
-    except KeyError:
-        if name.isdigit():
-            return int(name), int(name)
-        raise errors.Permanent(f"--api-user {name}: no such user on this host") from None
-    return found.pw_uid, found.pw_gid

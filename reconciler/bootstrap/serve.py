@@ -20,9 +20,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler import manifest
-from reconciler.api import routes, streams
+from reconciler.api import streams
+from reconciler.api.fronts import table
 from reconciler.api.server import application, privileges
+from reconciler.bootstrap import logs
 from reconciler.ipc import EngineClient
+from reconciler.requests.declaration import BASE
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -30,14 +33,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = _parse(argv)
     # The controller waits for signals with all of them blocked, and a blocked signal stays so in its children.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    logging.basicConfig(
-        level=logging.DEBUG if options.debug else logging.WARNING,
-        format="%(asctime)s %(levelname)s pydock-api: %(message)s",
-    )
+    level = logging.DEBUG if options.debug else logging.WARNING
+    logs.to_stderr(level, "%(asctime)s %(levelname)s pydock-api: %(message)s")
     control = socket.socket(fileno=options.control_fd)
     control.set_inheritable(False)
     open_streams = streams.Streams()
-    app = routes.make_app(EngineClient(control), open_streams)
+    app = table.make_app(EngineClient(control), open_streams)
     context = application.Context(control, options.ready_fd, open_streams.stop, open_streams.fileno())
     server = application.Application(app, context, options.listen_fd, options.uid, options.gid)
     rehearse(app)
@@ -57,8 +58,8 @@ def rehearse(app: Any) -> None:
     for method, path, media_type, data in (
         ("GET", "/livez", "", b""),
         ("GET", "/nowhere", "", b""),
-        ("POST", f"{routes.BASE}/images", "application/json", b'{"metadata": {"name": 1'),
-        ("PATCH", f"{routes.BASE}/images/x?fieldManager=-", "application/apply-patch+yaml", b"metadata: {name: y}"),
+        ("POST", f"{BASE}/images", "application/json", b'{"metadata": {"name": 1'),
+        ("PATCH", f"{BASE}/images/x?fieldManager=-", "application/apply-patch+yaml", b"metadata: {name: y}"),
     ):
         _ask(app, method, path, media_type, data)
 

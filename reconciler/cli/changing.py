@@ -13,7 +13,7 @@ Config = dict[str, Any]
 
 
 def config(changes: Iterable[str]) -> Config:
-    """The members of ``requests.ImageConfig`` that the instructions set, the last of several counting."""
+    """The members of ``requests.archives.ImageConfig`` that the instructions set, the last of several counting."""
     found: Config = {}
     for change in changes:
         word, _, rest = change.strip().partition(" ")

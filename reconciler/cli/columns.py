@@ -81,7 +81,9 @@ def _size(obj: dict[str, Any]) -> str:
 
 
 def _age(obj: dict[str, Any]) -> str:
-    return times.since(obj["metadata"].get("creationTimestamp"))
+    """Since the container was made, which a changed spec does anew; of other kinds, since the object was."""
+    made = (obj.get("status") or {}).get("createdAt")
+    return times.since(made or obj["metadata"].get("creationTimestamp"))
 
 
 _READY = Column("READY", ready)

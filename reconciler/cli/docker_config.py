@@ -1,9 +1,10 @@
-"""docker's ``config.json``, as far as it is about logins: ``$DOCKER_CONFIG/config.json``, else
+"""The part of docker's ``config.json`` that is about logins: ``$DOCKER_CONFIG/config.json``, else
 ``~/.docker/config.json``.
 
 Format: https://docs.docker.com/reference/cli/docker/login/. ``auths`` maps a registry to the base64 of its
-``username:password``; ``credHelpers`` (by registry) and ``credsStore`` name programs that keep logins instead. Other
-keys are left as they are.
+``username:password``; ``credHelpers`` (by registry) and ``credsStore`` name programs that keep logins instead. These
+keys are read in any case, and null as if the key were absent, as docker does; they are written in docker's spelling.
+Other keys are left as they are.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ from reconciler.model import references
 #: where docker keeps the login for docker.io
 _DOCKER_KEY = "https://index.docker.io/v1/"
 _MOST_BYTES = 4 << 20
+_OBJECTS = ("auths", "credHelpers")
+#: in lower case → as docker writes it
+_SPELLINGS = {name.casefold(): name for name in (*_OBJECTS, "credsStore")}
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def path() -> Path:
-    """Where logins are kept."""
+    """The file."""
     return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
 
 
@@ -43,20 +47,34 @@ def read() -> dict[str, Any]:
     except OSError as error:
         raise _failed(error) from None
     try:
-        config = json.loads(data) if data.strip() else {}
+        document = json.loads(data) if data.strip() else None
     except (ValueError, RecursionError):
         raise errors.Permanent(f"{file}: it is not JSON: repair it, or move it away and log in again") from None
-    if not isinstance(config, dict) or not all(
-        isinstance(config.get(key, {}), dict) for key in ("auths", "credHelpers")
-    ):
+    config = _as_docker_reads({} if document is None else document) if isinstance(document, dict | None) else None
+    if config is None or not all(isinstance(config.get(key, {}), dict) for key in _OBJECTS):
         raise errors.Permanent(f"{file}: expected an object whose auths and credHelpers are objects")
     return config
 
 
+def _as_docker_reads(document: dict[str, Any]) -> dict[str, Any]:
+    """``document`` with the keys about logins as docker spells them, without those that are null. Of several spellings
+    the last counts; objects are put together."""
+    found: dict[str, Any] = {}
+    for key, value in document.items():
+        name = _SPELLINGS.get(key.casefold())
+        if name is None:
+            found[key] = value
+        elif name in _OBJECTS and isinstance(value, dict) and isinstance(found.get(name), dict):
+            found[name] |= value
+        elif value is not None:
+            found[name] = value
+    return found
+
+
 @contextlib.contextmanager
 def changing() -> Iterator[dict[str, Any]]:
-    """The file's content, to be changed in place; it is written when the block ends well and something is new. One
-    ``pydock`` at a time: the directory is locked."""
+    """The file's content, to be changed in place. It is written if the block raises nothing and has changed something.
+    The directory is locked meanwhile, so that one ``pydock`` at a time does this."""
     try:
         path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory = os.open(path().parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -74,7 +92,7 @@ def changing() -> Iterator[dict[str, Any]]:
 
 
 def key(registry: str) -> str:
-    """What ``auths`` and helpers know the registry by."""
+    """The name of the registry in ``auths`` and for helpers."""
     return _DOCKER_KEY if registry == references.DEFAULT_REGISTRY else registry
 
 
@@ -87,7 +105,7 @@ def keys(config: dict[str, Any], registry: str) -> list[str]:
 def helper(config: dict[str, Any], registry: str) -> str:
     """The name of the program that keeps the registry's login; empty if the file itself does."""
     helpers = config.get("credHelpers", {})
-    name = next((helpers[each] for each in helpers if _means(each, registry)), config.get("credsStore") or "")
+    name = next((helpers[each] for each in helpers if _means(each, registry)), config.get("credsStore")) or ""
     if name and not (isinstance(name, str) and _HELPER.fullmatch(name)):
         raise errors.Permanent(f"{path()}: {name!r} is not the name of a credential helper")
     return str(name)
@@ -101,7 +119,7 @@ def _means(name: str, registry: str) -> bool:
 
 
 def _write(config: dict[str, Any]) -> None:
-    """All or nothing, for its owner only. Where the file is a link, what it leads to is written."""
+    """Replaces the file as a whole, readable by its owner only. A link stays, and its target is replaced."""
     real = Path(os.path.realpath(path()))
     data = json.dumps(config, indent="\t").encode() + b"\n"
     try:
@@ -121,7 +139,7 @@ def _write(config: dict[str, Any]) -> None:
 
 
 def _keep_owner(real: Path, descriptor: int) -> None:
-    """root may log in for another user, whose file it stays."""
+    """Where root logs in for another user, the file stays that user's."""
     with contextlib.suppress(FileNotFoundError):
         had = real.stat()
         if os.geteuid() == 0:

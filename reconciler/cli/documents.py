@@ -6,16 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from reconciler import errors, manifest
-from reconciler.cli import files
+from reconciler.cli import files, targets
 from reconciler.model import kinds
 
 
 class Document(NamedTuple):
-    """``namespace`` is empty where none is written; ``line`` is the first of the document."""
+    """``line`` is the first of the document."""
 
-    kind: kinds.Kind
-    namespace: str
-    name: str
+    target: targets.Target
     value: dict[str, Any]
     line: int
 
@@ -46,11 +44,12 @@ def load(texts: Iterable[files.Text]) -> Loaded:
 
 def _document(raw: dict[str, Any], line: int) -> Document:
     metadata = raw["metadata"]
-    return Document(kinds.find(raw["kind"]), metadata.get("namespace", ""), metadata["name"], raw, line)
+    target = targets.Target(kinds.find(raw["kind"]), metadata["name"], metadata.get("namespace", ""))
+    return Document(target, raw, line)
 
 
 def placed(document: Document, namespace: str) -> dict[str, Any]:
-    """A document with the namespace of ``-n`` where it has none of its own."""
-    if document.namespace or not document.kind.namespaced:
+    """A document with its ``namespace`` where it has none of its own; empty: its kind has none."""
+    if document.target.namespace or not namespace:
         return document.value
     return {**document.value, "metadata": {**document.value["metadata"], "namespace": namespace}}

@@ -16,9 +16,10 @@ BROKEN_PIPE = 141
 EPILOG = """\
 \b
 Exit status:
-  0    all was done; diff: no differences
+  0    everything was done; diff: no differences
   1    something failed, was not found or did not happen in time, or the
-       server cannot be reached; diff: there are differences
+       server cannot be reached; diff: there are differences, or an
+       object waits for something
   2    the command line is wrong; diff: something failed
   130  interrupted by Ctrl-C
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import click
 
 SUFFIXES = (".yaml", ".yml", ".json")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 #: more than any manifest may have: the loader says so, and an endless file ends here
 _MOST_BYTES = 8 << 20
 
@@ -31,6 +33,11 @@ def _stdin() -> list[Text]:
 
 
 def _read(name: str) -> list[Text]:
+    if _ADDRESS.match(name) and not os.path.exists(name):
+        raise click.ClickException(
+            f"{name}: this is a URL, and manifests are read from files, directories and - (standard input) only: fetch "
+            "it first, such as with curl, and look at what you apply"
+        )
     if not os.path.isdir(name):
         return [_file(name)]
     found = [_file(path) for path in sorted(_below(name))]

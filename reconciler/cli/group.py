@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "stop": "act",
     "start": "act",
     "restart": "act",
+    "kill": "kill",
     "logs": "logs",
     "wait": "wait",
     "events": "events",
@@ -39,25 +40,34 @@ VERBS: dict[str, str] = {
     "version": "version",
     "completion": "completion",
 }
-_TRUE = frozenset({"true", "server"})
-_FALSE = frozenset({"false", "none"})
+
+
+class Bare(click.Option):
+    """An option whose value may be left out, and otherwise stands behind ``=``, as that of kubectl's --dry-run."""
+
+    def __init__(self, *names: Any, bare: str, **attributes: Any) -> None:
+        super().__init__(*names, **attributes)
+        #: the value when none is written
+        self.bare = bare
 
 
 class Verb(click.Command):
-    """A verb whose switches also take values as kubectl's do: ``--wait=false``, ``--dry-run=server``."""
+    """A verb whose switches also take values as kubectl's do: ``--wait=false``, ``--dry-run=client``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, [plain for argument in args for plain in self._plain(argument)])
 
     def _plain(self, argument: str) -> list[str]:
         name, equals, value = argument.partition("=")
-        switch = self._switch(name) if equals else None
-        if switch is None or value not in _TRUE | _FALSE:
+        option = self._option(name)
+        if isinstance(option, Bare) and not equals:
+            return [f"{name}={option.bare}"]
+        if option is None or not option.is_flag or value not in ("true", "false") or not equals:
             return [argument]
-        return [name] if value in _TRUE else list(switch.secondary_opts[:1])
+        return [name] if value == "true" else list(option.secondary_opts[:1])
 
-    def _switch(self, name: str) -> click.Option | None:
-        options = (found for found in self.params if isinstance(found, click.Option) and found.is_flag)
+    def _option(self, name: str) -> click.Option | None:
+        options = (found for found in self.params if isinstance(found, click.Option))
         return next((option for option in options if name.startswith("--") and name in option.opts), None)
 
 

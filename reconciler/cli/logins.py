@@ -1,55 +1,47 @@
-"""Logins for registries, kept where docker keeps them: a credential helper, or docker's config.json itself."""
+"""Logins for registries, kept where docker keeps them: by a credential helper, or in docker's config.json."""
 
 from __future__ import annotations
 
 import base64
-import binascii
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from reconciler import errors
-from reconciler.cli import docker_config, helpers, session
+from reconciler.cli import docker_config, helpers, report
+from reconciler.model import loose
 from reconciler.model.credentials import Credentials
 
-T = TypeVar("T")
-
-#: the name under which helpers give a token that is no password
+#: the name that helpers give to a token in place of a password
 _TOKEN_NAME = "<token>"
+_EXPECTED = "expected a username without colon, and a password"
 
 
 def find(registry: str) -> Credentials | None:
-    """The login for ``registry`` (as a reference has it), if one is kept. Raises ``Permanent`` for one that cannot be
-    used."""
+    """The stored login for ``registry`` (named as in references), if there is one. Raises ``Permanent`` for one that
+    cannot be used."""
     config = docker_config.read()
     helper = docker_config.helper(config, registry)
     return _from_helper(helper, registry) if helper else _from_file(config, registry)
 
 
-def used(run: session.Session, registry: str, ask: Callable[[Credentials | None], T]) -> T:
-    """What ``ask`` gives with the login that is kept. At a terminal a registry that wants another has it asked for."""
-    kept = find(registry)
+def usable(registry: str) -> Credentials | None:
+    """The stored login for ``registry``, if there is one that can be used. One that cannot is reported and is no error:
+    the registry may want no login."""
     try:
-        return ask(kept)
-    except errors.LoginNeeded as error:
-        from reconciler.cli import asking, report
-
-        if not asking.possible():
-            raise
-        report.line(error.message)
-        login = asking.ask(registry, usual=kept.username if kept else "")
-        asking.enter(run, registry, login)
-        return ask(login)
+        return find(registry)
+    except errors.Permanent as error:
+        report.line(f"{error.message} (going on without a login)")
+        return None
 
 
 def keep(registry: str, credentials: Credentials) -> str:
-    """Keeps a login; the file that has it unencrypted, empty if a helper keeps it."""
+    """Keeps a login. Returns the file that has it unencrypted; empty if a helper keeps it."""
     with docker_config.changing() as config:
         helper = docker_config.helper(config, registry)
         key = docker_config.key(registry)
         if helper:
-            helpers.store(helper, key, credentials.username, credentials.password)
+            helpers.store(helper, key, credentials)
         for other in docker_config.keys(config, registry):
             del config["auths"][other]
         # with a helper docker leaves an empty entry, by which its logout knows
@@ -58,7 +50,7 @@ def keep(registry: str, credentials: Credentials) -> str:
 
 
 def forget(registry: str) -> bool:
-    """Forgets the login for ``registry``; whether there was one."""
+    """Forgets the login for ``registry``. Returns whether there was one."""
     config = docker_config.read()
     if not docker_config.helper(config, registry) and not docker_config.keys(config, registry):
         return False
@@ -73,28 +65,30 @@ def forget(registry: str) -> bool:
     return had
 
 
-def make(username: str, password: str) -> Credentials:
-    """A login that was typed or piped in. Raises ``Invalid``, which does not repeat it."""
+def make(username: str, password: str | bytes) -> Credentials:
+    """A login that was typed or piped in; the bytes of the password need not be UTF-8. Raises ``Invalid`` without
+    repeating any of it."""
     try:
-        return msgspec.convert({"username": username, "password": password}, Credentials)
+        raw = password if isinstance(password, bytes) else password.encode(errors="surrogateescape")
+        return _login(username, *_text(raw))
     except (msgspec.ValidationError, UnicodeError):
         raise errors.Invalid(
-            "a username has 1 to 255 characters and no colon, a password 1 to 16384 characters, and neither has "
-            "control characters"
+            "a username has 1 to 255 characters, without colon and control characters, and a password up to 16384"
         ) from None
 
 
 def _from_file(config: dict[str, Any], registry: str) -> Credentials | None:
     for key in docker_config.keys(config, registry):
-        entry = config["auths"][key]
-        if not isinstance(entry, dict):
-            raise _unusable(key, "expected an object")
+        try:
+            entry = loose.folded(config["auths"][key] or {})
+        except TypeError:
+            raise _unusable(key, "expected an object") from None
         if entry.get("identitytoken") or entry.get("registrytoken"):
             raise _unusable(key, "it is a token in place of a password, which is not supported")
         if entry.get("auth"):
             return _checked(key, *_decoded(key, entry["auth"]))
         if entry.get("username"):
-            return _checked(key, entry["username"], entry.get("password"))
+            return _checked(key, entry["username"], entry.get("password", ""))
     return None
 
 
@@ -104,21 +98,38 @@ def _from_helper(helper: str, registry: str) -> Credentials | None:
     return None if found is None else _checked(key, *found)
 
 
-def _decoded(key: str, auth: Any) -> tuple[str, str]:
+def _decoded(key: str, auth: Any) -> tuple[str, str, str]:
+    """Name, password and encoding. White space in the base64 does not count, as for docker."""
     try:
-        name, _, password = base64.b64decode(auth, validate=True).decode().partition(":")
-    except (TypeError, ValueError, binascii.Error):
+        raw = base64.b64decode("".join(auth.split()), validate=True)
+    except (AttributeError, ValueError):
         raise _unusable(key, "auth is not the base64 of username:password") from None
-    return name, password.rstrip("\0")
+    if b":" not in raw:
+        raise _unusable(key, _EXPECTED)
+    text, encoding = _text(raw.rstrip(b"\0"))
+    name, _, password = text.partition(":")
+    return name, password, encoding
 
 
-def _checked(key: str, username: Any, password: Any) -> Credentials:
+def _text(raw: bytes) -> tuple[str, str]:
+    """The text of a login, and the encoding that gives its bytes again."""
+    try:
+        return raw.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return raw.decode("latin-1"), "latin-1"
+
+
+def _checked(key: str, username: Any, password: Any, encoding: str = "utf-8") -> Credentials:
     if username == _TOKEN_NAME:
         raise _unusable(key, "it is a token in place of a password, which is not supported")
     try:
-        return msgspec.convert({"username": username, "password": password}, Credentials)
-    except msgspec.ValidationError:
-        raise _unusable(key, "expected a username without colon, and a password") from None
+        return _login(username, password, encoding)
+    except (msgspec.ValidationError, UnicodeError):
+        raise _unusable(key, _EXPECTED) from None
+
+
+def _login(username: Any, password: Any, encoding: str) -> Credentials:
+    return msgspec.convert({"username": username, "password": password, "encoding": encoding}, Credentials)
 
 
 def _unusable(key: str, why: str) -> errors.Permanent:

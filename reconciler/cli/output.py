@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from reconciler.cli import columns, params, table
 from reconciler.model import kinds
 
+_HIDDEN = re.compile("[^\x00-\x7e]")
 
-def objects(found: Sequence[dict[str, Any]], output: params.Format, *, single: bool) -> str:
-    """``found`` in any format but the tables; ``single`` when one object was asked for by its name."""
+
+def objects(found: Sequence[dict[str, Any]], output: params.Format, *, single: bool, spaced: bool = False) -> str:
+    """``found`` in any format but the tables; ``single`` when one object was asked for by its name; ``spaced``: names
+    are written with their namespace."""
     if output.name == "name":
-        return "".join(f"{name(obj)}\n" for obj in found)
+        return "".join(f"{table.clean(name(obj, spaced=spaced))}\n" for obj in found)
     return value(found[0] if single else together(found), output)
 
 
@@ -27,31 +32,34 @@ def value(content: Any, output: params.Format) -> str:
     if output.name == "jsonpath":
         from reconciler.cli import jsonpath
 
-        return jsonpath.render(output.template, content)
+        found = jsonpath.render(output.template, content)
+        return table.clean_lines(found) if sys.stdout.isatty() else found
     if output.name == "yaml":
         return yaml(content)
-    return json.dumps(content, indent=4, ensure_ascii=False) + "\n"
+    return _json(content)
 
 
 def yaml(content: Any) -> str:
     """YAML with the keys in the order in which the server sent them and texts of several lines as blocks."""
-    import yaml as pyyaml
+    from reconciler.cli import yamls
 
-    class Dumper(pyyaml.CSafeDumper):
-        pass
-
-    def text(dumper: Any, data: str) -> Any:
-        style = "|" if "\n" in data else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
-
-    Dumper.add_representer(str, text)
-    dumped: str = pyyaml.dump(content, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=2**31 - 1)
-    return dumped
+    return yamls.dump(content)
 
 
-def name(obj: dict[str, Any]) -> str:
-    """``container/web``."""
-    return f"{obj['kind'].lower()}/{obj['metadata']['name']}"
+def _json(content: Any) -> str:
+    """JSON that shows letters as they are and escapes what steers a terminal (which only stands within texts)."""
+    text = json.dumps(content, indent=4, ensure_ascii=False) + "\n"
+    return text if text.isascii() else _HIDDEN.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
+
+
+def name(obj: dict[str, Any], *, spaced: bool = False) -> str:
+    """``container/web``, with its namespace ``container/default/web`` when ``spaced``."""
+    namespace = obj["metadata"].get("namespace") if spaced else ""
+    return "/".join(part for part in (obj["kind"].lower(), namespace, obj["metadata"]["name"]) if part)
 
 
 class Rows:

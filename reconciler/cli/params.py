@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import click
 
 from reconciler import errors
-from reconciler.cli import completing, times
+from reconciler.cli import completing, group, times
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_MANAGER = "pydock"
@@ -86,6 +86,21 @@ class _Selector(click.ParamType[str]):
         return text
 
 
+class _DryRun(click.ParamType[str]):
+    name = "STAGE"
+    _WORDS: ClassVar = {"none": "", "false": "", "client": "client", "server": "server", "true": "server"}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "":
+            return ""
+        if value not in self._WORDS:
+            self.fail(f"{value!r} is not one of client, server, none.", param, ctx)
+        return self._WORDS[value]
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "client|server|none"
+
+
 #: for ``get``: tables too
 OBJECTS = _Output((*TABLES, *DOCUMENTS), jsonpath=True)
 #: for what has one form for people and two for programs
@@ -111,8 +126,49 @@ def manager_option(function: F) -> F:
         default=DEFAULT_MANAGER,
         show_default=True,
         metavar="NAME",
-        help="In whose name.",
+        help="The name that owns the fields.",
     )(function)
+
+
+def grace_options(function: F) -> F:
+    """``--now``, ``--force`` and ``--grace-period``: see ``grace``."""
+    period = click.option(
+        "--grace-period",
+        type=click.IntRange(-1),
+        metavar="SECONDS",
+        help="Kill a process that has not ended by then; -1 is what its spec says.",
+    )
+    now = click.option("--now", is_flag=True, help="The same as --grace-period=1.")
+    return now(
+        click.option("--force", is_flag=True, help="The same as --grace-period=0: kill at once.")(period(function))
+    )
+
+
+def grace(now: bool, force: bool, period: int | None) -> int | None:
+    """Seconds that a process is given to end; None: as its spec says. Raises ``click.UsageError``."""
+    given = None if period is None or period < 0 else period
+    if now and (given is not None or force):
+        raise click.UsageError("--now cannot be mixed with --grace-period or --force.")
+    if force and given:
+        raise click.UsageError("--force kills at once: it cannot be mixed with another --grace-period than 0.")
+    return 1 if now else 0 if force else given
+
+
+def min_ready_option(function: F) -> F:
+    """``--min-ready``"""
+    return click.option(
+        "--min-ready",
+        type=DURATION,
+        default="2s",
+        show_default=True,
+        metavar="DURATION",
+        help="How long a process must have run to count as ready; five times as long after a restart.",
+    )(function)
+
+
+def dry_run_option(help: str) -> Callable[[F], F]:
+    """``--dry-run[=client|server|none]``; empty for none, ``server`` when no value is written."""
+    return click.option("--dry-run", cls=group.Bare, bare="server", type=_DryRun(), default="", help=help)
 
 
 def timeout_option(default: str, zero: str = "is for ever") -> Callable[[F], F]:
@@ -129,8 +185,13 @@ def timeout_option(default: str, zero: str = "is for ever") -> Callable[[F], F]:
 
 def about_options(function: F) -> F:
     """``--for`` and ``--limit`` of what lists records."""
-    limit = click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many.")
+    limit = click.option("--limit", type=click.IntRange(1), metavar="N", help="Show at most N.")
     about = click.option(
-        "--for", "about", metavar="KIND/NAME", default="", shell_complete=completing.slashed, help="Of one object."
+        "--for",
+        "about",
+        metavar="KIND/NAME",
+        default="",
+        shell_complete=completing.slashed,
+        help="Show only those of one object.",
     )
     return about(limit(function))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from reconciler import errors
+from reconciler.cli import naming, targets
 from reconciler.client import address
 from reconciler.model import kinds
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 HOST_VARIABLE = "PYDOCK_HOST"
-_LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class Session:
@@ -28,6 +27,27 @@ class Session:
         self._hosts: list[str] = []
         self._client: api.Client | None = None
         self.namespace = kinds.DEFAULT_NAMESPACE
+        self._chosen = False
+
+    def choose_namespace(self, name: str) -> None:
+        """``-n``"""
+        self.namespace, self._chosen = name, True
+
+    def scope(self, target: targets.Target) -> str:
+        """The namespace to ask for a target in; empty for kinds that have none. Raises ``errors.Invalid`` when the
+        target is written with another namespace than that of ``-n``, as kubectl does."""
+        if not target.kind.namespaced:
+            return ""
+        if self._chosen and target.namespace not in ("", self.namespace):
+            raise errors.Invalid(
+                f"the namespace of {target} is not that of -n, which is {self.namespace!r}: leave -n out, or give "
+                f"-n {target.namespace}"
+            )
+        return target.namespace or self.namespace
+
+    def shown(self, kind: kinds.Kind, namespace: str, name: str) -> targets.Target:
+        """An object as it is named to people: with its namespace where that is not the command line's."""
+        return targets.Target(kind, name, "" if namespace == self.namespace or not kind.namespaced else namespace)
 
     def use_hosts(self, hosts: Sequence[str]) -> None:
         self._hosts.extend(hosts)
@@ -61,14 +81,12 @@ def _hosts(context: click.Context, parameter: click.Parameter, value: tuple[str,
 
 
 def _namespace(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    if not value:
+    if value is None:
         return
     name = value.removeprefix("=")
-    if not _LABEL.fullmatch(name):
-        raise click.BadParameter(
-            f"{name!r} is not a name: 1 to 63 of a-z, 0-9 and '-', a letter or digit at both ends."
-        )
-    context.ensure_object(Session).namespace = name
+    if wrong := naming.problem(name):
+        raise click.BadParameter(f"{wrong}.")
+    context.ensure_object(Session).choose_namespace(name)
 
 
 def host_option(function: F) -> F:

@@ -5,6 +5,7 @@ Our own, because a rich table of 1,000 rows takes 467 ms and cuts long names; th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 _GAP = "   "
@@ -15,6 +16,11 @@ def clean(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def clean_lines(text: str) -> str:
+    """``text`` with its lines and tabs, all else as ``clean``."""
+    return text if text.isprintable() else re.sub(r"[^\n\t]+", lambda found: clean(found[0]), text)
 
 
 class Table:

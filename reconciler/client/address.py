@@ -16,6 +16,8 @@ def parse(text: str) -> str:
         raise errors.Invalid(
             f"host {text!r}: {scheme}:// is not supported yet, because it has no TLS yet: use unix:///PATH"
         )
+    if not text:
+        raise errors.Invalid("the host is empty: expected unix:///PATH or an absolute /PATH")
     path = text.removeprefix("unix://")
     if not path.startswith("/"):
         raise errors.Invalid(f"host {text!r}: expected unix:///PATH or an absolute /PATH")

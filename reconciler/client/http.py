@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 from reconciler import errors
 
+#: seconds of silence on a stream after which the server is asked whether it still lives, and for that answer
+QUIET = 15.0
+PROBE = 10.0
 #: seconds to wait for the answer of an ordinary request; a starting daemon lets requests wait, so this is patient
 PATIENCE = 60.0
 #: seconds of one wait for bytes: a Ctrl-C that comes just before the wait begins does not end it, only the next one
@@ -31,6 +34,10 @@ class Unreachable(errors.Temporary):
 
 class Cut(Unreachable):
     """the server closed the connection before its answer was complete"""
+
+
+class Silent(Unreachable):
+    """the server does not answer any more"""
 
 
 class TimedOut(errors.Temporary):
@@ -78,6 +85,8 @@ class Connection:
         self._buffer = bytearray()
         self._busy = self._heard = False
         self._timeout: float | None = PATIENCE
+        #: the monotonic moment after which no answer is waited for, whatever a request says; None never comes
+        self.limit: float | None = None
 
     def request(
         self,
@@ -89,8 +98,8 @@ class Connection:
     ) -> Response:
         """Sends one request and reads the answer's head; the body follows as the response is read.
 
-        ``timeout`` bounds each wait for bytes, in seconds; None waits for ever. Raises ``Unreachable``,
-        ``Cut``, ``TimedOut``.
+        ``timeout`` bounds each wait for bytes, in seconds; None waits as long as the server lives, which is asked
+        whenever it has been silent for a while. Raises ``Unreachable``, ``Cut``, ``TimedOut``, ``Silent``.
         """
         lines = [f"{method} {target} HTTP/1.1", "Host: localhost", "User-Agent: pydock"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
@@ -111,7 +120,7 @@ class Connection:
         self, target: str, pieces: Iterable[bytes], length: int | None, headers: Mapping[str, str] | None = None
     ) -> Response:
         """Sends a POST whose body comes in ``pieces``, ``length`` bytes in all (None: nobody knows; it goes in chunks),
-        and waits for the answer as long as it takes. A server that does not want all of it says why."""
+        and waits for the answer as long as the server lives. A server that does not want all of it says why."""
         framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
         lines = [f"POST {target} HTTP/1.1", "Host: localhost", "User-Agent: pydock", framing]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
@@ -133,12 +142,19 @@ class Connection:
 
     def _put(self, data: bytes) -> None:
         assert self._socket is not None
-        self._socket.settimeout(None)
-        self._socket.sendall(data, socket.MSG_NOSIGNAL)
+        self._socket.settimeout(_SLICE)
+        life, rest = _Life(self._path), memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest, socket.MSG_NOSIGNAL) :]
+                life = _Life(self._path)
+            except TimeoutError:
+                life.check()
 
     def _ask(self, data: bytes, timeout: float | None) -> Head:
         self._busy, self._heard = True, False
-        self._timeout = timeout
+        left = None if self.limit is None else max(self.limit - time.monotonic(), 0.0)
+        self._timeout = min((each for each in (timeout, left) if each is not None), default=None)
         self._send(data)
         return self._head()
 
@@ -194,16 +210,18 @@ class Connection:
         if self._socket is None:
             raise Cut
         end = None if self._timeout is None else time.monotonic() + self._timeout
+        life = _Life(self._path)
         while end is None or time.monotonic() < end:
             self._socket.settimeout(_SLICE if end is None else min(_SLICE, max(end - time.monotonic(), 0.001)))
             try:
                 return self._socket.recv(_PIECE)
             except TimeoutError:
-                continue
+                if self._timeout is None or self._timeout > PATIENCE:
+                    life.check()
             except OSError:
                 return b""
         self.close()
-        raise TimedOut(f"the server at unix://{self._path} did not answer in time")
+        raise TimedOut(f"the server at unix://{self._path} did not answer within {self._timeout:g} seconds")
 
     def _fill(self) -> None:
         piece = self._receive()
@@ -288,6 +306,41 @@ class Connection:
                 self._buffer.clear()
             yield piece
         self.close()
+
+
+class _Life:
+    """Whether a server that has long been silent still lives; begins to count when it is made."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._heard = time.monotonic()
+        self._asked = self._heard
+
+    def check(self) -> None:
+        """Asks once in a while. Raises ``Silent`` when nobody answers, or when only its front does and has long."""
+        now = time.monotonic()
+        if now - self._asked < QUIET:
+            return
+        if self._answers():
+            self._heard = time.monotonic()
+        elif now - self._heard > PATIENCE:
+            raise self._silent("its controller does not answer")
+        self._asked = time.monotonic()
+
+    def _answers(self) -> bool:
+        """Whether the controller behind the server answers too."""
+        connection = Connection(self._path)
+        try:
+            response = connection.request("GET", "/readyz", timeout=PROBE)
+            response.read()
+            return response.status < 300
+        except TimedOut:
+            raise self._silent(f"it did not answer within {PROBE:g} seconds whether it lives") from None
+        finally:
+            connection.close()
+
+    def _silent(self, why: str) -> Silent:
+        return Silent(f"the server at unix://{self._path} does not answer any more: {why}")
 
 
 def _why(path: str, error: OSError) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from reconciler import errors
 from reconciler.drivers import inotify
 from reconciler.drivers.exec import pids
+from reconciler.engine import waiting
 from reconciler.engine.effects import Watched
 from reconciler.engine.parts import Parts
 from reconciler.kinds import table
@@ -179,7 +180,7 @@ class Events:
         """A process or a conmon is gone: its pidfd stays readable, so it is watched no longer."""
         with self._guard:
             uid = self._by_fd.get(fd)
-            if uid is None or not _readable(fd):
+            if uid is None or not waiting.readable([fd], 0.0):
                 # closed since we heard of it; the number may mean another process by now, or something else
                 return
             tracked = self._tracked.get(uid)
@@ -246,9 +247,3 @@ class Events:
             with contextlib.suppress(OSError):
                 self._epoll.register(fd, select.EPOLLIN)
         self._network_fds = present
-
-
-def _readable(fd: int) -> bool:
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))

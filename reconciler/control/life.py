@@ -23,7 +23,6 @@ from reconciler.engine.engine import Engine
 from reconciler.engine.front import Front
 from reconciler.engine.parts import Parts
 from reconciler.ipc import EngineServer
-from reconciler.model.keys import Key
 from reconciler.settings import Settings
 
 log = logging.getLogger("pydock")
@@ -36,6 +35,9 @@ INSTANCES = "/run/pydock.instances"
 _RESPAWN = (0.0, 0.2, 1.0, 5.0)
 #: pause before another try when the host has no room for a thread, seconds
 _SHORT_OF_THREADS = 1.0
+#: seconds between two questions for a sign of life, and how many in a row may stay unanswered
+_PULSE = 5.0
+_MISSES = 4
 #: an API process that lived so long counts as well, seconds
 _SOUND = 60.0
 
@@ -50,16 +52,16 @@ class ApiProcess(Protocol):
     def stop(self, grace: float) -> None: ...
 
 
-class Source(Protocol):
-    """A source of manifests with a thread of its own."""
+class Sources(Protocol):
+    """The sources of manifests, each with a thread of its own (``control.sources.manager``)."""
 
-    def load_once(self) -> list[Key]: ...
+    def load_all(self) -> None: ...
 
-    def start(self) -> None: ...
+    def start_all(self) -> None: ...
 
-    def stop(self) -> None: ...
+    def stop_all(self) -> None: ...
 
-    def rescan(self) -> None: ...
+    def rescan_all(self) -> None: ...
 
 
 class PidFile:
@@ -105,10 +107,13 @@ def claim_instance(name: str, directory: str = INSTANCES) -> PidFile:
 
 
 class Api:
-    """Keeps an API process running on the listening sockets, and serves its jobs once ``open`` was called."""
+    """Keeps an API process running on the listening sockets, and serves its jobs once ``open`` was called.
 
-    def __init__(self, spawn: Callable[[], ApiProcess]) -> None:
-        self._spawn = spawn
+    ``listening`` are the paths of those sockets. A process that has ended is replaced, and so is one that gives no sign
+    of life: stopped by a signal, or stuck."""
+
+    def __init__(self, spawn: Callable[[], ApiProcess], listening: Sequence[str] = ()) -> None:
+        self._spawn, self._listening = spawn, tuple(listening)
         self._front: Front | None = None
         self._server: EngineServer | None = None
         self._deaths = 0
@@ -120,6 +125,7 @@ class Api:
         """From now on jobs are served; those that came before have waited in the socket."""
         self._front = front
         self._serve()
+        threading.Thread(target=self._feel_pulse, name="api-pulse", daemon=True).start()
 
     def wait_ready(self, timeout: float) -> None:
         self._process.wait_ready(timeout)
@@ -133,8 +139,28 @@ class Api:
 
     def _serve(self) -> None:
         assert self._front is not None
-        self._server = EngineServer(self._process.control, self._front.serve, on_gone=self._gone)
+        self._server = EngineServer(
+            self._process.control, self._front.serve, on_gone=self._gone, listening=self._listening
+        )
         self._server.start()
+
+    def _feel_pulse(self) -> None:
+        """Counts what was asked and not answered, not time: our own process may have been stopped meanwhile."""
+        missed, asked_at, server = 0, 0.0, self._server
+        while not self._closing.wait(_PULSE):
+            if self._server is not server:
+                missed, server = 0, self._server
+            elif server is not None and server.heard < asked_at:
+                missed += 1
+            else:
+                missed = 0
+            if missed >= _MISSES:
+                log.warning("the API process gives no sign of life; replacing it")
+                missed = 0
+                self._process.stop(0.0)
+            elif server is not None:
+                asked_at = time.monotonic()
+                server.beat()
 
     def _gone(self) -> None:
         """The process died: another takes its place, on the same sockets."""
@@ -181,7 +207,7 @@ class Daemon:
         reconciler: Reconciler,
         events: Events,
         housekeeping: Housekeeping,
-        sources: Sequence[Source],
+        sources: Sources,
         api: Api,
     ) -> None:
         self._settings, self._parts, self._engine = settings, parts, engine
@@ -196,16 +222,14 @@ class Daemon:
                 log.warning("the last daemon ended during %s of %s: looking anew", record.name, record.key)
         orphans.sweep(self._parts)
         orphans.sweep_graph(self._parts)
-        for source in self._sources:
-            source.load_once()
+        self._sources.load_all()
         self._events.start()
         self._reconciler.start()
         plan = self._reconciler.plan_all()
         with self._parts.store.snapshot() as session:
             keys = [desired.key for desired in session.objects.find()]
         self._reconciler.look(keys, closely=True)
-        for source in self._sources:
-            source.start()
+        self._sources.start_all()
         self._housekeeping.start()
         self._parts.ready.set()
         self._api.open(Front(self._engine))
@@ -221,15 +245,13 @@ class Daemon:
     def reload(self) -> None:
         """SIGHUP: reads the manifests again, every file."""
         log.info("reloading: looking at every manifest again")
-        for source in self._sources:
-            source.rescan()
+        self._sources.rescan_all()
 
     def end(self) -> None:
         """No new jobs; what runs has 15 seconds together; containers stay as they are."""
         deadline = time.monotonic() + _GRACE
         notify.notify("STOPPING=1")
-        for source in self._sources:
-            source.stop()
+        self._sources.stop_all()
         self._housekeeping.close()
         self._reconciler.close()
         # what takes long gives up now, while the API process ends

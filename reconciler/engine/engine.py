@@ -153,7 +153,9 @@ class Engine:
             log.log(level, "job %s %s in %.0f ms%s", job, job.status, (time.monotonic() - began) * 1000, tail)
 
     def _journal(self, session: Session, job: Job) -> int:
-        return session.journal.begin(job.name, str(job.key or ""), job.uid, job.cause, job.attempt, time.time())
+        return session.journal.begin(
+            job.name, str(job.key or ""), job.uid, job.cause, job.attempt, time.time(), str(job.caller or "")
+        )
 
     def _end(self, job: Job, handler: StepHandler | None) -> None:
         output = "" if job.result is None else str(job.result)

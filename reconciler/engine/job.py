@@ -1,4 +1,4 @@
-"""A Job: a name, arguments, an environment, streams, and how it ended."""
+"""A Job: a name, arguments, who asked, streams, and how it ended."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from reconciler.model.callers import Caller
 from reconciler.model.keys import Key
 from reconciler.model.tasks import Task
 
@@ -25,20 +26,19 @@ def _nothing() -> None:
 
 @dataclass
 class Job:
-    """One piece of work for the Engine, in the manner of Docker's: the caller fills in name, args, env and streams and
+    """One piece of work for the Engine, in the manner of Docker's: whoever makes it fills in name, args and streams and
     hands it to ``Engine.run``; the handler reads them, and returns a result or raises one of ``errors``.
 
     ``fds`` are descriptors the handler may read or write (it does not close them). ``emit`` takes the items of a
     streaming job, which calls ``started`` when nothing can go wrong any more that the caller should hear as an error.
     ``gone()`` tells that whoever asked has left; ``gone_fd`` is a descriptor that becomes readable then (-1: there is
-    none). ``key``, ``uid``, ``cause`` and ``attempt`` go to the journal, where ``number`` is the job's (0: it is not in
-    it). ``task`` is a step's, and ``claim`` what was claimed for it. ``args`` may hold a login: no text of a job shows
-    what is inside of them.
-    """
+    none). ``caller`` is who asked through the API (None: pydockd itself, or nobody can tell). ``key``, ``uid``,
+    ``cause``, ``attempt`` and ``caller`` go to the journal, where ``number`` is the job's (0: it is not in it).
+    ``task`` is a step's, and ``claim`` what was claimed for it. ``args`` may hold a login: no text of a job shows what
+    is inside of them."""
 
     name: str
     args: dict[str, Any] = field(default_factory=dict, repr=False)
-    env: dict[str, str] = field(default_factory=dict)
     key: Key | None = None
     uid: str = ""
     cause: str = ""
@@ -51,6 +51,7 @@ class Job:
     started: Callable[[], None] = _nothing
     gone: Callable[[], bool] = _never
     gone_fd: int = -1
+    caller: Caller | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
     status: Literal["new", "running", "done", "failed", "interrupted"] = "new"
     error: str = ""

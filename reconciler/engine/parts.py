@@ -12,6 +12,7 @@ from reconciler.drivers.exec.base import ExecDriver
 from reconciler.drivers.graph.base import Graph, GraphDriver
 from reconciler.drivers.network.base import NetworkDriver
 from reconciler.drivers.registry.base import Registry
+from reconciler.engine.answers import Room
 from reconciler.images.service import ImageService
 from reconciler.model.keys import Key
 from reconciler.model.view import Moment
@@ -20,11 +21,13 @@ from reconciler.store.logins import Logins
 
 
 class SourceStatus(Protocol):
-    """The manifest sources as the jobs `sources` and `ack` see them."""
+    """The sources of manifests as jobs see them (``control.sources.manager``)."""
 
     def status(self) -> list[dict[str, Any]]: ...
 
     def ack(self, name: str, digest: str) -> list[str]: ...
+
+    def wanting(self, key: Key) -> str: ...
 
 
 def boot_id() -> str:
@@ -47,7 +50,8 @@ class Parts:
     """``log_dir`` holds one directory an object's uid; ``look`` asks the loop to look at objects again (set by the
     loop); ``ready`` turns true after the first plan. ``fresh`` names incarnations whose snapshot and endpoint were made
     by this process just now, so that the start that follows need not make sure of them again.
-    ``logins`` are those that the host keeps for its own pulls. ``images`` is the image service."""
+    ``logins`` are those that the host keeps for its own pulls. ``images`` is the image service;
+    ``answers`` bounds what callers have not read yet."""
 
     instance: str
     log_dir: str
@@ -66,3 +70,4 @@ class Parts:
     commands: Callable[[], list[str]] = list
     ready: threading.Event = field(default_factory=threading.Event)
     fresh: set[str] = field(default_factory=set)
+    answers: Room = field(default_factory=Room)

@@ -7,11 +7,12 @@ not fetched: neither blobs, nor those of layers that are unpacked. A download th
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reconciler import errors
 from reconciler.drivers.graph import base as graphs
@@ -25,6 +26,8 @@ from reconciler.locks import KeyedLocks
 from reconciler.model import platforms
 from reconciler.model.references import Reference
 from reconciler.model.view import ImageFacts
+
+log = logging.getLogger("pydock.images")
 
 #: status, digest of the layer (empty: the image), bytes so far, bytes in all
 Progress = Callable[[str, str, int, int], None]
@@ -67,14 +70,14 @@ def pull(
         admit(manifest)
         job = _Job(reference, registry, graph, manifest, report, stopping or threading.Event())
         try:
-            config = job.config(platform)
+            config, made_for = job.config(platform)
             chain = chains.chain(config.diff_ids)
             size = job.layers(config.diff_ids, chain, parallel)
         except Stopped:
             raise errors.Temporary(f"image {reference}: the pull was given up: pydockd is shutting down") from None
         report("complete", "", size, size)
     blobs = (manifest.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers))
-    return Pulled(_facts(reference, manifest, config, chain, size), blobs, chain)
+    return Pulled(_facts(reference, manifest, config, made_for, chain, size), blobs, chain)
 
 
 def fetch(
@@ -87,8 +90,11 @@ def fetch(
     again: bool = False,
 ) -> None:
     """Brings one blob of an image that was pulled before into the graph, unless it is there (``again``: then too, in
-    its place): a layer that had come in another packing was not fetched. Raises as ``pull`` does, and ``Stopped``."""
-    _Fetching(reference, registry, graph, lambda *_: None, stopping).fetch(blob, report=False, again=again)
+    its place): a layer that had come in another packing was not fetched. Raises as ``pull`` does."""
+    try:
+        _Fetching(reference, registry, graph, lambda *_: None, stopping).fetch(blob, report=False, again=again)
+    except Stopped:
+        raise errors.Temporary(f"image {reference}: a blob was not fetched: pydockd is shutting down") from None
 
 
 def unchanged(
@@ -106,12 +112,37 @@ def unchanged(
         return False
     if not (all(graph.has_layer(each) for each in chain) and all(graph.has_blob(each) for each in small)):
         return False
+    if not _is_read_alike(graph, known, len(chain)):
+        return False
     try:
         return registry.head(reference) == known.index_digest
     except errors.Temporary:
         raise
     except errors.PydockError:
         return False
+
+
+def _is_read_alike(graph: graphs.Graph, known: ImageFacts, layers: int) -> bool:
+    """Whether the configuration still means what was recorded: an older pydock may have read it otherwise."""
+    try:
+        config = image_config.parse(graph.read_blob(known.image_id, image_config.MAX_BYTES), layers)
+    except errors.PydockError:
+        return False
+    return _said(config) == {name: getattr(known, name) for name in _said(config)}
+
+
+def _said(config: image_config.Config) -> dict[str, Any]:
+    """What of a configuration is recorded as it is."""
+    return {
+        "entrypoint": config.entrypoint,
+        "cmd": config.cmd,
+        "env": config.env,
+        "working_dir": config.working_dir,
+        "user": config.user,
+        "stop_signal": config.stop_signal,
+        "labels": config.labels,
+        "volumes": config.volumes,
+    }
 
 
 def _is_for(found: str, wanted: str) -> bool:
@@ -124,6 +155,7 @@ def _facts(
     reference: Reference,
     manifest: registries.Manifest,
     config: image_config.Config,
+    platform: str,
     chain: tuple[str, ...],
     size: int,
 ) -> ImageFacts:
@@ -134,15 +166,9 @@ def _facts(
         size=size,
         chain_id=chain[-1] if chain else "",
         layers=tuple(layer.digest for layer in manifest.layers),
-        entrypoint=config.entrypoint,
-        cmd=config.cmd,
-        env=config.env,
-        working_dir=config.working_dir,
-        user=config.user,
-        stop_signal=config.stop_signal,
-        labels=config.labels,
         index_digest=manifest.index_digest,
-        platform=config.platform,
+        platform=platform,
+        **_said(config),
     )
 
 
@@ -244,15 +270,24 @@ class _Job(_Fetching):
         self._manifest = manifest
         self._ahead = Ahead(graph)
 
-    def config(self, platform: str) -> image_config.Config:
-        """Stores manifest and configuration; returns the checked configuration."""
+    def config(self, platform: str) -> tuple[image_config.Config, str]:
+        """Stores manifest and configuration; returns the checked configuration, and what the image is for."""
         self.keep(self._manifest.digest, self._manifest.raw)
         self.fetch(self._manifest.config, report=False)
         raw = self._graph.read_blob(self._manifest.config.digest, image_config.MAX_BYTES)
         try:
-            return image_config.parse(raw, len(self._manifest.layers), platform=platform)
+            found = image_config.parse(raw, len(self._manifest.layers))
+            return found, self._platform(found.platform, platform)
         except errors.Permanent as error:
             raise errors.Permanent(f"image {self._reference}: {error.message}") from None
+
+    def _platform(self, said: manifests.Platform, wanted: str) -> str:
+        found = image_config.is_for(said, wanted)
+        if said.architecture and not platforms.same_machine(str(said), found):
+            warning = f"it says that it is made for {said}; it is taken as one for {found}"
+            log.warning("image %s: %s", self._reference, warning)
+            self._report(f"Warning: {warning}", "", 0, 0)
+        return found
 
     def layers(self, diff_ids: tuple[str, ...], chain: tuple[str, ...], parallel: int) -> int:
         """Fetches and unpacks what is missing; returns the bytes that all layers use. While a blob or a layer is

@@ -33,6 +33,7 @@ def acting(service: ImageService, reference: Reference, given: Credentials | Non
     try:
         yield service.registry if login is None else service.registry.acting(reference.registry, login)
     except errors.LoginNeeded as error:
-        # the driver's sentence ends with the command that helps a person's own pulls
-        error.args = (f"{error.message}{' --on-host' if own else ''}{f' ({problem})' if problem else ''}",)
+        # the driver's sentence may end with the command that helps a person's own pulls
+        on_host = " --on-host" if own and error.message.endswith(f"pydock login {reference.registry}") else ""
+        error.args = (f"{error.message}{on_host}{f' ({problem})' if problem else ''}",)
         raise

@@ -26,7 +26,7 @@ class Strays(NamedTuple):
         return sum(sum(each.values()) for each in self)
 
     def shown(self) -> list[dict[str, Any]]:
-        """As ``requests.SystemDf`` tells of them."""
+        """As ``requests.system.SystemDf`` tells of them."""
         kinds = (("layer", self.layers), ("blob", self.blobs), ("snapshot", self.snapshots))
         return [{"what": what, "name": name, "size": size} for what, found in kinds for name, size in found.items()]
 

@@ -1,4 +1,6 @@
-"""Which images may come to this host: a policy in a file, asked for each pull before any layer is fetched.
+"""The trust policy: a file that decides which images may be pulled, and called by which names.
+
+It is asked for each pull before any layer is fetched, and for each name that an image is to be given.
 
 ::
 
@@ -57,8 +59,8 @@ class Trust:
         self._path = path
 
     def admit(self, reference: Reference, registry: Registry, digests: Sequence[str]) -> None:
-        """Raises ``Permanent`` if the image with ``digests`` (its manifest's, its index's) may not be pulled under that
-        name from ``registry``."""
+        """Raises ``Permanent`` if the image with ``digests`` (its manifest's, its index's) may not be pulled, or be
+        called by that name; ``registry`` is asked for signatures."""
         rule = self._rule(reference)
         if rule.verdict == "reject":
             raise self._refused(reference, rule, "lets no image of it in")
@@ -66,7 +68,7 @@ class Trust:
             self._check_signed(reference, rule, registry, tuple(dict.fromkeys(digests)))
 
     def admit_unsigned(self, reference: Reference) -> None:
-        """The same for an image that comes from an archive, with nobody to ask for signatures."""
+        """The same for an image that comes from an archive or a container, which have no signatures."""
         rule = self._rule(reference)
         if rule.verdict != "accept":
             why = (

@@ -42,7 +42,7 @@ def tagged(facts: ImageFacts) -> bool:
 
 
 def shown(facts: ImageFacts, using: Users, layers: Shares) -> dict[str, Any]:
-    """An image as the jobs tell of it; see ``requests.Images``."""
+    """An image as the jobs tell of it; see ``requests.images.Images``."""
     keys = using.of(facts)
     return {
         "reference": facts.reference if tagged(facts) else "",

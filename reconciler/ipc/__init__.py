@@ -2,9 +2,12 @@
 
 Two ends of a SOCK_SEQPACKET pair, the *control* socket, join the processes. For every job the caller makes a
 SOCK_STREAM pair and hands one end over the control socket; on that stream it writes one request frame,
-``{"job": name, "args": {…}}``, with up to four descriptors beside it, and then only reads:
+``{"job": name, "args": {…}, "client": bool}``, with descriptors beside it (the client's own socket last), and then only
+reads:
 ``{"state": "accepted"}``, for a streaming job ``{"state": "started"}`` and any number of ``{"item": …}``, and last
 ``{"result": …}`` or ``{"error": {"class", "message", "problems", "delay"}}``. Closing the stream tells the job to end.
+
+On the control socket both ends also say ``P``: the controller asks for a sign of life, and the API process gives it.
 
 A frame is four bytes of length (big endian) and that much JSON. What a job means is not known here.
 """

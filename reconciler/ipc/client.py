@@ -13,7 +13,7 @@ import msgspec
 
 from reconciler import errors
 from reconciler.ipc import frames, wire
-from reconciler.model.requests import Request
+from reconciler.requests.declaration import Request
 
 #: seconds a job may wait until the controller takes it (it takes none while it loads)
 ACCEPT_TIMEOUT = 30.0
@@ -129,10 +129,11 @@ class EngineClient:
         fds: Sequence[int] = (),
         timeout: float = CALL_TIMEOUT,
         accept_timeout: float | None = None,
+        client: int = -1,
     ) -> Any:
         """The decoded result of a job. Raises what the job raised (``reconciler.errors``), ``Temporary`` when it
         is not taken within ``accept_timeout`` or not done ``timeout`` seconds later, or when the controller goes."""
-        return msgspec.json.decode(self.call_raw(name, args, fds, timeout, accept_timeout))
+        return msgspec.json.decode(self.call_raw(name, args, fds, timeout, accept_timeout, client))
 
     def call_raw(
         self,
@@ -141,25 +142,34 @@ class EngineClient:
         fds: Sequence[int] = (),
         timeout: float = CALL_TIMEOUT,
         accept_timeout: float | None = None,
+        client: int = -1,
     ) -> msgspec.Raw:
         """``call`` whose result stays encoded JSON."""
-        with self.stream(name, args, fds, accept_timeout) as stream:
+        with self.stream(name, args, fds, accept_timeout, client) as stream:
             deadline = time.monotonic() + timeout
             while not stream.ended:
                 stream.wait(deadline, _SLOW)
                 stream.receive()
             return stream.result
 
-    def stream(self, name: str, args: Request, fds: Sequence[int] = (), accept_timeout: float | None = None) -> Stream:
-        """Starts a job and returns once it is taken: a context manager to iterate over. The caller keeps its
-        ``fds``."""
-        payload = msgspec.json.encode({"job": name, "args": args})
+    def stream(
+        self,
+        name: str,
+        args: Request,
+        fds: Sequence[int] = (),
+        accept_timeout: float | None = None,
+        client: int = -1,
+    ) -> Stream:
+        """Starts a job and returns once it is taken: a context manager to iterate over. The caller keeps its ``fds``.
+        ``client`` is the socket of the client on whose behalf it is asked (-1: nobody's)."""
+        asked = {"job": name, "args": args} | ({"client": True} if client >= 0 else {})
+        payload = msgspec.json.encode(asked)
         if len(payload) > frames.REQUEST_LIMIT:
             raise errors.Invalid(f"the request is too large: {len(payload)} bytes, allowed are {frames.REQUEST_LIMIT}")
         deadline = time.monotonic() + (self._accept_timeout if accept_timeout is None else accept_timeout)
         stream = Stream(self._open())
         try:
-            stream.send(payload, fds, deadline)
+            stream.send(payload, [*fds, client] if client >= 0 else fds, deadline)
             while not stream.accepted:
                 stream.wait(deadline, _BUSY_LOADING)
                 stream.receive()

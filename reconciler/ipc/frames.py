@@ -10,10 +10,11 @@ from collections.abc import Sequence
 #: bytes of the largest request and the largest reply
 REQUEST_LIMIT = 8 << 20
 REPLY_LIMIT = 64 << 20
-#: descriptors that one request may carry
-MAX_FDS = 4
-#: the one message of the control socket: a job's stream comes along
+#: descriptors that one request may carry, the client's own socket among them
+MAX_FDS = 5
+#: messages of the control socket: a job's stream comes along; a sign of life is asked for, and given
 JOB = b"J"
+PULSE = b"P"
 
 _HEADER = 4
 _READ = 1 << 16

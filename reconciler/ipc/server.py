@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 
 from reconciler import errors
-from reconciler.ipc import frames, wire
+from reconciler.ipc import frames, peers, wire
 from reconciler.ipc.pool import Pool
+from reconciler.model.callers import Caller
 
 _log = logging.getLogger(__name__)
 
@@ -25,17 +28,21 @@ _BUSY = errors.Temporary("pydockd is busy: too many requests at once", delay=1.0
 
 
 class Call:
-    """One request, as its handler sees it: ``name``, ``args`` (unchecked JSON values) and ``fds``.
+    """One request, as its handler sees it: ``name``, ``args`` (unchecked JSON values), ``fds``, and ``caller``, the
+    client on whose behalf it is made (None: nobody can tell).
 
     A handler answers with ``result`` or ``error``, once; a streaming one calls ``started`` when nothing can go wrong
     any more that the caller should hear as an error, then ``emit``. ``fds`` are closed when the handler returns: dup
     what must live longer. Whoever waits long waits on ``fileno`` too.
     """
 
-    def __init__(self, channel: frames.Channel, asked: wire.Asked, fds: tuple[int, ...]) -> None:
+    def __init__(
+        self, channel: frames.Channel, asked: wire.Asked, fds: tuple[int, ...], caller: Caller | None = None
+    ) -> None:
         self.name = asked.job
         self.args = asked.args
         self.fds = fds
+        self.caller = caller
         self.answered = False
         self._channel = channel
 
@@ -85,9 +92,9 @@ class EngineServer:
 
     ``serve(call)`` runs in a thread of its own, at most ``max_calls`` at once; beyond that callers get ``Temporary``.
     What it raises reaches the caller: errors of ``reconciler.errors`` as they are, any other as ``Permanent`` with an
-    id that the log explains. ``on_gone()`` is called, from the accepting thread, when the other process has gone (not
-    after ``close``).
-    """
+    id that the log explains. ``listening`` are the paths at which clients connect to the API process: who connected
+    there is known (``Call.caller``). ``on_gone()`` is called, from the accepting thread, when the other process has
+    gone (not after ``close``)."""
 
     def __init__(
         self,
@@ -95,8 +102,11 @@ class EngineServer:
         serve: Callable[[Call], None],
         max_calls: int = 128,
         on_gone: Callable[[], None] | None = None,
+        listening: Collection[str] = (),
     ) -> None:
         self._control = control
+        self._listening = frozenset(listening)
+        self._pulse = time.monotonic()
         self._serve = serve
         self._on_gone = on_gone
         self._pool = Pool(max_calls, "engine-call")
@@ -112,6 +122,16 @@ class EngineServer:
 
     def start(self) -> None:
         self._thread.start()
+
+    def beat(self) -> None:
+        """Asks the other process for a sign of life."""
+        with contextlib.suppress(OSError):  # its queue is full, or it has gone: silence tells
+            self._control.send(frames.PULSE, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+    @property
+    def heard(self) -> float:
+        """When the other process last gave a sign of life (CLOCK_MONOTONIC seconds)."""
+        return self._pulse
 
     def close(self, grace: float = 5.0) -> bool:
         """Takes no more calls, tells the running ones that their callers left, waits ``grace`` seconds for them to end.
@@ -139,6 +159,8 @@ class EngineServer:
                 break
             if not message and not fds:
                 break
+            if message == frames.PULSE:
+                self._pulse = time.monotonic()
             for fd in fds:
                 self._accept(fd)
         if not self._closing and self._on_gone is not None:
@@ -170,7 +192,7 @@ class EngineServer:
         asked = _read_request(channel)
         if asked is None:
             return
-        call = Call(channel, asked, tuple(channel.fds))
+        call = Call(channel, asked, tuple(channel.fds), self._caller(channel, asked))
         # A caller that gave up while we loaded was told that nothing happened: so nothing may.
         if self._closing or call.closed():
             return
@@ -185,6 +207,17 @@ class EngineServer:
             _answer(call, error)
         except Exception:  # noqa: BLE001 - whatever a handler raises must not end the daemon
             _answer(call, internal(f"job {call.name}"))
+
+    def _caller(self, channel: frames.Channel, asked: wire.Asked) -> Caller | None:
+        """Who is at the other end of the client's socket that came along. It is closed at once: while it is open here,
+        the client would not see that the API process closed it."""
+        if not asked.client or not channel.fds:
+            return None
+        client = channel.fds.pop()
+        try:
+            return peers.caller_of(client, self._listening)
+        finally:
+            os.close(client)
 
     def _forget(self, sock: socket.socket) -> None:
         with self._changed:

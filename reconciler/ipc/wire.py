@@ -10,10 +10,12 @@ from reconciler import errors
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The one frame of a caller."""
+    """The one frame of a caller. ``client``: the last descriptor is the socket of the client on whose behalf it
+    asks."""
 
     job: str
     args: dict[str, Any] = {}
+    client: bool = False
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -32,11 +32,18 @@ def api_object(desired: Desired, observed: Observed | None) -> dict[str, Any]:
 
 
 def status(desired: Desired, observed: Observed | None) -> dict[str, Any]:
-    """The ``status`` of an object: its kind's fields, then ``owner``, and ``override`` where there is one."""
+    """The ``status`` of an object: its kind's fields, then ``owner``, and ``override`` where there is one. The
+    condition ``Source`` is there while the file that holds the object and what is in force differ."""
     kind = desired.key.kind
     seen = observed if observed is not None else table.empty(kind)
     shown = _finish(table.pure(kind).show(seen), seen)
     shown["owner"] = {"source": desired.owner.source, "item": desired.owner.item}
+    if desired.note is not None:
+        note = desired.note
+        told = Condition(
+            type="Source", status="False", reason=note.reason, message=note.message, last_transition_time=note.since
+        )
+        shown["conditions"] = [*(shown.get("conditions") or ()), _condition(told)]
     if desired.override != _UNTOUCHED:
         shown["override"] = {"stopped": desired.override.stopped, "restart": desired.override.restart}
     return shown
@@ -71,6 +78,7 @@ def job(record: JobRecord) -> dict[str, Any]:
         "endedAt": times.precise(record.ended_at),
         "error": record.error,
         "output": record.output,
+        "caller": record.caller,
     }
 
 
@@ -86,6 +94,8 @@ def _metadata(desired: Desired) -> dict[str, Any]:
     shown["creationTimestamp"] = times.text(desired.created_at)
     if desired.deleting_at is not None:
         shown["deletionTimestamp"] = times.text(desired.deleting_at)
+        if desired.deleting_grace is not None:
+            shown["deletionGracePeriodSeconds"] = int(desired.deleting_grace)
     shown["labels"] = dict(desired.labels)
     shown["annotations"] = dict(desired.annotations)
     if desired.finalizers:

@@ -9,15 +9,14 @@ from typing import Any
 import msgspec
 
 from reconciler import errors
+from reconciler.kinds import table
 from reconciler.manifest import contract, locating, paths, rules, schema, sentences
 from reconciler.manifest.sentences import Finding
 from reconciler.model import kinds, references
+from reconciler.model.fields import Spec
 from reconciler.model.keys import Key
 from reconciler.model.objects import Document
-from reconciler.model.spec import ContainerSpec, ImageSpec, NetworkSpec
 
-Effective = ImageSpec | ContainerSpec | NetworkSpec
-_TYPES: dict[str, type[Effective]] = {"Image": ImageSpec, "Container": ContainerSpec, "Network": NetworkSpec}
 _KINDS = {kind.name: kind for kind in kinds.KINDS}
 
 
@@ -29,16 +28,16 @@ def check(document: Any, file: str = "") -> Document:
     return made
 
 
-def effective(kind: str, spec: dict[str, Any]) -> Effective:
-    """What ``spec`` means once defaults are applied: ``ImageSpec``, ``ContainerSpec`` or ``NetworkSpec`` by ``kind``'s
-    name.
+def effective(kind: str, spec: dict[str, Any]) -> Spec:
+    """What ``spec`` means once defaults are applied, in the type of the kind's specs (``ContainerSpec`` …).
 
     Raises ``errors.Invalid`` for a spec that no ``check`` would have let through.
     """
     try:
-        return msgspec.convert(spec, _TYPES[kind])
+        made: Spec = msgspec.convert(spec, table.spec_type(kind))
     except msgspec.ValidationError as error:
         raise errors.Invalid(f"{kind.lower()} spec: {error}") from None
+    return made
 
 
 def examine(document: Any) -> tuple[Document | None, list[Finding]]:

@@ -1,30 +1,24 @@
 """What jsonschema finds wrong, in sentences for the person who wrote the manifest.
 
-jsonschema's own messages quote the schema and the whole value; here each keyword has its own wording. Two annotations
-of ours help: ``x-pydock-expects`` words a pattern, ``x-pydock-later`` names fields that are not supported yet.
+jsonschema's own messages quote the schema and the whole value; here each keyword has its own wording. Three annotations
+of ours help: ``x-pydock-expects`` words a pattern, ``x-pydock-later`` names fields that are not supported yet,
+``x-pydock-short`` knows other tools' one-line spellings of a map.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.manifest import contract, paths
+from reconciler.model.findings import Finding as Finding
+from reconciler.model.findings import quote as quote
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
-
-
-class Finding(NamedTuple):
-    """``at_key``: the key itself is wrong. ``scalar``: a text was meant, another scalar was found, which quotes may
-    mend."""
-
-    path: paths.Path
-    message: str
-    at_key: bool = False
-    scalar: bool = False
 
 
 class Fault(NamedTuple):
@@ -64,12 +58,6 @@ def describe(value: Any) -> str:
     if isinstance(value, str):
         return f"the text {quote(value)}"
     return "a map" if isinstance(value, dict) else "a list"
-
-
-def quote(value: str) -> str:
-    """A text in quotes, shortened, with nothing that a terminal would act on."""
-    short = value if len(value) <= 60 else value[:57] + "..."
-    return '"' + "".join(char if char.isprintable() else ascii(char)[1:-1] for char in short) + '"'
 
 
 def one_of_texts(value: Any, allowed: list[str], path: paths.Path) -> Iterator[Finding]:
@@ -119,7 +107,17 @@ def _type(fault: Fault) -> Iterator[Finding]:
     expected = " or ".join(_TYPE_WORDS[name] for name in names if name != "null")
     scalar = "string" in names and not isinstance(value, dict | list)
     advice = "; leave the field out, or give it a value" if value is None else ""
+    if isinstance(value, str | int):
+        advice = _longhand(str(value), fault.schema.get("x-pydock-short", {}))
     yield Finding(fault.path, f"found {describe(value)}, expected {expected}{advice}", scalar=scalar)
+
+
+def _longhand(value: str, known: dict[str, str]) -> str:
+    """What to write in place of another tool's one-line spelling."""
+    for pattern, template in known.items():
+        if found := re.fullmatch(pattern, value[:1024]):
+            return "; write " + "".join(char for char in found.expand(template) if char.isprintable())
+    return ""
 
 
 # A value of another type breaks const, enum and oneOf as well as the type beside them: it is told once.

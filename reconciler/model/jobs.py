@@ -10,7 +10,8 @@ JobStatus = Literal["running", "done", "failed", "interrupted"]
 
 
 class JobRecord(msgspec.Struct, frozen=True):
-    """``key`` is the object's text (empty for jobs about none); times are Unix seconds, 0.0 while not ended."""
+    """``key`` is the object's text (empty for jobs about none); times are Unix seconds, 0.0 while not ended; ``caller``
+    says who asked (empty: pydockd itself)."""
 
     id: int
     name: str
@@ -23,6 +24,7 @@ class JobRecord(msgspec.Struct, frozen=True):
     ended_at: float = 0.0
     error: str = ""
     output: str = ""
+    caller: str = ""
 
 
 class EventRecord(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ BUILTIN = "builtin"
 OBJECT = "object"
 #: how the uid of an object begins that is not stored yet
 NEW = "new:"
+#: an annotation in a manifest: with the value ``"true"`` its document takes the object over from another owner
+TAKE_OVER = "pydock.dev/take-over"
 
 
 class Owner(msgspec.Struct, frozen=True, gc=False):
@@ -41,19 +44,28 @@ class Document(msgspec.Struct, frozen=True):
     spec: dict[str, Any]
 
 
+class SourceNote(msgspec.Struct, frozen=True, gc=False):
+    """Why the file that holds an object, and the object, differ: what its condition ``Source`` says, since when (Unix
+    seconds)."""
+
+    reason: str
+    message: str
+    since: float
+
+
 class Override(msgspec.Struct, frozen=True, gc=False):
     """Hand edits kept beside the owner's version: ``stopped`` by ``pydock stop``; ``restart`` counts
-    ``pydock restart`` (a container whose recorded count is lower is restarted once); ``grace`` is the grace period in
-    seconds that its deletion asked for, None for its own."""
+    ``pydock restart`` (a container whose recorded count is lower is restarted once)."""
 
     stopped: bool = False
     restart: int = 0
-    grace: float | None = None
 
 
 class Desired(msgspec.Struct, frozen=True, gc=False):
     """One object as desired. ``uid`` keys it; ``generation`` counts spec changes; ``revision`` is the
-    resourceVersion of its last change; times are Unix seconds; ``deleting_at`` not None means terminating."""
+    resourceVersion of its last change; times are Unix seconds; ``deleting_at`` not None means terminating, and
+    ``deleting_grace`` then is the seconds to stop in that the deletion asked for (None: the spec's). ``note`` is what
+    the owner's source has to say of the object."""
 
     key: Key
     uid: str
@@ -67,3 +79,11 @@ class Desired(msgspec.Struct, frozen=True, gc=False):
     deleting_at: float | None = None
     finalizers: tuple[str, ...] = ()
     override: Override = Override()
+    deleting_grace: float | None = None
+    note: SourceNote | None = None
+
+
+def may_take_over(annotations: Mapping[str, str], live: Desired) -> bool:
+    """Whether a document with these annotations takes the object over from its owner. It says so itself, and the
+    owner's version does not: so two that say so do not take it from each other for ever."""
+    return annotations.get(TAKE_OVER) == "true" and live.annotations.get(TAKE_OVER) != "true"

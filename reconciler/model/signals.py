@@ -10,10 +10,11 @@ from reconciler import errors
 _REAL_TIME = re.compile(r"(RTMIN|RTMAX)([+-][0-9]{1,2})?\Z")
 
 
-def number(name: str) -> int:
-    """The number of ``SIGTERM``, ``TERM``, ``15``, ``SIGRTMIN+3``. Raises ``errors.Invalid`` for what Linux does not
+def number(name: str | int) -> int:
+    """The number of ``SIGTERM``, ``term``, ``15``, ``SIGRTMIN+3``. Raises ``errors.Invalid`` for what Linux does not
     know."""
-    short = name.strip().upper().removeprefix("SIG")
+    text = str(name)
+    short = text.strip().upper().removeprefix("SIG")
     real_time = _REAL_TIME.match(short)
     if real_time is not None:
         found = int(getattr(signal, "SIG" + real_time[1])) + int(real_time[2] or 0)
@@ -22,7 +23,7 @@ def number(name: str) -> int:
     else:
         found = int(getattr(signal.Signals, "SIG" + short, 0))
     if not 1 <= found <= int(signal.SIGRTMAX):
-        raise errors.Invalid(f"{name[:40]!r} is no signal: expected a name such as SIGTERM, SIGQUIT or SIGRTMIN+3")
+        raise errors.Invalid(f"{text[:40]!r} is no signal: expected one such as SIGTERM, QUIT, 15 or SIGRTMIN+3")
     return found
 
 

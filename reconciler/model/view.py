@@ -21,9 +21,9 @@ class Moment(msgspec.Struct, frozen=True):
 
 class ImageFacts(msgspec.Struct, frozen=True):
     """An image that is complete in the graph. Digests are ``sha256:…``; ``entrypoint``, ``cmd``, ``env``
-    (``NAME=value``), ``working_dir``, ``user``, ``stop_signal`` are its configuration's. ``index_digest`` is that of
-    what the registry had under the reference (the manifest's own, or an index's); it and ``platform`` are empty in old
-    records."""
+    (``NAME=value``), ``working_dir``, ``user``, ``stop_signal`` and ``volumes`` (paths of directories that it wants to
+    be there) are its configuration's. ``index_digest`` is that of what the registry had under the reference (the
+    manifest's own, or an index's). It, ``platform`` and ``volumes`` are empty in old records."""
 
     reference: str
     digest: str
@@ -40,6 +40,7 @@ class ImageFacts(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
     index_digest: str = ""
     platform: str = ""
+    volumes: tuple[str, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

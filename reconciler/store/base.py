@@ -9,15 +9,27 @@ takes no revision and writes no row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from reconciler.model.jobs import Change, EventRecord, JobRecord, JobStatus
 from reconciler.model.keys import Key
-from reconciler.model.objects import Desired, Override, Owner
+from reconciler.model.objects import Desired, Override, Owner, SourceNote
 from reconciler.model.observed import Observed
 from reconciler.model.view import Entry, ImageFacts
+
+
+class Place(NamedTuple):
+    """Where an object stands among those of its kind."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+#: before every object
+FIRST = Place("", "", "")
 
 
 class Objects(Protocol):
@@ -53,12 +65,17 @@ class Objects(Protocol):
     def replace(
         self, uid: str, labels: dict[str, str], annotations: dict[str, str], spec: dict[str, Any], owner: Owner
     ) -> Desired:
-        """``generation`` grows when ``spec`` differs. A new owner alone is a change too (of the metadata)."""
+        """``generation`` grows when ``spec`` differs. A new owner alone is a change too (of the metadata). An owner of
+        another source takes the note away."""
 
     def set_override(self, uid: str, override: Override) -> Desired: ...
 
-    def mark_deleting(self, uid: str, now: float) -> Desired:
-        """From now on terminating; its name is free. Already so: no change."""
+    def set_note(self, uid: str, note: SourceNote | None) -> Desired:
+        """What the condition ``Source`` says; the spec and its generation stay as they are."""
+
+    def mark_deleting(self, uid: str, now: float, grace: float | None = None) -> Desired:
+        """From now on terminating; its name is free. ``grace``: seconds to stop in, in place of the spec's. Already so:
+        no change."""
 
     def purge(self, uid: str) -> None:
         """The object is gone: the last change is DELETED with its last state. Its observed state, overrides, managers
@@ -87,14 +104,19 @@ class Changes(Protocol):
     def since(self, revision: int, limit: int = 1000) -> list[Change]:
         """Changes after ``revision``, oldest first. Raises ``Expired`` if some were compacted."""
 
+    def last(self, uids: Iterable[str], until: int) -> dict[str, Change]:
+        """Of each of these objects the last change up to the revision ``until``. One that has none, or whose changes
+        were compacted, is not in it. Reads the table once, however many they are."""
+
     def compact(self, keep: int) -> int:
         """Removes all but the ``keep`` newest; returns how many went."""
 
 
 class Journal(Protocol):
-    def begin(self, name: str, key: str, uid: str, cause: str, attempt: int, now: float) -> int: ...
+    def begin(self, name: str, key: str, uid: str, cause: str, attempt: int, now: float, caller: str = "") -> int: ...
 
-    def end(self, id: int, status: JobStatus, now: float, error: str = "", output: str = "") -> None: ...
+    def end(self, id: int, status: JobStatus, now: float, error: str = "", output: str = "") -> None:
+        """``error`` and ``output`` are cut when they are long."""
 
     def interrupt_running(self, now: float) -> list[JobRecord]:
         """At start: marks what was running as interrupted and returns those."""
@@ -114,7 +136,9 @@ class Events(Protocol):
     def find(self, key: str = "", limit: int = 500) -> list[EventRecord]:
         """The newest ``limit``, oldest first."""
 
-    def trim(self, keep: int) -> int: ...
+    def trim(self, keep: int) -> int:
+        """Keeps ``keep`` events. Every object keeps its newest ones before any keeps its older ones, and objects that
+        are there come before those that are gone: a flood about some takes nothing from the others."""
 
 
 class Leases(Protocol):
@@ -261,6 +285,10 @@ class Session(Protocol):
     def entries(self, keys: Iterable[Key] | None = None) -> list[Entry]:
         """Desired with observed, live and terminating, of the given keys or of all: one query each, made for 10,000."""
 
+    def pages(self, kind: str, namespace: str = "", after: Place = FIRST) -> Iterator[list[Entry]]:
+        """The objects of one kind (in one namespace, if given) behind ``after``, sorted by namespace, name and uid;
+        read page by page while the session lasts, so that few are in memory at once."""
+
     def rendered(self, uid: str) -> dict[str, Any]:
         """The object as the API shows it. Raises ``NotFound``."""
 
@@ -272,7 +300,7 @@ class Store(Protocol):
 
     def on_change(self, callback: Callable[[int], None]) -> Callable[[], None]:
         """``callback(latest revision)`` after each commit that took one (in the writer's thread: must not block).
-        Calling what is returned ends it."""
+        Calling what is returned ends it: after that the callback does not run any more."""
 
     def checkpoint(self) -> None: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -44,6 +45,13 @@ _SINCE = packed(
     .order_by(_c.revision)
     .limit(bindparam("limit", type_=Integer))
 )
+_uids = func.json_each(bindparam("uids", type_=Text)).table_valued("value", name="wanted")
+_LAST = (
+    select(func.max(_c.revision))
+    .where(_c.revision <= bindparam("until"), _c.uid.in_(select(_uids.c.value)))
+    .group_by(_c.uid)
+)
+_BEFORE = packed(select(_LINE.label("line")).where(_c.revision.in_(_LAST)))
 _FIRST = Query(select(func.min(_c.revision)))
 _COMPACT = Query(delete(tables.changes).where(_c.revision <= bindparam("until")))
 
@@ -72,6 +80,10 @@ class SqlChanges:
         if revision > latest:
             raise errors.Expired(f"revision {revision} is not of this state (it is at {latest}): list again")
         return self._link.unpack(_SINCE, _DECODER, after=revision, limit=limit)
+
+    def last(self, uids: Iterable[str], until: int) -> dict[str, Change]:
+        found = self._link.unpack(_BEFORE, _DECODER, uids=encode([*uids]), until=until)
+        return {change.uid: change for change in found}
 
     def compact(self, keep: int) -> int:
         return self._link.write(_COMPACT, until=self.latest() - max(keep, 0))

@@ -15,10 +15,11 @@ from reconciler.model.objects import Desired
 from reconciler.model.observed import Observed
 from reconciler.model.view import Entry
 from reconciler.store import tables
+from reconciler.store.base import FIRST, Place
 from reconciler.store.sql import Link, Query, collector_at_rest, decode, encode, packed
 
 #: larger pages cost more: SQLite grows one text for each, past what malloc keeps
-_PAGE = 250
+PAGE = 250
 #: objects stand in this order everywhere; those of one key by uid
 ORDER = (tables.objects.c.kind, tables.objects.c.namespace, tables.objects.c.name, tables.objects.c.uid)
 _o, _v, _b = tables.objects.c, tables.overrides.c, tables.observed.c
@@ -70,7 +71,14 @@ def _pair_lines(objects: FromClause) -> Select[Any]:
 def _page() -> Select[Any]:
     """The objects of a kind after the one given."""
     after = tuple_(_o.namespace, _o.name, _o.uid) > tuple_(bindparam("namespace"), bindparam("name"), bindparam("uid"))
-    return _pair_lines(tables.objects).where(_o.kind == bindparam("kind"), after).limit(_PAGE)
+    return _pair_lines(tables.objects).where(_o.kind == bindparam("kind"), after).limit(PAGE)
+
+
+def _page_inside() -> Select[Any]:
+    """The same within one namespace."""
+    after = tuple_(_o.name, _o.uid) > tuple_(bindparam("name"), bindparam("uid"))
+    same = (_o.kind == bindparam("kind")) & (_o.namespace == bindparam("namespace"))
+    return _pair_lines(tables.objects).where(same, after).limit(PAGE)
 
 
 def _wanted() -> Select[Any]:
@@ -83,6 +91,7 @@ def _wanted() -> Select[Any]:
 
 _ONE = Query(_pair_lines(tables.objects).add_columns(_o.kind).where(_o.uid == bindparam("uid")))
 _PAGE_OF_KIND = packed(_page())
+_PAGE_OF_NAMESPACE = packed(_page_inside())
 _BY_NAMES = packed(_wanted())
 
 
@@ -113,12 +122,22 @@ def all_entries(link: Link) -> list[Entry]:
 
 
 def _of_kind(link: Link, kind: str) -> Iterator[Entry]:
-    page = _entries(link, _PAGE_OF_KIND, kind, namespace="", name="", uid="")
-    while page:
-        yield from page
+    return (entry for page in pages(link, kind) for entry in page)
+
+
+def pages(link: Link, kind: str, namespace: str = "", after: Place = FIRST) -> Iterator[list[Entry]]:
+    """The objects of a kind (in one namespace, if given) that stand behind ``after``, page by page."""
+    while True:
+        if namespace:
+            page = _entries(link, _PAGE_OF_NAMESPACE, kind, namespace=namespace, name=after.name, uid=after.uid)
+        else:
+            page = _entries(link, _PAGE_OF_KIND, kind, **after._asdict())
+        if page:
+            yield page
+        if len(page) < PAGE:
+            return
         last = page[-1].desired
-        after = {"namespace": last.key.namespace, "name": last.key.name, "uid": last.uid}
-        page = _entries(link, _PAGE_OF_KIND, kind, **after) if len(page) == _PAGE else []
+        after = Place(last.key.namespace, last.key.name, last.uid)
 
 
 def entries_of(link: Link, keys: Iterable[Key]) -> list[Entry]:

@@ -6,7 +6,7 @@ import zlib
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Integer, Text, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import Integer, Text, bindparam, case, delete, exists, func, insert, literal_column, select, update
 
 from reconciler.model.jobs import EventRecord
 from reconciler.store import tables
@@ -14,6 +14,8 @@ from reconciler.store.sql import Link, Query, decode, encode, packed
 
 #: a repeat within this many seconds of the last one is counted
 REPEAT_SECONDS = 3600.0
+#: different events that one object may have; the oldest give way
+MOST_OF_KEY = 100
 EventType = Literal["Normal", "Warning"]
 _e = tables.events.c
 _RECORD = msgspec.json.Decoder(EventRecord)
@@ -38,8 +40,20 @@ _UPDATE = Query(
 _NEWEST = select(_line()).order_by(_e.last_at.desc(), _e.id.desc()).limit(bindparam("limit", type_=Integer))
 _ALL = packed(_NEWEST)
 _OF_KEY = packed(_NEWEST.where(_e.key == bindparam("key")))
-_KEPT = select(_e.id).order_by(_e.last_at.desc(), _e.id.desc()).limit(bindparam("keep", type_=Integer))
-_TRIM = Query(delete(tables.events).where(_e.id.not_in(_KEPT)))
+_gone = case((exists().where(tables.objects.c.uid == _e.uid), literal_column("0")), else_=literal_column("1"))
+_turn = func.row_number().over(partition_by=_e.key, order_by=(_e.last_at.desc(), _e.id.desc()))
+_RANKED = select(_e.id, _e.last_at, _gone.label("gone"), _turn.label("turn")).subquery("ranked")
+_r = _RANKED.c
+_KEPT = select(_r.id).order_by(_r.gone, _r.turn, _r.last_at.desc(), _r.id.desc())
+_TRIM = Query(delete(tables.events).where(_e.id.not_in(_KEPT.limit(bindparam("keep", type_=Integer)))))
+_OLDER = (
+    select(_e.id)
+    .where(_e.key == bindparam("key"))
+    .order_by(_e.last_at.desc(), _e.id.desc())
+    .limit(literal_column("-1"))
+    .offset(bindparam("most", type_=Integer))
+)
+_TRIM_KEY = Query(delete(tables.events).where(_e.id.in_(_OLDER)))
 
 
 class _Body(msgspec.Struct, frozen=True):
@@ -72,6 +86,7 @@ class SqlEvents:
         else:
             body = _Body(key, uid, type, reason, message, 1, now, now)
             self._link.insert(_INSERT, key=key, uid=uid, mark=mark, last_at=now, body=encode(body))
+            self._link.write(_TRIM_KEY, key=key, most=MOST_OF_KEY)
 
     def find(self, key: str = "", limit: int = 500) -> list[EventRecord]:
         """The newest ``limit``, oldest first."""

@@ -11,6 +11,9 @@ from reconciler.model.jobs import JobRecord, JobStatus
 from reconciler.store import tables
 from reconciler.store.sql import Link, Query, decode, encode, packed
 
+#: characters of an error or an output that a row keeps
+MOST_TEXT = 4096
+
 _j = tables.jobs.c
 _RECORD = msgspec.json.Decoder(JobRecord)
 _RECORDS = msgspec.json.Decoder(list[JobRecord])
@@ -48,6 +51,7 @@ class _Body(msgspec.Struct, frozen=True):
     ended_at: float
     error: str
     output: str
+    caller: str = ""
 
 
 class SqlJournal:
@@ -56,8 +60,8 @@ class SqlJournal:
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    def begin(self, name: str, key: str, uid: str, cause: str, attempt: int, now: float) -> int:
-        body = _Body(name, key, uid, cause, "running", attempt, now, 0.0, "", "")
+    def begin(self, name: str, key: str, uid: str, cause: str, attempt: int, now: float, caller: str = "") -> int:
+        body = _Body(name, key, uid, cause, "running", attempt, now, 0.0, "", "", caller)
         return self._link.insert(_INSERT, key=key, status=body.status, body=encode(body))
 
     def end(self, id: int, status: JobStatus, now: float, error: str = "", output: str = "") -> None:
@@ -65,7 +69,8 @@ class SqlJournal:
         line = self._link.value(_GET, number=id)
         if line is not None:
             record = decode(_RECORD, line, self._link.path)
-            self._write(msgspec.structs.replace(record, status=status, ended_at=now, error=error, output=output))
+            said = {"error": _bounded(error), "output": _bounded(output)}
+            self._write(msgspec.structs.replace(record, status=status, ended_at=now, **said))
 
     def interrupt_running(self, now: float) -> list[JobRecord]:
         running = self._link.unpack(_RUNNING, _RECORDS)
@@ -86,3 +91,10 @@ class SqlJournal:
     def _write(self, record: JobRecord) -> None:
         body = _Body(**{name: getattr(record, name) for name in _Body.__struct_fields__})
         self._link.write(_UPDATE, number=record.id, status=record.status, body=encode(body))
+
+
+def _bounded(text: str) -> str:
+    """``text``, cut if it is long: what a job answers may be a list of ten thousand."""
+    if len(text) <= MOST_TEXT:
+        return text
+    return f"{text[:MOST_TEXT]}… ({len(text)} characters)"

@@ -1,13 +1,13 @@
 """Logins for registries that the host keeps for its own pulls: two files beside the database.
 
-``logins.key`` has 32 random bytes (mode 0400), made with the first login, gone with the last. ``logins.json`` has, by
-what each login is for, the time it was kept and its name and password, encrypted with that key (AES-256-GCM, RFC 5116:
-base64 of nonce and ciphertext; what the login is for is authenticated with it, so that entries cannot be exchanged).
-The key protects copies of the other file, such as backups that leave it out; whoever reads the whole state directory
-has both.
+``logins.key`` holds 32 random bytes (mode 0400); it is made with the first login and removed with the last.
+``logins.json`` maps each scope, a registry or a part of one, to the time when its login was stored and to the login
+itself, encrypted with that key (AES-256-GCM, RFC 5116: base64 of nonce and ciphertext; the scope is authenticated too,
+so that entries cannot be exchanged). The key protects copies of the other file, such as backups that leave the key out;
+whoever can read the whole state directory has both.
 
-Both are written aside, synced, renamed, their directory synced. The cryptography package is imported when there is
-something to seal or to open: it takes 10 MB.
+Each file is written under another name, synced and renamed; then its directory is synced. The cryptography package is
+imported when a login is encrypted or decrypted: it takes 10 MB.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ADVICE = "pydock logout --on-host {}, then log in again"
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """One login: when it was kept (Unix time), and what ``_seal`` made of it."""
+    """One login: when it was stored (Unix time), and its encrypted form (``_seal``)."""
 
     since: float
     sealed: str
@@ -44,7 +44,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Logins:
-    """The logins in ``directory``, which the daemon alone writes. Safe for threads."""
+    """The logins in ``directory``, which only the daemon writes. Safe for threads."""
 
     def __init__(self, directory: Path) -> None:
         self._file, self._key = directory / "logins.json", directory / "logins.key"
@@ -54,15 +54,15 @@ class Logins:
                 _aside(path).unlink()
 
     def put(self, scope: str, login: Credentials, now: float) -> None:
-        """Keeps a login for ``scope`` (``references.parse_scope``) in place of the one before; durable when it returns.
-        Raises ``Permanent`` if the files or their key cannot be used: a new key would make the others' end certain."""
+        """Stores a login for ``scope`` (``references.parse_scope``) in place of its former one, durably.
+        Raises ``Permanent`` if the files or their key cannot be used: with a new key the other logins would be lost."""
         with self._lock:
             kept = self._read()
             key = self._read_key() if kept else self._made_key()
             self._write({**kept, scope: Kept(now, _seal(key, scope, login))})
 
     def remove(self, scope: str) -> bool:
-        """Forgets a login, also one that cannot be read; whether there was one."""
+        """Forgets a login, even one that cannot be decrypted. Returns whether there was one."""
         with self._lock:
             kept = self._read()
             if scope not in kept:
@@ -73,12 +73,12 @@ class Logins:
             return True
 
     def all(self) -> dict[str, Kept]:
-        """What there are logins for, sorted."""
+        """The stored logins by scope, sorted."""
         with self._lock:
             return dict(sorted(self._read().items()))
 
     def open(self, scope: str, kept: Kept) -> Credentials:
-        """Name and password. Raises ``Permanent`` if they cannot be read, saying what helps."""
+        """Decrypts a login. Raises ``Permanent``, with what to do, if that fails."""
         try:
             return _open(self._read_key(), scope, kept.sealed)
         except errors.Permanent as error:
@@ -87,7 +87,8 @@ class Logins:
             ) from None
 
     def find(self, reference: references.Reference) -> Credentials | None:
-        """The login for an image: that of the longest scope that it is in. Raises as ``open`` does."""
+        """The login for an image: that of the longest scope the image is in; None if there is none. Raises as ``open``
+        does."""
         with self._lock:
             kept = self._read()
         scopes = [scope for scope in kept if references.in_scope(reference, scope)]
@@ -128,7 +129,7 @@ class Logins:
         return key
 
     def _made_key(self) -> bytes:
-        """The key; a new one if there is none that can be used. Only where nothing is encrypted with another."""
+        """The key, made anew if there is none that can be used. To be called only while no login is stored."""
         with contextlib.suppress(errors.Permanent):
             return self._read_key()
         _replace(self._key, os.urandom(_KEY_BYTES), 0o400)

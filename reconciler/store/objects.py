@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from reconciler import errors
 from reconciler.kinds import table
 from reconciler.model.keys import Key
-from reconciler.model.objects import Desired, Override, Owner
+from reconciler.model.objects import Desired, Override, Owner, SourceNote
 from reconciler.model.view import untouched
 from reconciler.store import checks, tables
 from reconciler.store.changes import SqlChanges
@@ -64,7 +64,7 @@ _PUT_APPLIED = Query(
 _REMOVE_APPLIED = Query(delete(tables.managers).where(_m.uid == bindparam("uid"), _m.manager == bindparam("manager")))
 
 
-class _Body(msgspec.Struct, frozen=True):
+class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
     """What ``objects.body`` holds of a ``Desired``: all but generation, revision and override, which have columns."""
 
     key: Key
@@ -76,6 +76,8 @@ class _Body(msgspec.Struct, frozen=True):
     owner: Owner
     deleting_at: float | None
     finalizers: tuple[str, ...]
+    deleting_grace: float | None = None
+    note: SourceNote | None = None
 
 
 @lru_cache(maxsize=len(_FILTERS) ** 2)
@@ -141,6 +143,8 @@ class SqlObjects:
         if present.deleting_at is not None:
             raise errors.Conflict(f"{present.key} is being removed: what it should be cannot be changed any more")
         changed = {"labels": labels, "annotations": annotations, "spec": spec, "owner": owner}
+        if owner.source != present.owner.source:
+            changed["note"] = None
         return self._change(present, generation=present.generation + (spec != present.spec), **changed)
 
     def set_override(self, uid: str, override: Override) -> Desired:
@@ -150,9 +154,14 @@ class SqlObjects:
             self._link.write(_PUT_OVERRIDE, uid=uid, body=body, sum=checks.total(body))
         return self._change(present, override=override)
 
-    def mark_deleting(self, uid: str, now: float) -> Desired:
+    def set_note(self, uid: str, note: SourceNote | None) -> Desired:
+        return self._change(self._present(uid), note=note)
+
+    def mark_deleting(self, uid: str, now: float, grace: float | None = None) -> Desired:
         present = self._present(uid)
-        return present if present.deleting_at is not None else self._change(present, deleting_at=now)
+        if present.deleting_at is not None:
+            return present
+        return self._change(present, deleting_at=now, deleting_grace=grace)
 
     def purge(self, uid: str) -> None:
         found = entry(self._link, uid)

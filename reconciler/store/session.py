@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from reconciler import errors
@@ -11,7 +11,7 @@ from reconciler.model.keys import Key
 from reconciler.model.view import Entry
 from reconciler.store import base
 from reconciler.store.changes import SqlChanges
-from reconciler.store.entries import all_entries, entries_of, entry
+from reconciler.store.entries import all_entries, entries_of, entry, pages
 from reconciler.store.events import SqlEvents
 from reconciler.store.images import SqlImages
 from reconciler.store.journal import SqlJournal
@@ -63,6 +63,9 @@ class SqlSession:
     def entries(self, keys: Iterable[Key] | None = None) -> list[Entry]:
         """Ordered by kind, namespace, name, uid."""
         return all_entries(self._link) if keys is None else entries_of(self._link, keys)
+
+    def pages(self, kind: str, namespace: str = "", after: base.Place = base.FIRST) -> Iterator[list[Entry]]:
+        return pages(self._link, kind, namespace, after)
 
     def rendered(self, uid: str) -> dict[str, Any]:
         found = entry(self._link, uid)

@@ -20,6 +20,25 @@ TURN_SECONDS = 30.0
 CHECKPOINT_COMMITS = 200
 
 
+class _Listener:
+    """Somebody who is told of changes. After ``end`` it is told nothing more, nor is it being told just then: what its
+    callback writes to may be closed."""
+
+    def __init__(self, callback: Callable[[int], None]) -> None:
+        self._callback: Callable[[int], None] | None = callback
+        # one that ends itself in its callback must not wait for itself
+        self._lock = threading.RLock()
+
+    def hear(self, revision: int) -> None:
+        with self._lock:
+            if self._callback is not None:
+                self._callback(revision)
+
+    def end(self) -> None:
+        with self._lock:
+            self._callback = None
+
+
 class SqlStore:
     """``base.Store`` on SQLite; ``reconciler.store.open_store`` makes one."""
 
@@ -32,7 +51,8 @@ class SqlStore:
         self._doubtful = False
         self._unchecked = 0
         self._closed = False
-        self._callbacks: list[tuple[Callable[[int], None]]] = []
+        self._listening = threading.Lock()
+        self._listeners: tuple[_Listener, ...] = ()
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[SqlSession]:
@@ -67,11 +87,14 @@ class SqlStore:
 
     def on_change(self, callback: Callable[[int], None]) -> Callable[[], None]:
         """See ``base.Store``. With several writers calls may come out of order: the largest revision counts."""
-        entry = (callback,)
-        self._callbacks.append(entry)
+        listener = _Listener(callback)
+        with self._listening:
+            self._listeners = (*self._listeners, listener)
 
         def forget() -> None:
-            self._callbacks = [other for other in self._callbacks if other is not entry]
+            with self._listening:
+                self._listeners = tuple(other for other in self._listeners if other is not listener)
+            listener.end()
 
         return forget
 
@@ -161,8 +184,8 @@ class SqlStore:
         self._doubtful = False
 
     def _tell(self, revision: int) -> None:
-        for (callback,) in tuple(self._callbacks):
+        for listener in self._listeners:
             try:
-                callback(revision)
+                listener.hear(revision)
             except Exception:  # noqa: BLE001 - the change is committed: whoever listens badly must not undo the answer
                 _log.exception("a listener of state changes failed")

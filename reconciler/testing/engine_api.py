@@ -50,7 +50,7 @@ class Served:
         self.process = process
         self.path = path
         self.engine = engine
-        self.server = engine.serve(process.control)
+        self.server = engine.serve(process.control, listening=[path])
 
     def ask(
         self, method: str, target: str, body: Any = None, media_type: str = "application/json", **headers: str

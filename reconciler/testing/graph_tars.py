@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 BLOCK = 512
 
@@ -72,6 +72,18 @@ def whiteout(name: bytes) -> Member:
 
 def opaque(name: bytes) -> Member:
     return Member(name + b"/.wh..wh..opq")
+
+
+def under(prefix: bytes, members: Sequence[Member]) -> list[Member]:
+    """The members in a directory ``prefix``: names, hard links, and links that begin at the root."""
+    found = []
+    for member in members:
+        link = member.link
+        if member.kind == b"1" or link.startswith(b"/"):
+            link = prefix + b"/" + link.lstrip(b"/")
+            link = link if member.kind == b"1" else b"/" + link
+        found.append(replace(member, name=prefix + b"/" + member.name, link=link))
+    return found
 
 
 def archive(members: Sequence[Member], end: bytes = bytes(2 * BLOCK)) -> bytes:

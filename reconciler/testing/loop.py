@@ -9,6 +9,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from reconciler.control.observer import Observer
 from reconciler.control.reconcile import Reconciler
 from reconciler.drivers.graph.base import Graph, GraphDriver
@@ -16,9 +18,10 @@ from reconciler.drivers.registry.base import Registry
 from reconciler.engine.engine import Engine
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Clock, Parts
-from reconciler.engine.table import TABLE, steps
+from reconciler.engine.table import steps
 from reconciler.images.leftovers import Leftovers
 from reconciler.images.service import ImageService
+from reconciler.jobs import table
 from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.model.jobs import EventRecord, JobRecord
 from reconciler.model.keys import Key
@@ -71,7 +74,7 @@ class Loop:
             graph_driver=self.snapshots, network=self.network, registry=self.registry, sources=[], version={},
             clock=self.clock, logins=logins, images=service,
         )  # fmt: skip
-        self.engine = Engine(self.parts, TABLE, steps())
+        self.engine = Engine(self.parts, table.handlers(), steps())
         self.reconciler = Reconciler(self.parts, self.engine, Observer(self.parts), 1, lambda key, entries: None)
         self.parts.look = self.reconciler.look
         self.looks: dict[Key, int] = {}
@@ -96,6 +99,17 @@ class Loop:
 
     def ask(self, job: str, **args: Any) -> Any:
         return self.engine.run(Job(job, args=args))
+
+    def stream(self, job: str, **args: Any) -> list[Any]:
+        """The items of a streaming job, as the API process gets them."""
+        items: list[Any] = []
+        self.engine.run(Job(job, args=args, emit=lambda item: items.append(plain(item))))
+        return items
+
+    def listed(self, kind: str, **args: Any) -> list[dict[str, Any]]:
+        """The objects of one answer of the job ``list``."""
+        _, *pieces = self.stream("list", kind=kind, **args)
+        return [item for piece in pieces for item in piece]
 
     def apply(self, document: dict[str, Any], manager: str = "test") -> Any:
         """As ``pydock apply`` does, and the loop afterwards."""
@@ -165,6 +179,11 @@ class Loop:
 
     def default_network_exists(self) -> bool:
         return self.exists(DEFAULT_NETWORK)
+
+
+def plain(item: Any) -> Any:
+    """An item as it arrives at the other end of the engine socket."""
+    return msgspec.json.decode(msgspec.json.encode(item))
 
 
 def container_key(name: str, namespace: str = "default") -> Key:

@@ -11,9 +11,7 @@ import msgspec
 import pytest
 
 from reconciler import errors
-from reconciler.drivers.network.base import EndpointConfig, NetworkConfig, NetworkDriver
-from reconciler.kinds.container.observed import Facet
-from reconciler.kinds.network.observed import NetworkFacet
+from reconciler.drivers.network.base import EndpointConfig, Facet, NetworkConfig, NetworkDriver, NetworkFacet
 from reconciler.testing import network_tools as tools
 from reconciler.testing import wait
 

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.drivers.network import driver as drivers
-from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
-from reconciler.kinds.container.observed import Facet
-from reconciler.kinds.network.observed import NetworkFacet
+from reconciler.drivers.network.base import EndpointConfig, Facet, NetworkConfig, NetworkFacet
 from reconciler.testing import network_tools as tools
 
 

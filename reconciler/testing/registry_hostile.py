@@ -66,8 +66,8 @@ class HostileServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), Request)
+    def __init__(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), Request)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.handlers: dict[str, Handler] = {}
@@ -76,7 +76,7 @@ class HostileServer(http.server.ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.server_address[1]}"
+        return f"{self.server_address[0]!s}:{self.server_address[1]}"
 
     @property
     def paths(self) -> list[str]:
@@ -145,8 +145,8 @@ def reset(data: bytes, after: int) -> Handler:
 
 
 @contextlib.contextmanager
-def hostile(tls: ssl.SSLContext | None = None) -> Iterator[HostileServer]:
-    server = HostileServer(tls)
+def hostile(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[HostileServer]:
+    server = HostileServer(tls, host)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -8,7 +8,7 @@ import pytest
 from reconciler import errors
 from reconciler.kinds.image.observed import ImageObserved
 from reconciler.model.keys import Key
-from reconciler.model.objects import Override
+from reconciler.model.objects import Override, SourceNote
 from reconciler.store.base import Session, Store
 from reconciler.testing.store_samples import API, FILE, SPEC, create, image, key, running
 
@@ -107,6 +107,18 @@ class ObjectsSuite:
             assert again.override == Override(stopped=True, restart=2)
             shown = session.rendered(made.uid)["status"]["override"]
             assert shown == {"stopped": True, "restart": 2}
+
+    def test_a_note_is_shown_and_goes_with_the_source_that_wrote_it(self, store: Store) -> None:
+        note = SourceNote("Invalid", "web.yaml:1:1: no", 7.0)
+        with store.transaction() as session:
+            made = create(session)
+            noted = session.objects.set_note(made.uid, note)
+            assert (noted.note, noted.generation, noted.revision) == (note, 1, 2)
+            assert session.objects.set_note(made.uid, note) == noted
+            shown = session.rendered(made.uid)["status"]["conditions"][-1]
+            assert (shown["type"], shown["status"], shown["reason"]) == ("Source", "False", "Invalid")
+            assert session.objects.replace(made.uid, {}, {}, {"image": "other"}, FILE).note == note
+            assert session.objects.replace(made.uid, {}, {}, {"image": "other"}, API).note is None
 
     def test_a_terminating_object_frees_its_name_for_a_successor(self, store: Store) -> None:
         with store.transaction() as session:

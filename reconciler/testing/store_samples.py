@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from reconciler.kinds.container.observed import Attachment, ContainerObserved, Incarnation
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Owner
 from reconciler.model.observed import Condition
-from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import ImageFacts
 from reconciler.store.base import Session
 

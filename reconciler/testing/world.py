@@ -16,17 +16,18 @@ import msgspec
 
 from reconciler import planner
 from reconciler.kinds import table
-from reconciler.kinds.base import changes
 from reconciler.kinds.container import runs
 from reconciler.kinds.container.observed import Attachment, ContainerObserved, ExitReason, Incarnation
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.kinds.image.observed import ImageObserved
+from reconciler.kinds.network import changes
 from reconciler.kinds.network.observed import NetworkObserved
+from reconciler.kinds.network.spec import NetworkSpec
 from reconciler.model import references
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Override, Owner
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Plan, Step
-from reconciler.model.spec import ContainerSpec, NetworkSpec
 from reconciler.model.view import DEFAULT_NETWORK, Entry, ImageFacts, Moment, View
 
 _OWNER = Owner("api", "test")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -56,6 +57,11 @@ class Folder:
     def note(self, name: str) -> str:
         found = self.host.get("Container", name)
         return str(found["metadata"].get("labels", {}).get("note", "")) if found else "gone"
+
+    def condition(self, name: str) -> dict[str, Any]:
+        """The container's condition Source; empty if it has none."""
+        found = self.host.status(name)["conditions"]
+        return next((dict(each) for each in found if each["type"] == "Source"), {})
 
     def runs(self, name: str) -> tuple[int, int]:
         """The pid, and how often it was started again."""
@@ -112,8 +118,7 @@ def test_written_byte_by_byte_the_last_good_version_runs_on(folder: Folder) -> N
         for at in range(len(text) // 2):
             file.write(text[at : at + 1])
             assert (folder.host.status("slow")["pid"], folder.note("slow")) == (pid, "")
-        found = folder.wait_state("slow.yaml", "invalid")
-        assert found["problems"][0].startswith("slow.yaml:1:")
+        folder.wait_state("slow.yaml", "writing")
         assert (folder.host.status("slow")["pid"], folder.note("slow")) == (pid, "")
         for at in range(len(text) // 2, len(text)):
             file.write(text[at : at + 1])
@@ -121,19 +126,84 @@ def test_written_byte_by_byte_the_last_good_version_runs_on(folder: Folder) -> N
     assert folder.runs("slow") == (pid, 0)
 
 
+def test_a_writer_that_pauses_changes_nothing_until_it_has_finished(folder: Folder) -> None:
+    """The first lines of a manifest are a good manifest too."""
+    text = (
+        "apiVersion: pydock.dev/v1\nkind: Container\nmetadata:\n  name: pause\nspec:\n"
+        f"  image: {folder.image}\n  hostname: paused\n"
+    )
+    (folder.host.manifests / "pause.yaml").write_text(text)
+    pid = int(folder.host.wait_ready_container("pause")["pid"])
+    with (folder.host.manifests / "pause.yaml").open("w") as file:
+        file.write(text[: text.index("  hostname")])
+        file.flush()
+        writing = folder.wait_state("pause.yaml", "writing")
+        assert f"(pid {os.getpid()}) has it open" in writing["message"]
+        wait.until(lambda: folder.condition("pause").get("reason") == "BeingWritten", 5.0, "the condition")
+        assert folder.runs("pause") == (pid, 0)
+        file.write(text[text.index("  hostname") :])
+    wait.until(lambda: folder.file("pause.yaml").get("state") == "ok", 5.0, "the whole file to be taken")
+    assert folder.runs("pause") == (pid, 0)
+    assert folder.condition("pause") == {}
+
+
+def test_an_object_says_that_its_file_is_ahead(folder: Folder) -> None:
+    pid = folder.start("ahead")
+    (folder.host.manifests / "ahead.yaml").write_text("kind: Contaner\n")
+    wait.until(lambda: folder.condition("ahead"), 5.0, "the condition")
+    assert folder.condition("ahead")["reason"] == "Invalid"
+    assert folder.condition("ahead")["message"].startswith("ahead.yaml:1:")
+    assert "ahead.yaml:1:" in folder.host.cli("describe", "container", "ahead").stdout
+    assert folder.source()["state"] == "problems"
+    folder.write("ahead.yaml", folder.container("ahead"))
+    wait.until(lambda: not folder.condition("ahead"), 5.0, "the condition to go")
+    assert folder.runs("ahead") == (pid, 0)
+
+
+def test_an_object_moves_between_the_api_and_a_file(folder: Folder) -> None:
+    """Its owner changes, and nothing else: both ways by a document that says so."""
+    document = folder.container("moves")
+    folder.host.apply(document)
+    pid = int(folder.host.wait_ready_container("moves")["pid"])
+    folder.write("moves.yaml", document)
+    folder.wait_state("moves.yaml", "refused")
+    refused = folder.host.cli("delete", "container", "moves")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"declared by dir:{folder.host.manifests}/moves.yaml too" in refused.stderr
+    taking = {**document, "metadata": {**document["metadata"], "annotations": {"pydock.dev/take-over": "true"}}}
+    folder.write("moves.yaml", taking)
+    owner = {"source": f"dir:{folder.host.manifests}", "item": "moves.yaml"}
+    wait.until(lambda: folder.host.status("moves")["owner"] == owner, 5.0, "the file to own it")
+    folder.write("moves.yaml", document)
+    wait.until(
+        lambda: (
+            "annotations" not in str(folder.host.get("Container", "moves"))
+            or not (folder.host.get("Container", "moves") or {})["metadata"].get("annotations")
+        ),
+        5.0,
+        "the annotation to go",
+    )
+    folder.host.apply(taking)
+    assert folder.host.status("moves")["owner"]["source"] == "api"
+    folder.remove("moves.yaml")
+    wait.until(lambda: not folder.file("moves.yaml"), 5.0, "the file to be forgotten")
+    assert folder.runs("moves") == (pid, 0)
+    folder.host.delete("Container", "moves")
+
+
 def test_of_two_files_that_name_one_object_the_running_one_stays(folder: Folder) -> None:
     pid = folder.start("double")
     folder.write("another.yaml", folder.container("double", note="usurper"), folder.other("bystander"))
-    found = folder.wait_state("another.yaml", "invalid")
+    found = folder.wait_state("another.yaml", "refused")
     assert found["problems"] == [
         "another.yaml: container/default/double is already held by double.yaml: keep it in one of the two"
     ]
     assert (folder.note("double"), folder.runs("double")) == ("", (pid, 0))
     assert "bystander" not in folder.objects("images")
-    assert (
-        "another.yaml: container/default/double is already held by double.yaml"
-        in folder.host.cli("source", "ls").stdout
-    )
+    listed = folder.host.cli("source", "ls").stdout
+    assert "another.yaml: container/default/double is already held by double.yaml" in listed
+    assert listed.splitlines()[1].split()[1] == "problems"
+    assert folder.condition("double")["reason"] == "SecondClaim"
     folder.remove("double.yaml")
     wait.until(lambda: folder.note("double") == "usurper", 5.0, "the other file to take over")
     assert folder.runs("double") == (pid, 0)
@@ -259,7 +329,7 @@ def test_a_directory_that_is_missing_or_no_directory_removes_nothing(make_folder
     away = folder.host.manifests.with_name("away")
     folder.host.manifests.rename(away)
     missing = folder.wait_source("unavailable")
-    assert missing["message"] == f"{folder.host.manifests}: no such file or directory"
+    assert missing["message"].startswith(f"there is no directory {folder.host.manifests}: make it with ")
     folder.host.manifests.write_text("no directory")
     wait.until(lambda: "is not a directory" in folder.source()["message"], 5.0, "another message")
     folder.host.manifests.unlink()
@@ -267,6 +337,22 @@ def test_a_directory_that_is_missing_or_no_directory_removes_nothing(make_folder
     folder.wait_source("ok")
     folder.settled()
     assert folder.runs("kept") == (pid, 0)
+
+
+def test_a_directory_that_is_missing_at_the_start_is_told_to_systemd_too(make_host: MakeHost, tmp_path: Path) -> None:
+    """The unit starts, and its status says what is missing, until that comes."""
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(address)
+        systemd.settimeout(20)
+        host = make_host()
+        host.manifests.rmdir()
+        host.start(env={"NOTIFY_SOCKET": address})
+        missing = f"there is no directory {host.manifests}: make it with 'mkdir -p {host.manifests}'"
+        assert [systemd.recv(1000).decode() for _ in range(2)] == [f"STATUS={missing}", "READY=1"]
+        assert json.loads(host.cli("source", "ls", "-o", "json").stdout)[0]["message"] == missing
+        host.manifests.mkdir()
+        assert systemd.recv(1000).decode() == "STATUS=every source is followed"
 
 
 def test_of_a_thousand_files_999_apply(make_folder: Callable[[], Folder]) -> None:

@@ -231,3 +231,30 @@ def test_capabilities(subject: Subject) -> None:
     assert inside.capabilities() == inside.capabilities("CapEff") == plain ^ (NET_ADMIN | CHOWN)
     none = subject.made_anew(securityContext={"capabilities": {"drop": ["ALL"]}})
     assert none.capabilities() == none.capabilities("CapPrm") == 0
+
+
+def test_another_spelling_touches_nothing(subject: Subject, tmp_path: Path) -> None:
+    """The same values in other words: the process and its writable layer stay, and the new text is in force."""
+    (tmp_path / "f").write_text("here")
+
+    def spec(slash: str, size: Any, memory: str, cpu: Any, signal: Any, capabilities: list[str]) -> dict[str, Any]:
+        return {
+            "workingDir": f"/work{slash}",
+            "mounts": [
+                {"mountPath": f"/host{slash}", "hostPath": {"path": f"{tmp_path}{slash}"}, "readOnly": True},
+                {"mountPath": f"/memory{slash}", "tmpfs": {"sizeLimit": size}},
+            ],
+            "resources": {"limits": {"memory": memory, "cpu": cpu}},
+            "stopSignal": signal,
+            "securityContext": {"capabilities": {"drop": capabilities}},
+        }
+
+    inside = subject.be(**spec("", "1Mi", "64Mi", "500m", "SIGTERM", ["KILL", "CHOWN"]))
+    pid = inside.pid
+    with open(f"/proc/{pid}/root/mark", "w") as mark:
+        mark.write("mine")
+    inside = subject.be(**spec("/", 1048576, "65536Ki", 0.5, 15, ["CHOWN", "KILL", "KILL"]))
+    assert inside.pid == pid
+    assert Path(f"/proc/{pid}/root/mark").read_text() == "mine"
+    assert Path(f"/proc/{pid}/root/host/f").read_text() == "here"
+    assert subject.host.status(subject.name)["restartCount"] == 0

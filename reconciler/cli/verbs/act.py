@@ -10,21 +10,24 @@ import click
 from reconciler import errors
 from reconciler.cli import completing, exits, group, params, report, session, targets, waiting
 from reconciler.client import client as api
-from reconciler.model import kinds
 
+#: seconds that a started container must run to count as ready
+_STABLE = 2.0
 _DONE: dict[api.Action, str] = {"stop": "stopped", "start": "started", "restart": "restarted"}
 _GOALS: dict[api.Action, Callable[[dict[str, Any]], waiting.Goal]] = {
     "stop": lambda before: waiting.stopped(),
-    "start": lambda before: waiting.condition("Ready"),
-    "restart": waiting.restarted,
+    "start": lambda before: waiting.started(before, _STABLE),
+    "restart": lambda before: waiting.restarted(before, _STABLE),
 }
 
 
 def _verb(action: api.Action, text: str) -> click.Command:
     @group.verb(action, f"pydock {action} web", f"pydock {action} web db --wait --timeout 30s")
     @session.namespace_option
-    @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=completing.containers)
-    @click.option("--wait", is_flag=True, help="Wait until it has happened.")
+    @click.argument(
+        "names", nargs=-1, required=True, metavar="NAME... | KIND NAME...", shell_complete=completing.containers
+    )
+    @click.option("--wait", is_flag=True, help="Wait until it has taken effect.")
     @params.timeout_option("5m")
     @click.pass_context
     def command(context: click.Context, names: tuple[str, ...], wait: bool, timeout: float) -> None:
@@ -37,12 +40,11 @@ def _verb(action: api.Action, text: str) -> click.Command:
 
 def _each(run: session.Session, action: api.Action, names: tuple[str, ...], wait: bool, timeout: float) -> bool:
     """Acts on all containers first, then waits for them; whether all went well."""
-    wanted = [targets.Target(kinds.CONTAINER, targets.container(name)) for name in names]
     done: list[tuple[targets.Target, dict[str, Any]]] = []
     failed = False
-    for target in wanted:
+    for target in targets.containers(names):
         try:
-            done.append((target, run.client.act(action, run.namespace, target.name)))
+            done.append((target, run.client.act(action, run.scope(target), target.name)))
             print(f"{target} {_DONE[action]}", flush=True)
         except (errors.NotFound, errors.Conflict, errors.Invalid) as error:
             report.error(error, str(target))
@@ -50,8 +52,8 @@ def _each(run: session.Session, action: api.Action, names: tuple[str, ...], wait
     end = waiting.deadline(timeout)
     for target, before in done if wait else ():
         try:
-            waiting.until(run.client, target, run.namespace, _GOALS[action](before), end)
-        except (waiting.TimedOut, errors.Permanent, errors.NotFound) as error:
+            waiting.until(run.client, target, run.scope(target), _GOALS[action](before), end)
+        except (waiting.TimedOut, errors.Permanent, errors.NotFound, errors.Invalid) as error:
             report.error(error, str(target))
             failed = True
     return not failed

@@ -13,16 +13,13 @@ from reconciler import errors
 from reconciler.cli import exits, files, group, params, peek, progress, report, session, targets, waiting
 from reconciler.client import client as api
 from reconciler.client import http
-from reconciler.model import kinds
 
 
 class _Item(NamedTuple):
     """One object to apply: its manifest as it will be sent, and where that stands in ``text``:
     as document ``position`` (when that is negative, only the first ``line`` is known)."""
 
-    kind: kinds.Kind
-    namespace: str
-    name: str
+    target: targets.Target
     manifest: api.Manifest
     text: files.Text
     position: int = -1
@@ -39,7 +36,8 @@ class _Item(NamedTuple):
 @params.files_option
 @click.option("--wait", is_flag=True, help="Wait until all objects are ready.")
 @params.timeout_option("5m")
-@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+@params.min_ready_option
+@params.dry_run_option("Only say what would happen; 'client' checks the manifests without the server's plan.")
 @click.option("--force", is_flag=True, help="Take over fields that other managers set.")
 @params.manager_option
 @click.pass_context
@@ -48,22 +46,23 @@ def apply(
     names: tuple[str, ...],
     wait: bool,
     timeout: float,
-    dry_run: bool,
+    min_ready: float,
+    dry_run: str,
     force: bool,
     manager: str,
 ) -> None:
-    """Create or change objects to what manifests say.
+    """Create or change objects so that they match manifests.
 
-    A failure of one does not keep the others from being applied.
+    If one object cannot be applied, the others still are.
     """
     run: session.Session = context.obj
-    applying = _Applying(run.client, manager, force, dry_run)
-    for item in _items(run, files.read(names), applying):
+    applying = _Applying(run, manager, force, dry_run)
+    for item in _items(files.read(names), applying):
         applying.send(item)
     if not applying.any:
         raise errors.Invalid(f"{', '.join(names)}: there is no manifest in it")
     if wait and not dry_run:
-        applying.wait(timeout)
+        applying.wait(timeout, min_ready)
     if applying.failed:
         context.exit(exits.FAILED)
 
@@ -71,13 +70,18 @@ def apply(
 class _Applying:
     """One run over all documents: a failure is told and does not keep the others from being applied."""
 
-    def __init__(self, client: api.Client, manager: str, force: bool, dry_run: bool) -> None:
-        self._client = client
+    def __init__(self, run: session.Session, manager: str, force: bool, dry_run: str) -> None:
+        self._run = run
         self._manager, self._force, self._dry_run = manager, force, dry_run
-        self._sent: list[_Item] = []
+        self._sent: list[tuple[targets.Target, str]] = []
         self._explained: set[str] = set()
         self._seen = 0
         self.failed = False
+
+    @property
+    def parses(self) -> bool:
+        """Whether manifests are to be checked here, all of them."""
+        return self._dry_run == "client"
 
     @property
     def any(self) -> bool:
@@ -86,33 +90,44 @@ class _Applying:
 
     def send(self, item: _Item) -> None:
         self._seen += 1
-        target = targets.Target(item.kind, item.name)
+        shown = item.target
         try:
-            written = self._client.apply(
-                item.kind, item.namespace, item.name, item.manifest, self._manager,
-                force=self._force, dry_run=self._dry_run,
-            )  # fmt: skip
+            namespace = self._run.scope(item.target)
+            shown = self._run.shown(item.target.kind, namespace, item.target.name)
+            outcome = self._outcome(item, namespace)
         except http.Unreachable:
             raise
         except errors.Invalid as error:
             self._explain(item, error)
         except errors.PydockError as error:
-            self._fail(error, f"{item.text.name}: {target}")
+            self._fail(error, f"{item.text.name}: {shown}")
         else:
-            print(f"{target} {written.outcome}{' (dry run)' if self._dry_run else ''}", flush=True)
-            self._sent.append(item)
+            print(f"{shown} {outcome}{' (dry run)' if self._dry_run else ''}", flush=True)
+            self._sent.append((shown, namespace))
 
-    def wait(self, timeout: float) -> None:
+    def _outcome(self, item: _Item, namespace: str) -> str:
+        kind, name = item.target.kind, item.target.name
+        if self._dry_run != "client":
+            return self._run.client.apply(
+                kind, namespace, name, item.manifest, self._manager, force=self._force, dry_run=bool(self._dry_run)
+            ).outcome
+        try:
+            self._run.client.get(kind, namespace, name)
+        except errors.NotFound:
+            return "created"
+        return "configured"
+
+    def wait(self, timeout: float, min_ready: float) -> None:
         """Waits for all that was applied; how far their images have come is shown beside the results, on stderr."""
         end = waiting.deadline(timeout)
-        for item in self._sent:
-            target = targets.Target(item.kind, item.name)
+        goal = waiting.settled(min_ready)
+        for shown, namespace in self._sent:
             try:
-                with progress.display(sys.stderr) as shown:
-                    waiting.until(self._client, target, item.namespace, waiting.settled(), end, shown.of)
-                print(f"{target} ready", flush=True)
+                with progress.display(sys.stderr) as bars:
+                    waiting.until(self._run.client, shown, namespace, goal, end, bars.of)
+                print(f"{shown} ready", flush=True)
             except (waiting.TimedOut, errors.Permanent, errors.NotFound) as error:
-                self._fail(error, str(target))
+                self._fail(error, str(shown))
 
     def refuse(self, text: files.Text, problems: Sequence[errors.Problem]) -> None:
         """A text that has problems of its own: all are told, once."""
@@ -129,34 +144,31 @@ class _Applying:
             self.refuse(item.text, own)
         else:
             found = places.of(item.text, item.position, item.line, error.problems)
-            about = f"{item.text.name}: {targets.Target(item.kind, item.name)}"
-            self._fail(errors.Invalid(error.message, found), about)
+            self._fail(errors.Invalid(error.message, found), f"{item.text.name}: {item.target}")
 
     def _fail(self, error: errors.PydockError, about: str = "") -> None:
         report.error(error, about)
         self.failed = True
 
 
-def _items(run: session.Session, texts: Sequence[files.Text], applying: _Applying) -> Iterator[_Item]:
+def _items(texts: Sequence[files.Text], applying: _Applying) -> Iterator[_Item]:
     """The objects of all texts in their order; a text that has problems is told and left out."""
     for text in texts:
-        glimpses = None if text.name.endswith(".json") else peek.glance(text.data)
+        glimpses = None if applying.parses or text.name.endswith(".json") else peek.glance(text.data)
         if glimpses is None:
-            yield from _parsed(run, text, applying)
+            yield from _parsed(text, applying)
             continue
         for glimpse in glimpses:
             body = api.Manifest(glimpse.text.encode(), yaml=True)
-            namespace = glimpse.namespace or run.namespace
-            yield _Item(glimpse.kind, namespace, glimpse.name, body, text, glimpse.position)
+            target = targets.Target(glimpse.kind, glimpse.name, glimpse.namespace)
+            yield _Item(target, body, text, glimpse.position)
 
 
-def _parsed(run: session.Session, text: files.Text, applying: _Applying) -> Iterator[_Item]:
+def _parsed(text: files.Text, applying: _Applying) -> Iterator[_Item]:
     from reconciler.cli import documents
 
     loaded = documents.load([text])
     if loaded.problems:
         applying.refuse(text, loaded.problems)
     for document in loaded.documents:
-        body = api.Manifest(json.dumps(document.value).encode())
-        namespace = document.namespace or run.namespace
-        yield _Item(document.kind, namespace, document.name, body, text, line=document.line)
+        yield _Item(document.target, api.Manifest(json.dumps(document.value).encode()), text, line=document.line)

@@ -17,19 +17,21 @@ from reconciler.cli import archives, changing, completing, group, session, table
 @click.argument("reference", metavar="[REFERENCE]", required=False, default="")
 @click.option("-c", "--change", "changes", multiple=True, metavar="INSTRUCTION", help=f"One of {changing.KNOWN}.")
 @click.option("-m", "--message", metavar="TEXT", default="", help="A comment for the image's history.")
-@click.option("-a", "--author", metavar="TEXT", default="", help="Who made it.")
+@click.option("-a", "--author", metavar="TEXT", default="", help="The author of the image.")
 @click.pass_obj
 def commit(
     run: session.Session, name: str, reference: str, changes: tuple[str, ...], message: str, author: str
 ) -> None:
     """Make an image of a container and its changed files.
 
-    What has changed in the container's files becomes the top layer. The image runs as the container does, but for the
-    variables of the manifest's env, which may be secrets. Mounts are not in it. The container goes on meanwhile: stop
-    it first if its files must not change. Without REFERENCE the image has no name, and the next prune takes it.
+    What has changed in the container's files becomes the top layer. The image runs as the container does, except for
+    the variables of the manifest's env, which may be secrets. Mounts are not included. The container keeps running
+    meanwhile: stop it first if its files must not change. Without REFERENCE the image has no name, and the next prune
+    removes it.
     """
+    target = targets.before_others(name)
     items = run.client.commit(
-        run.namespace, targets.container(name), reference, changing.config(changes), author=author, message=message
+        run.scope(target), target.name, reference, changing.config(changes), author=author, message=message
     )
     for each in archives.follow("commit", items):
         named = "" if each["reference"] == each["digest"] else f"{table.clean(each['reference'])}: "

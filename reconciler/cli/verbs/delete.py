@@ -13,8 +13,17 @@ from reconciler.model import kinds
 
 
 class _Victim(NamedTuple):
-    target: targets.Target
+    """``shown`` is how the object is named to people."""
+
+    shown: targets.Target
     namespace: str
+
+
+class _How(NamedTuple):
+    """``grace`` in seconds; None: as the container's spec says."""
+
+    dry_run: str
+    grace: int | None
 
 
 @group.verb(
@@ -30,8 +39,9 @@ class _Victim(NamedTuple):
 @click.option("-l", "--selector", "labels", type=params.LABELS, default="", help="All objects with these labels.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until they are gone.")
 @params.timeout_option("0")
-@click.option("--ignore-not-found", is_flag=True, help="An object that is not there is no failure.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--ignore-not-found", is_flag=True, help="Do not fail if an object does not exist.")
+@params.grace_options
+@params.dry_run_option("Only say what would be deleted.")
 @click.pass_context
 def delete(
     context: click.Context,
@@ -42,28 +52,42 @@ def delete(
     wait: bool,
     timeout: float,
     ignore_not_found: bool,
-    dry_run: bool,
+    now: bool,
+    force: bool,
+    grace_period: int | None,
+    dry_run: str,
 ) -> None:
     """Delete objects, and wait until they are gone."""
     run: session.Session = context.obj
+    how = _How(dry_run, params.grace(now, force, grace_period))
     victims, failed = _victims(run, words, files, every, labels)
     deleted: list[tuple[_Victim, str]] = []
     for victim in victims:
         try:
-            gone = run.client.delete(victim.target.kind, victim.namespace, victim.target.name, dry_run=dry_run)
-            print(f"{victim.target} deleted{' (dry run)' if dry_run else ''}", flush=True)
-            deleted.append((victim, gone.object["metadata"].get("uid") or ""))
+            uid = _delete(run, victim, how)
+            print(f"{victim.shown} deleted{' (dry run)' if dry_run else ''}", flush=True)
+            deleted.append((victim, uid))
         except errors.NotFound as error:
             if not (ignore_not_found or every or labels):
-                report.error(error, str(victim.target))
+                report.error(error, str(victim.shown))
                 failed = True
         except (errors.Conflict, errors.Invalid, errors.Forbidden, errors.Permanent) as error:
-            report.error(error, str(victim.target))
+            report.error(error, str(victim.shown))
             failed = True
     if wait and not dry_run:
         failed = not _wait(run, deleted, timeout) or failed
     if failed:
         context.exit(exits.FAILED)
+
+
+def _delete(run: session.Session, victim: _Victim, how: _How) -> str:
+    """The uid of what goes, or would go."""
+    (kind, name, _), namespace = victim
+    if how.dry_run == "client":
+        obj = run.client.get(kind, namespace, name)
+    else:
+        obj = run.client.delete(kind, namespace, name, dry_run=bool(how.dry_run), grace=how.grace).object
+    return str(obj["metadata"].get("uid") or "")
 
 
 def _victims(
@@ -76,16 +100,18 @@ def _victims(
         return _written(run, files)
     if every or labels:
         return _present(run, targets.parse(words), labels), False
-    return [_Victim(target, run.namespace) for target in targets.named(words)], False
+    return [_victim(run, target) for target in targets.named(words)], False
+
+
+def _victim(run: session.Session, target: targets.Target) -> _Victim:
+    namespace = run.scope(target)
+    return _Victim(run.shown(target.kind, namespace, target.name), namespace)
 
 
 def _written(run: session.Session, files: tuple[str, ...]) -> tuple[list[_Victim], bool]:
     """The objects of manifests, last first: what depends goes before what it depends on."""
     loaded = documents.read(files)
-    found = [
-        _Victim(targets.Target(document.kind, document.name), document.namespace or run.namespace)
-        for document in loaded.documents[::-1]
-    ]
+    found = [_victim(run, document.target) for document in loaded.documents[::-1]]
     for problem in loaded.problems:
         report.line(str(problem))
     return found, bool(loaded.problems)
@@ -95,8 +121,8 @@ def _present(run: session.Session, wanted: list[targets.Target], labels: str) ->
     if any(target.name for target in wanted):
         raise click.UsageError("--all and -l take a KIND without names.")
     found = [
-        _Victim(targets.Target(kind, str(obj["metadata"]["name"])), run.namespace)
-        for kind, _ in wanted
+        _victim(run, targets.Target(kind, str(obj["metadata"]["name"])))
+        for kind, *_ in wanted
         for obj in _list(run, kind, labels)
     ]
     if not found:
@@ -113,8 +139,8 @@ def _wait(run: session.Session, deleted: list[tuple[_Victim, str]], timeout: flo
     gone = True
     for victim, uid in deleted:
         try:
-            waiting.until(run.client, victim.target, victim.namespace, waiting.deleted(uid), end)
+            waiting.until(run.client, victim.shown, victim.namespace, waiting.deleted(uid), end)
         except waiting.TimedOut as error:
-            report.error(error, str(victim.target))
+            report.error(error, str(victim.shown))
             gone = False
     return gone

@@ -19,14 +19,14 @@ _WIDTH = 14
 @click.argument("words", nargs=-1, metavar="KIND NAME... | KIND/NAME...", shell_complete=completing.objects)
 @click.pass_context
 def describe(context: click.Context, words: tuple[str, ...]) -> None:
-    """Show all that is known of objects, with their events."""
+    """Show everything known about objects, with their events."""
     run: session.Session = context.obj
     failed = False
     texts = []
     for target in _all(run, targets.parse(words)):
         try:
             texts.append(_describe(run, target))
-        except errors.NotFound as error:
+        except (errors.NotFound, errors.Invalid) as error:
             report.error(error)
             failed = True
     sys.stdout.write("\n\n".join(texts))
@@ -47,8 +47,9 @@ def _all(run: session.Session, wanted: list[targets.Target]) -> list[targets.Tar
 
 
 def _describe(run: session.Session, target: targets.Target) -> str:
-    obj = run.client.get(target.kind, run.namespace, target.name)
-    key = keys.Key.of(target.kind.name, target.name, run.namespace)
+    namespace = run.scope(target)
+    obj = run.client.get(target.kind, namespace, target.name)
+    key = keys.Key.of(target.kind.name, target.name, namespace)
     return render(obj, run.client.events(str(key)))
 
 

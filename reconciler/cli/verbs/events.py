@@ -13,7 +13,9 @@ from reconciler.model import keys
 @group.verb("events", "pydock events", "pydock events --for container/web")
 @session.namespace_option
 @params.about_options
-@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than the table.")
+@click.option(
+    "-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Output format; a table by default."
+)
 @click.pass_obj
 def events(run: session.Session, about: str, limit: int | None, form: params.Format) -> None:
     """Show what happened to objects, oldest first."""
@@ -31,4 +33,4 @@ def key(run: session.Session, word: str) -> str:
     if not word:
         return ""
     target = targets.named([word])[0]
-    return str(keys.Key.of(target.kind.name, target.name, run.namespace))
+    return str(keys.Key.of(target.kind.name, target.name, run.scope(target)))

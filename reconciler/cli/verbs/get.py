@@ -28,7 +28,7 @@ class _Query:
 
     def fetch(self, target: targets.Target) -> list[dict[str, Any]]:
         if target.name:
-            return [self.run.client.get(target.kind, self.run.namespace, target.name)]
+            return [self.run.client.get(target.kind, self.run.scope(target), target.name)]
         return self.run.client.list(target.kind, self.namespace(target.kind), self.labels, self.fields).items
 
 
@@ -43,11 +43,13 @@ class _Query:
 @click.argument("words", nargs=-1, metavar="KIND [NAME]... | KIND/NAME...", shell_complete=completing.objects)
 @click.option("-l", "--selector", "labels", type=params.LABELS, default="", help="Only objects with these labels.")
 @click.option("--field-selector", "fields", type=params.FIELDS, default="", help="Only objects with these fields.")
-@click.option("-o", "--output", "form", type=params.OBJECTS, default=params.TABLE, help="Another form than the table.")
-@click.option("-w", "--watch", is_flag=True, help="Go on showing what changes.")
-@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="The objects of all namespaces.")
-@click.option("--no-headers", "bare", is_flag=True, help="A table without its headers.")
-@click.option("--ignore-not-found", is_flag=True, help="An object that is not there is no failure.")
+@click.option(
+    "-o", "--output", "form", type=params.OBJECTS, default=params.TABLE, help="Output format; a table by default."
+)
+@click.option("-w", "--watch", is_flag=True, help="Keep watching, and show changes as they happen.")
+@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Show the objects of all namespaces.")
+@click.option("--no-headers", "bare", is_flag=True, help="Print no header line.")
+@click.option("--ignore-not-found", is_flag=True, help="Do not fail if an object does not exist.")
 @click.pass_context
 def get(
     context: click.Context,
@@ -70,10 +72,11 @@ def get(
         return
     found, failed = _fetch(query, wanted, ignore_not_found)
     single = len(wanted) == 1 and bool(wanted[0].name)
+    spaced = everywhere or any(_elsewhere(query.run, obj) for obj in found)
     if form.name not in ("", "wide"):
-        sys.stdout.write(output.objects(found, form, single=single) if found or not single else "")
+        sys.stdout.write(output.objects(found, form, single=single, spaced=spaced) if found or not single else "")
     else:
-        _tables(found, form, everywhere, bare, prefix=len({target.kind for target in wanted}) > 1)
+        _tables(found, form, spaced, bare, prefix=len({target.kind for target in wanted}) > 1)
         if not found and not any(target.name for target in wanted):
             _nothing(query, wanted)
     if failed:
@@ -94,14 +97,19 @@ def _fetch(query: _Query, wanted: list[targets.Target], forgive: bool) -> tuple[
     return found, failed
 
 
-def _tables(found: list[dict[str, Any]], form: params.Format, everywhere: bool, bare: bool, prefix: bool) -> None:
+def _elsewhere(run: session.Session, obj: dict[str, Any]) -> bool:
+    """Whether an object is in another namespace than that of the command line."""
+    return bool(obj["metadata"].get("namespace", run.namespace) != run.namespace)
+
+
+def _tables(found: list[dict[str, Any]], form: params.Format, spaced: bool, bare: bool, prefix: bool) -> None:
     """One table a kind, in the order of their first object, with an empty line between."""
     of_kind: dict[str, list[dict[str, Any]]] = {}
     for obj in found:
         of_kind.setdefault(obj["kind"], []).append(obj)
     tables = []
     for kind, objects in of_kind.items():
-        shown = columns.of(kinds.find(kind), wide=form.name == "wide", namespace=everywhere, prefix=prefix)
+        shown = columns.of(kinds.find(kind), wide=form.name == "wide", namespace=spaced, prefix=prefix)
         tables.append(output.Rows(shown, headed=not bare).render(objects))
     sys.stdout.write("\n".join(tables))
 
@@ -117,15 +125,16 @@ def _watch(query: _Query, wanted: list[targets.Target], form: params.Format, bar
     """The present objects, then one line or document for each change, until interrupted."""
     if len(wanted) != 1:
         raise click.UsageError("Only one kind, or one object, can be watched at a time.")
-    kind, name = wanted[0]
+    kind, name, written = wanted[0]
     fields = f"metadata.name={name}" if name else query.fields
-    shown = columns.of(kind, wide=form.name == "wide", namespace=query.everywhere)
+    spaced = query.everywhere or written not in ("", query.run.namespace)
+    shown = columns.of(kind, wide=form.name == "wide", namespace=spaced)
     rows = output.Rows(shown, headed=not bare)
     present: list[dict[str, Any]] = []
     synced = False
     table = form.name in ("", "wide")
     with _Pulls(table) as pulls:
-        scope = query.namespace(kind)
+        scope = query.run.scope(wanted[0]) if name else query.namespace(kind)
         for event in watching.follow(query.run.client, kind, scope, query.labels, fields, progress=True):
             if event.type != "BOOKMARK":
                 present += [event.object] if pulls.news(event.object) else []
@@ -133,7 +142,7 @@ def _watch(query: _Query, wanted: list[targets.Target], form: params.Format, bar
                 raise errors.NotFound(f"{kind.plural} {name!r} not found")
             synced = synced or event.type == "BOOKMARK"
             if synced and present:
-                sys.stdout.write(rows.render(present) if table else _each(present, form))
+                sys.stdout.write(rows.render(present) if table else _each(present, form, spaced))
                 sys.stdout.flush()
                 present = []
 
@@ -168,7 +177,7 @@ class _Pulls:
         return True
 
 
-def _each(found: list[dict[str, Any]], form: params.Format) -> str:
+def _each(found: list[dict[str, Any]], form: params.Format, spaced: bool) -> str:
     divider = "---\n" if form.name == "yaml" else ""
     end = "\n" if form.name == "jsonpath" else ""
-    return "".join(divider + output.objects([obj], form, single=True) + end for obj in found)
+    return "".join(divider + output.objects([obj], form, single=True, spaced=spaced) + end for obj in found)

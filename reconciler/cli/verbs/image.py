@@ -30,8 +30,8 @@ from reconciler.cli import (
 def image() -> None:
     """Show and remove the images on the host.
 
-    These are what was pulled; the objects that ask for images are shown by 'pydock get images'. REF is a reference, an
-    image id or a digest, or the first digits of those.
+    These are the images that were pulled; 'pydock get images' shows the objects that ask for images. REF is a
+    reference, an image id or a digest, or the first digits of an id or digest.
     """
 
 
@@ -48,7 +48,9 @@ def _listing(called: str, *examples: str) -> click.Command:
     """``image ls``, which ``images`` is short for."""
 
     @group.verb(called, *examples)
-    @click.option("-o", "--output", "form", type=params.OBJECTS, default=params.TABLE, help="Another form.")
+    @click.option(
+        "-o", "--output", "form", type=params.OBJECTS, default=params.TABLE, help="Output format; a table by default."
+    )
     @click.pass_obj
     def command(run: session.Session, form: params.Format) -> None:
         """List the images on the host.
@@ -91,9 +93,7 @@ images = _listing("images", "pydock images")
 
 @_sub("inspect", "pydock image inspect nginx:1.27", "pydock image inspect 3f2a91c0d4e5 -o yaml")
 @click.argument("reference", metavar="REF", shell_complete=completing.images)
-@click.option(
-    "-o", "--output", "form", type=params.PLAIN, default="json", show_default=True, help="As JSON or as YAML."
-)
+@click.option("-o", "--output", "form", type=params.PLAIN, default="json", show_default=True, help="Output format.")
 @click.pass_obj
 def inspect(run: session.Session, reference: str, form: params.Format) -> None:
     """Show one image: digests, configuration, layers, and who uses it."""
@@ -102,10 +102,12 @@ def inspect(run: session.Session, reference: str, form: params.Format) -> None:
 
 @_sub("history", "pydock image history nginx:1.27")
 @click.argument("reference", metavar="REF", shell_complete=completing.images)
-@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than the table.")
+@click.option(
+    "-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Output format; a table by default."
+)
 @click.pass_obj
 def history(run: session.Session, reference: str, form: params.Format) -> None:
-    """Show how an image was made, as its configuration tells it, the last step first."""
+    """Show how an image was made, last step first."""
     found = run.client.image_history(reference)
     if form.name:
         sys.stdout.write(output.value(found, form))
@@ -123,12 +125,14 @@ def _step(each: dict[str, Any]) -> tuple[str, str, str, str]:
 
 @_sub("tree", "pydock image tree", "pydock image tree nginx:1.27")
 @click.argument("reference", metavar="[REF]", required=False, default="", shell_complete=completing.images)
-@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than the table.")
+@click.option(
+    "-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Output format; a table by default."
+)
 @click.pass_obj
 def tree(run: session.Session, reference: str, form: params.Format) -> None:
-    """Show which layers images are made of, and which images stand on the same ones.
+    """Show the layers of images, and which images share them.
 
-    With REF only the layers of that image, and what stands on it.
+    With REF: only the layers of that image, and the images built on it.
     """
     found = run.client.image_tree(reference)
     if form.name:
@@ -141,9 +145,9 @@ def tree(run: session.Session, reference: str, form: params.Format) -> None:
 
 @_sub("rm", "pydock image rm nginx:1.26", "pydock image rm 3f2a91c0d4e5", "pydock image rm --dry-run nginx:1.26")
 @click.argument("references", nargs=-1, required=True, metavar="REF...", shell_complete=completing.images)
-@click.option("--dry-run", is_flag=True, help="Only show what would be removed, and how much that frees.")
+@params.dry_run_option("Only show what would be removed, and how much that frees.")
 @click.pass_context
-def rm(context: click.Context, references: tuple[str, ...], dry_run: bool) -> None:
+def rm(context: click.Context, references: tuple[str, ...], dry_run: str) -> None:
     """Forget images, and remove what no other image needs.
 
     What a container or an Image object uses is refused.
@@ -151,7 +155,7 @@ def rm(context: click.Context, references: tuple[str, ...], dry_run: bool) -> No
     run: session.Session = context.obj
     failed = False
     for reference in references:
-        failed = not remove(run, [reference], exact=False, dry_run=dry_run) or failed
+        failed = not remove(run, [reference], exact=False, dry_run=bool(dry_run)) or failed
     if failed:
         context.exit(exits.FAILED)
 
@@ -171,11 +175,11 @@ def remove(run: session.Session, references: list[str], *, exact: bool, dry_run:
 
 
 @_sub("prune", "pydock image prune", "pydock image prune --all --dry-run", "pydock image prune --all --yes")
-@click.option("-a", "--all", "everything", is_flag=True, help="All images that nothing uses, not only untagged ones.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Remove all unused images, not only untagged ones.")
+@params.dry_run_option("Only show what would be removed.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_context
-def prune(context: click.Context, everything: bool, dry_run: bool, yes: bool) -> None:
+def prune(context: click.Context, everything: bool, dry_run: str, yes: bool) -> None:
     """Remove images that nothing uses.
 
     Those are images that have lost their last reference; with --all every image that no container and no Image object
@@ -244,7 +248,7 @@ def short(digest: str) -> str:
 @click.argument("target", metavar="REFERENCE")
 @click.pass_obj
 def tag(run: session.Session, source: str, target: str) -> None:
-    """Give an image one more reference.
+    """Add a reference to an image.
 
     If another image had that reference, it loses it, and stays under its digest until it is removed.
     """
@@ -256,10 +260,10 @@ def tag(run: session.Session, source: str, target: str) -> None:
 @click.option(
     "-i", "--input", "path", metavar="FILE", default="-", help="An archive, or the directory of an OCI layout."
 )
-@click.option("--name", metavar="REFERENCE", default="", help="What to call the only image in it.")
+@click.option("--name", metavar="REFERENCE", default="", help="The reference for the only image in it.")
 @click.pass_obj
 def load(run: session.Session, path: str, name: str) -> None:
-    """Take images from an archive, of standard input if no file is named.
+    """Load images from an archive; from standard input if no file is named.
 
     Archives of docker save and podman save, OCI archives and OCI layouts, also packed with gzip, bzip2, xz or zstd.
     Everything in them is verified. Images that have their names already lose them, and stay under their digests.
@@ -276,7 +280,7 @@ def load(run: session.Session, path: str, name: str) -> None:
 @click.option("-m", "--message", metavar="TEXT", default="", help="A comment for the image's history.")
 @click.pass_obj
 def import_(run: session.Session, path: str, reference: str, changes: tuple[str, ...], message: str) -> None:
-    """Make an image of the archive of a root file system.
+    """Make an image from an archive of a root file system.
 
     The archive becomes its only layer. It may be packed with gzip, bzip2, xz or zstd.
     """
@@ -288,7 +292,7 @@ def import_(run: session.Session, path: str, reference: str, changes: tuple[str,
 
 @_sub("save", "pydock image save -o images.tar nginx:1.27 redis:7", "pydock image save nginx:1.27 | docker load")
 @click.argument("references", nargs=-1, required=True, metavar="REF...", shell_complete=completing.images)
-@click.option("-o", "--output", "path", metavar="FILE", default="-", help="Where to, instead of standard output.")
+@click.option("-o", "--output", "path", metavar="FILE", default="-", help="Write to FILE instead of standard output.")
 @click.option(
     "--format", "form", type=click.Choice(("docker-archive", "oci-archive")), default="docker-archive",
     show_default=True, help="The former is an OCI layout too.",

@@ -13,7 +13,9 @@ from reconciler.cli.verbs import events
 @group.verb("jobs", "pydock jobs", "pydock jobs --for container/web --limit 10")
 @session.namespace_option
 @params.about_options
-@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than the table.")
+@click.option(
+    "-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Output format; a table by default."
+)
 @click.pass_obj
 def jobs(run: session.Session, about: str, limit: int | None, form: params.Format) -> None:
     """Show what pydockd did and does, newest first."""

@@ -23,12 +23,12 @@ _MOST = 64 << 10
     "pydock login --on-host --list",
 )
 @click.argument("registry", metavar="[REGISTRY]", default="")
-@click.option("-u", "--username", metavar="NAME", default="", help="Who logs in; asked for if not given.")
+@click.option("-u", "--username", metavar="NAME", default="", help="The user name; asked for if not given.")
 @click.option(
-    "-p", "--password", metavar="PASSWORD", default="", help="The password, for every user of this host to see."
+    "-p", "--password", metavar="PASSWORD", default="", help="The password; every user of this host can see it."
 )
 @click.option("--password-stdin", "piped", is_flag=True, help="Read the password from standard input.")
-@click.option("--on-host", is_flag=True, help="For the pulls of the server itself: REGISTRY[/REPOSITORY].")
+@click.option("--on-host", is_flag=True, help="Keep it on the server, for its own pulls: REGISTRY[/REPOSITORY].")
 @click.option("--list", "listing", is_flag=True, help="With --on-host: show what the server keeps logins for.")
 @click.pass_obj
 def login(
@@ -52,7 +52,7 @@ def login(
 
 @group.verb("logout", "pydock logout registry.example:5000", "pydock logout --on-host registry.example/team")
 @click.argument("registry", metavar="[REGISTRY]", default="")
-@click.option("--on-host", is_flag=True, help="What the server keeps: REGISTRY[/REPOSITORY].")
+@click.option("--on-host", is_flag=True, help="Forget the login that the server keeps: REGISTRY[/REPOSITORY].")
 @click.pass_obj
 def logout(run: session.Session, registry: str, on_host: bool) -> None:
     """Forget the login for a registry, Docker Hub if none is named."""
@@ -70,7 +70,7 @@ def _here(run: session.Session, registry: str, username: str, password: str, pip
     if given is not None or username:
         asking.enter(run, registry, given or _asked(registry, username))
         return
-    kept = _kept(registry)
+    kept = logins.usable(registry)
     if kept is not None and _still_good(run, registry, kept):
         return
     asking.enter(run, registry, _asked(registry, usual=kept.username if kept else ""))
@@ -113,29 +113,18 @@ def _given(username: str, password: str, piped: bool) -> Credentials | None:
     return logins.make(username, _piped()) if piped else None
 
 
-def _piped() -> str:
-    data = sys.stdin.buffer.read(_MOST + 1)
-    try:
-        password = data.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise errors.Invalid("the password on standard input is not UTF-8") from None
-    if not password:
+def _piped() -> bytes:
+    """Without the end of its line."""
+    data = sys.stdin.buffer.read(_MOST + 1).removesuffix(b"\n").removesuffix(b"\r")
+    if not data:
         raise errors.Invalid("there is no password on standard input")
-    return password
+    return data
 
 
 def _asked(registry: str, username: str = "", usual: str = "") -> Credentials:
     if not asking.possible():
         raise click.UsageError("There is no terminal to ask at: give --username and --password-stdin.")
-    return asking.ask(registry, username, usual)
-
-
-def _kept(registry: str) -> Credentials | None:
-    try:
-        return logins.find(registry)
-    except errors.Permanent as error:
-        report.line(f"warning: {error.message}")
-        return None
+    return asking.ask_for(registry, username, usual)
 
 
 def _still_good(run: session.Session, registry: str, kept: Credentials) -> bool:

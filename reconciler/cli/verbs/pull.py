@@ -10,19 +10,19 @@ from typing import Any
 import click
 
 from reconciler import errors
-from reconciler.cli import group, logins, progress, report, session, table
+from reconciler.cli import asking, group, progress, report, session, table
 from reconciler.model import references
 
 
 @group.verb("pull", "pydock pull registry.example/team/app:1.2", "pydock pull --all-tags registry.example/team/app")
 @click.argument("reference", metavar="REFERENCE")
-@click.option("-a", "--all-tags", is_flag=True, help="All images of the repository REFERENCE, one after another.")
+@click.option("-a", "--all-tags", is_flag=True, help="Pull all images of the repository REFERENCE, one after another.")
 @click.pass_obj
 def pull(run: session.Session, reference: str, all_tags: bool) -> None:
     """Pull one image now, or all of a repository.
 
-    Containers that use it then start at once. A login for its registry is taken from docker's config.json, is used for
-    this one pull, and is not kept by the server. At a terminal a registry that wants one has it asked for.
+    Containers that wait for it then start at once. A login for its registry is taken from docker's config.json, is used
+    for this one pull, and is not kept by the server. At a terminal you are asked for a login if the registry wants one.
     """
     if all_tags:
         _pull_all(run, references.parse_repository(reference))
@@ -32,12 +32,12 @@ def pull(run: session.Session, reference: str, all_tags: bool) -> None:
 
 def _pull(run: session.Session, reference: str) -> None:
     registry = references.parse(reference).registry
-    logins.used(run, registry, lambda login: follow("pull", reference, run.client.pull(reference, login)))
+    asking.with_login(run, registry, lambda login: follow("pull", reference, run.client.pull(reference, login)))
 
 
 def _pull_all(run: session.Session, repository: references.Reference) -> None:
     """One that cannot be pulled does not keep the others from coming."""
-    tags = logins.used(run, repository.registry, functools.partial(run.client.tags, repository.name))
+    tags = asking.with_login(run, repository.registry, functools.partial(run.client.tags, repository.name))
     if not tags:
         raise errors.NotFound(f"repository {repository.name} has no tags")
     failed = 0

@@ -15,8 +15,8 @@ from reconciler.model import references
 def push(run: session.Session, reference: str) -> None:
     """Push one image to the registry that its reference names.
 
-    'pydock image tag' gives an image such a reference. What the registry has already is not sent. A login for it is
+    'pydock image tag' gives an image such a reference. What the registry already has is not sent. A login for it is
     taken from docker's config.json, is used for this one push, and is not kept by the server.
     """
-    progress = run.client.push(reference, logins.find(references.parse(reference).registry))
+    progress = run.client.push(reference, logins.usable(references.parse(reference).registry))
     pull.follow("push", reference, progress)

@@ -8,7 +8,7 @@ import sys
 import click
 
 from reconciler import errors
-from reconciler.cli import group, logins, session, table
+from reconciler.cli import asking, group, session, table
 from reconciler.model import references
 
 
@@ -19,23 +19,25 @@ from reconciler.model import references
     "pydock search --list-tags registry.example:5000/team/web",
 )
 @click.argument("term", metavar="[REGISTRY/]TERM")
-@click.option("--limit", type=click.IntRange(1, 1000), default=25, show_default=True, help="Results at most.")
-@click.option("--list-tags", is_flag=True, help="The tags of the repository TERM instead.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=25, show_default=True, help="Show at most this many results."
+)
+@click.option("--list-tags", is_flag=True, help="List the tags of the repository TERM instead.")
 @click.pass_obj
 def search(run: session.Session, term: str, limit: int, list_tags: bool) -> None:
     """Ask a registry for repositories, or for the tags of one.
 
-    Without a registry Docker Hub is asked. A registry without a search of its own is asked for the names that it has,
-    which not every registry tells. A login for it is taken from docker's config.json, as `pydock pull` does.
+    Without REGISTRY, Docker Hub is searched. A registry that has no search is asked for a list of its repositories,
+    which not every registry gives. A login for it is taken from docker's config.json, as `pydock pull` does.
     """
     if list_tags:
         repository = references.parse_repository(term)
-        tags = logins.used(run, repository.registry, functools.partial(run.client.tags, term))
+        tags = asking.with_login(run, repository.registry, functools.partial(run.client.tags, term))
         rows = [(repository.name, tag) for tag in tags]
         sys.stdout.write(table.render(("NAME", "TAG"), rows))
         return
     registry, word = references.split_search(term)
-    hits = logins.used(run, registry, functools.partial(run.client.search, registry, word, limit))
+    hits = asking.with_login(run, registry, functools.partial(run.client.search, registry, word, limit))
     if not hits:
         raise errors.NotFound(f"registry {registry} finds nothing for {word!r}")
     rows_of_hits = [

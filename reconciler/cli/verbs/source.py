@@ -30,16 +30,18 @@ def _sub(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Comm
 
 
 @_sub("ls", "pydock source ls")
-@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than the table.")
+@click.option(
+    "-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Output format; a table by default."
+)
 @click.pass_obj
 def ls(run: session.Session, form: params.Format) -> None:
-    """List the sources, and the files that have problems."""
+    """List the sources, and the files that are not in force as they are written."""
     found = run.client.sources()
     sys.stdout.write(output.value(found, form) if form.name else render(found))
 
 
 def render(found: list[dict[str, Any]]) -> str:
-    """A table of sources, then what is wrong in their files, then what is held back."""
+    """A table of sources, then what is wrong with their files, then what is held back."""
     rows = [
         (
             str(each["name"]),
@@ -61,7 +63,12 @@ def render(found: list[dict[str, Any]]) -> str:
 
 
 def _problems(each: dict[str, Any]) -> list[str]:
-    return [str(problem) for file in each.get("files") or () for problem in file.get("problems") or ()]
+    """What is wrong with its files, and what those wait for that are not in force yet."""
+    lines = []
+    for file in each.get("files") or ():
+        lines += [str(problem) for problem in file.get("problems") or ()]
+        lines += [f"{file['path']}: {file['message']}"] if file.get("message") else []
+    return lines
 
 
 def _held(each: dict[str, Any]) -> str:
@@ -71,7 +78,7 @@ def _held(each: dict[str, Any]) -> str:
 
 @_sub("ack", "pydock source ack dir:/etc/pydock.d")
 @click.argument("name", metavar="NAME", shell_complete=completing.sources)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def ack(run: session.Session, name: str, yes: bool) -> None:
     """Let a source remove what it holds back.

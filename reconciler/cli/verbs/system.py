@@ -15,7 +15,7 @@ from reconciler.cli.verbs import image
 
 @click.group("system")
 def system() -> None:
-    """Look after what the server keeps on the disk."""
+    """Show, check and clean up what the server keeps on disk."""
 
 
 def sub(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Command]:
@@ -30,14 +30,16 @@ def sub(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Comma
 
 
 @sub("df", "pydock system df", "pydock system df -v")
-@click.option("-v", "--verbose", is_flag=True, help="Each image, container and leftover too.")
-@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than the table.")
+@click.option("-v", "--verbose", is_flag=True, help="Show each image, container, log and leftover too.")
+@click.option(
+    "-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Output format; a table by default."
+)
 @click.pass_obj
 def df(run: session.Session, verbose: bool, form: params.Format) -> None:
-    """Show what takes the disk.
+    """Show what uses disk space.
 
-    Layers that images share are counted once. RECLAIMABLE is what goes with the images that nothing uses, and with
-    leftovers: what a crash, or a pull that was given up, has left.
+    Layers that images share are counted once. RECLAIMABLE is the space of unused images and of leftovers: what a crash
+    or an abandoned pull left behind.
     """
     found = run.client.disk_usage()
     if form.name:
@@ -50,7 +52,8 @@ def df(run: session.Session, verbose: bool, form: params.Format) -> None:
     if found["warning"]:
         print(f"Warning: {found['warning']}")
     if verbose:
-        sys.stdout.write(_images(found["images"]) + _containers(found["containers"]) + _leftovers(found["leftovers"]))
+        sys.stdout.write(_images(found["images"]) + _containers(found["containers"]))
+        sys.stdout.write(_logs(found["logs"]) + _leftovers(found["leftovers"]))
 
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -62,6 +65,7 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         _row("Images", len(images), len(used), found["layers"] + found["blobs"], found["reclaimable"]),
         _row("Containers", len(made), running, sum(each["size"] for each in made), 0),
+        _row("Logs", len(found["logs"]), running, sum(each["size"] for each in found["logs"]), 0),
         _row("Leftovers", len(left), 0, over, over),
     ]
 
@@ -92,25 +96,29 @@ def _containers(found: list[dict[str, Any]]) -> str:
     return _part("Writable layers of containers", ("CONTAINER", "RUNS", "SIZE"), rows)
 
 
+def _logs(found: list[dict[str, Any]]) -> str:
+    return _part("Logs", ("CONTAINER", "SIZE"), [(each["key"], image.freed(each["size"])) for each in found])
+
+
 def _leftovers(found: list[dict[str, Any]]) -> str:
     rows = [(each["what"], each["name"], image.freed(each["size"])) for each in found]
     return _part("Leftovers", ("WHAT", "NAME", "SIZE"), rows)
 
 
 @sub("prune", "pydock system prune --dry-run", "pydock system prune --all --yes", "pydock system prune --collect")
-@click.option("-a", "--all", "everything", is_flag=True, help="All images that nothing uses, not only untagged ones.")
-@click.option("--collect", is_flag=True, help="Only what the daemon would remove by itself now, for room or age.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Remove all unused images, not only untagged ones.")
+@click.option("--collect", is_flag=True, help="Remove only what the daemon's own collection would remove now.")
+@params.dry_run_option("Only show what would be removed.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_context
-def prune(context: click.Context, everything: bool, collect: bool, dry_run: bool, yes: bool) -> None:
+def prune(context: click.Context, everything: bool, collect: bool, dry_run: str, yes: bool) -> None:
     """Remove images that nothing uses, and leftovers.
 
-    Images go as with 'pydock image prune'. Leftovers are what a crash, or a pull that was given up, has left. No
-    container goes, not even a stopped one: containers are declared, and go with their objects.
+    Images are removed as by 'pydock image prune'. Leftovers are what a crash or an abandoned pull left behind. No
+    container is removed, not even a stopped one: containers are declared, and go with their objects.
     """
     if everything and collect:
-        raise click.UsageError("--all and --collect are two things: the daemon's own collection leaves what is young.")
+        raise click.UsageError("--all cannot be mixed with --collect: the daemon's own collection keeps recent images.")
     run: session.Session = context.obj
     found = run.client.collectible() if collect else _unused(run, everything)
     if not found["items"] and not found["leftovers"]:
@@ -158,11 +166,13 @@ def _remove(run: session.Session, found: dict[str, Any]) -> bool:
 
 
 @sub("check", "pydock system check", "pydock system check --repair")
-@click.option("--repair", is_flag=True, help="Fetch and unpack anew what is damaged.")
-@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than the lines.")
+@click.option("--repair", is_flag=True, help="Fetch and unpack again what is damaged.")
+@click.option(
+    "-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Output format; lines by default."
+)
 @click.pass_context
 def check(context: click.Context, repair: bool, form: params.Format) -> None:
-    """Look whether the images on the disk are what they should be.
+    """Check that the images on disk are intact.
 
     Every blob is compared with its digest, every unpacked layer with what its blob unpacks to, and both with what the
     database counts on. That reads all of them, and takes its time. With --repair what is damaged is fetched anew from

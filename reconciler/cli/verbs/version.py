@@ -25,8 +25,10 @@ _LABELS = {
 
 
 @group.verb("version", "pydock version", "pydock version -o json")
-@click.option("--client", "alone", is_flag=True, help="Only this command's.")
-@click.option("-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Another form than text.")
+@click.option("--client", "alone", is_flag=True, help="Show only the version of this command.")
+@click.option(
+    "-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Output format; plain text by default."
+)
 @click.pass_context
 def version(context: click.Context, alone: bool, form: params.Format) -> None:
     """Show the versions of this command and of the server."""

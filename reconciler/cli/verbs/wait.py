@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -26,34 +25,50 @@ _WISHES = "condition=NAME[=STATUS], delete or jsonpath=PATH[=VALUE]"
 @click.argument("words", nargs=-1, metavar="KIND/NAME... | KIND NAME...", shell_complete=completing.objects)
 @click.option("--for", "wish", required=True, metavar="WISH", help=f"{_WISHES}.")
 @params.timeout_option("30s", zero="looks once")
+@params.min_ready_option
 @click.option("--all", "every", is_flag=True, help="All objects of the kind.")
 @click.option("-l", "--selector", "labels", type=params.LABELS, default="", help="All objects with these labels.")
 @click.pass_context
-def wait(context: click.Context, words: tuple[str, ...], wish: str, timeout: float, every: bool, labels: str) -> None:
-    """Wait until objects are ready, gone, or have a field's value."""
+def wait(
+    context: click.Context,
+    words: tuple[str, ...],
+    wish: str,
+    timeout: float,
+    min_ready: float,
+    every: bool,
+    labels: str,
+) -> None:
+    """Wait until objects are ready, gone, or have a field's value.
+
+    A container that has done its work and ended well counts as ready. What is known never to become ready fails at
+    once: it ended and stays so, it crashes again and again, its command or its image does not exist.
+    """
     run: session.Session = context.obj
-    goal = parse(wish)
+    goal = parse(wish, min_ready)
     end = time.monotonic() + timeout
+    wanted = _targets(run, words, every, labels)
+    if not wanted and not goal.gone:
+        raise errors.NotFound("no matching resources found")
     failed = False
-    for target in _targets(run, words, every, labels):
+    for target in wanted:
         try:
-            waiting.until(run.client, target, run.namespace, goal, end)
+            waiting.until(run.client, target, run.scope(target), goal, end)
             print(f"{target} {'deleted' if goal.gone else 'condition met'}", flush=True)
-        except (waiting.TimedOut, errors.NotFound) as error:
+        except (waiting.TimedOut, errors.NotFound, errors.Permanent, errors.Invalid) as error:
             report.error(error, str(target))
             failed = True
     if failed:
         context.exit(exits.FAILED)
 
 
-def parse(wish: str) -> waiting.Goal:
+def parse(wish: str, min_ready: float = 0.0) -> waiting.Goal:
     """The goal that ``--for`` names. Raises ``click.UsageError``."""
     what, _, rest = wish.removeprefix("=").partition("=")
     if what == "delete" and not rest:
         return waiting.deleted()
     if what == "condition" and rest:
         name, _, status = rest.partition("=")
-        return waiting.condition(name, status or "True")
+        return waiting.condition(name, status or "True", min_ready)
     if what == "jsonpath" and rest:
         return _value(rest)
     raise click.UsageError(f"--for: expected {_WISHES} instead of {wish!r}.")
@@ -85,6 +100,4 @@ def _targets(run: session.Session, words: tuple[str, ...], every: bool, labels: 
             raise click.UsageError("--all and -l take a KIND without names.")
         present = run.client.list(target.kind, run.namespace if target.kind.namespaced else "", labels).items
         found += [targets.Target(target.kind, obj["metadata"]["name"]) for obj in present]
-    if not found:
-        print("No resources found.", file=sys.stderr)
     return found

@@ -1,5 +1,6 @@
-"""Sources of manifests. Today: the watched directory.
+"""Where manifests come from.
 
-``directory`` decides (time comes in as a value), with ``claims`` for who holds what and ``guard`` for what may go;
-``scan`` reads the disk, ``apply`` writes the store, ``loop`` puts them in a thread that ``watch`` wakes.
+``base`` is the manual of a source, ``table`` has one row for each kind, ``manager`` starts and stops sources by name.
+``loop`` is the thread of one: it looks, has ``ledger`` decide (pure, time comes in as a value), has ``apply`` write the
+store, and waits. ``status`` shows all that. ``directory`` is the first source.
 """

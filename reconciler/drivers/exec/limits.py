@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from reconciler import failpoints
 from reconciler.drivers.exec import base, cgroups
-from reconciler.errors import Permanent
+from reconciler.errors import Permanent, Temporary
+from reconciler.model import sizes
 
 CPU_PERIOD = 100_000
 #: the kernel takes no quota below one millisecond
@@ -16,6 +18,16 @@ _UNLIMITED = 1 << 62
 #: what lifts a limit; where the kernel has no such file there is nothing to lift
 _NO_LIMIT = ("max", "-1", f"max {CPU_PERIOD}", str(CPU_PERIOD))
 _PAGE = os.sysconf("SC_PAGESIZE")
+
+
+#: tasks that a runtime's own first process may need until the program takes its place: runc's is written in Go and
+#: has 5 to 9 threads, depending on the machine
+_RUNTIME_PIDS = 64
+
+
+def starting_pids(pids: int) -> int:
+    """The limit under which a runtime creates the process; 0 is none. ``pids`` is in force before the program runs."""
+    return max(pids, _RUNTIME_PIDS) if pids else 0
 
 
 def cpu_quota(cpu_millis: int) -> int:
@@ -48,13 +60,57 @@ def texts(mode: cgroups.Mode, limits: base.Limits, swap: bool) -> dict[tuple[str
 
 
 def write(layout: cgroups.Layout, group: str, limits: base.Limits) -> None:
-    """Sets the limits in force. Raises ``Permanent`` when the kernel refuses one (memory in use cannot be squeezed)."""
+    """Sets the limits in force, memory first. Raises ``Temporary`` and changes nothing while more memory is in use than
+    the limit allows, ``Permanent`` when the kernel refuses a limit for another reason."""
+    hold_back(layout, group, limits)
     waiting = texts(layout.mode, limits, accounts_swap(layout, group))
+    memory = {key: text for key, text in waiting.items() if key[0] == "memory"}
+    _write_all(layout, group, memory, limits)
+    _write_all(layout, group, {key: text for key, text in waiting.items() if key not in memory}, limits)
+
+
+def hold_back(layout: cgroups.Layout, group: str, limits: base.Limits) -> None:
+    """Raises ``Temporary`` where a limit below what is in use would end processes: cgroup v2 takes it and kills. What
+    the kernel can take back by itself (the cache of files) does not count. v1 refuses such a limit by itself."""
+    directory = layout.directory("memory", group)
+    if layout.mode != "v2" or not limits.memory:
+        return
+    used, stat = cgroups.read_text(f"{directory}/memory.current"), cgroups.read_text(f"{directory}/memory.stat")
+    if used is None or stat is None:
+        return
+    parts = {name: int(value) for name, _, value in (line.partition(" ") for line in stat.splitlines())}
+    given_back = parts.get("file", 0) - parts.get("shmem", 0) + parts.get("slab_reclaimable", 0)
+    if int(used) - given_back > limits.memory:
+        raise _too_much_in_use(int(used) - given_back, limits)
+
+
+def _too_much_in_use(used: int, limits: base.Limits) -> Temporary:
+    wanted, held = sizes.text(limits.memory), "the limit in force stays until the container uses less"
+    return Temporary(f"{sizes.text(used)} of memory are in use, more than the limit of {wanted}: {held}")
+
+
+def _write_all(layout: cgroups.Layout, group: str, waiting: dict[tuple[str, str], str], limits: base.Limits) -> None:
     # v1 takes no memory limit above that of memory+swap: which of the two goes first depends on the direction
-    refused = {key: error for key in waiting if (error := _write(layout, group, key, waiting[key]))}
-    for key in refused:
-        if error := _write(layout, group, key, waiting[key]):
-            raise Permanent(f"{key[1]} takes no {waiting[key]}: {error.strerror}") from error
+    again = [key for key in waiting if _write(layout, group, key, waiting[key])]
+    refused = {key: error for key in again if (error := _write(layout, group, key, waiting[key]))}
+    if any(error.errno == errno.EBUSY for error in refused.values()):
+        # the other refusal is its consequence
+        used = cgroups.read_text(f"{layout.directory('memory', group)}/memory.usage_in_bytes")
+        raise _too_much_in_use(int(used or 0), limits)
+    for key, error in refused.items():
+        raise Permanent(f"{key[1]} takes no {waiting[key]}: {error.strerror}") from error
+
+
+def hold_pids(layout: cgroups.Layout, group: str, pids: int) -> None:
+    """Lowers the limit of tasks to that of the program, once the runtime's first process waits for its start and needs
+    no more threads. Raises ``Temporary`` when the kernel refuses."""
+    if pids and starting_pids(pids) != pids:
+        path = f"{layout.directory('pids', group)}/pids.max"
+        try:
+            cgroups.write_text(path, str(pids))
+        except FileNotFoundError:
+            # the process has ended meanwhile, and its group is gone
+            return
 
 
 def _write(layout: cgroups.Layout, group: str, key: tuple[str, str], text: str) -> OSError | None:

@@ -6,7 +6,6 @@ files, and only their first ``MAX_BYTES`` are read. An identity that is not clea
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import stat
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from reconciler.drivers.exec import inside
 from reconciler.errors import Permanent
 
 MAX_BYTES = 1 << 20
@@ -22,9 +22,8 @@ MAX_ID = (1 << 31) - 1
 #: as many as runc and crun hand to setgroups without trouble
 MAX_GROUPS = 1024
 _NUMBER = re.compile(r"[0-9]{1,10}")
-_SYS_OPENAT2 = 437
-_RESOLVE_NO_MAGICLINKS = 0x02
-_RESOLVE_IN_ROOT = 0x10
+#: of a line of passwd(5), the longer one
+_FIELDS = 7
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -36,19 +35,16 @@ class Identity(msgspec.Struct, frozen=True):
     home: str = ""
 
 
-class _OpenHow(ctypes.Structure):
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-
 def resolve(rootfs: str, user: str) -> Identity:
     """Looks ``user`` up below ``rootfs``. A number needs no entry; a name does. Raises ``Permanent`` when it cannot."""
     return lookup(user, read_inside(rootfs, "etc/passwd"), read_inside(rootfs, "etc/group"))
 
 
 def lookup(user: str, passwd: str, group: str) -> Identity:
-    """``resolve`` on the files' texts. An all-digits name is always a number, whatever the files call so."""
-    name, _, group_name = (user or "0").partition(":")
-    uid, gid, home, login = _user(name, passwd)
+    """``resolve`` on the files' texts, as docker does it (github.com/moby/sys/user, "GetExecUser"). An all-digits name
+    is always a number, whatever the files call so; an empty name is root's; what follows a second colon is nothing."""
+    name, group_name = (*user.split(":"), "")[:2]
+    uid, gid, home, login = _user(name or "0", passwd)
     if group_name:
         return Identity(uid=uid, gid=_group(group_name, group), home=home)
     extra = sorted(set(_memberships(login, group)) - {gid})[:MAX_GROUPS] if login else []
@@ -57,10 +53,10 @@ def lookup(user: str, passwd: str, group: str) -> Identity:
 
 def _user(name: str, passwd: str) -> tuple[int, int, str, str]:
     number = _parse_id(name, "user")
-    for fields in _entries(passwd, 6):
+    for fields in _entries(passwd, least=4):
         if fields[0] != name and number is None:
             continue
-        uid, gid = _entry_id(fields[2]), _entry_id(fields[3])
+        uid, gid = _entry_id(fields[2]), _entry_id(fields[3] or "0")
         if number is not None and uid != number:
             continue
         if uid is None or gid is None:
@@ -70,34 +66,35 @@ def _user(name: str, passwd: str) -> tuple[int, int, str, str]:
         return number, 0, "", ""
     if name == "root" and not passwd:
         return 0, 0, "", ""
-    raise Permanent(f"user {name!r} is not in the image's /etc/passwd; a number needs no entry there")
+    raise _unknown(name, "user", "/etc/passwd")
 
 
 def _group(name: str, group: str) -> int:
     number = _parse_id(name, "group")
     if number is not None:
         return number
-    for fields in _entries(group, 3):
+    for fields in _entries(group, least=3):
         if fields[0] == name:
             gid = _entry_id(fields[2])
             if gid is None:
                 raise Permanent(f"group {name!r}: its entry in the image's /etc/group has no valid id")
             return gid
-    raise Permanent(f"group {name!r} is not in the image's /etc/group; a number needs no entry there")
+    raise _unknown(name, "group", "/etc/group")
 
 
 def _memberships(login: str, group: str) -> Iterator[int]:
-    for fields in _entries(group, 4):
+    for fields in _entries(group, least=4):
         gid = _entry_id(fields[2])
         if gid is not None and login in fields[3].split(","):
             yield gid
 
 
 def _entries(text: str, least: int) -> Iterator[list[str]]:
-    for line in text.splitlines():
+    """Lines of so many fields at ``least``. Those at the end may be missing, and are empty then."""
+    for line in text.split("\n"):
         fields = line.strip().split(":")
         if len(fields) >= least and fields[0] and not fields[0].startswith("#"):
-            yield fields
+            yield [*fields, *[""] * (_FIELDS - len(fields))]
 
 
 def _entry_id(text: str) -> int | None:
@@ -106,24 +103,28 @@ def _entry_id(text: str) -> int | None:
 
 def _parse_id(text: str, what: str) -> int | None:
     """The id that ``text`` writes in digits; None when it is a name."""
-    if re.fullmatch(r"[0-9]+", text):
-        if len(text) > 10 or int(text) > MAX_ID:
-            raise Permanent(f"{what} {text[:40]}: ids go from 0 to {MAX_ID}")
-        return int(text)
-    if not text or re.fullmatch(r"[+-]?[\d.]+|0[xX].*", text) or any(ord(char) <= 32 for char in text):
-        raise Permanent(f"{what} {text[:40]!r} is neither a name nor a number from 0 to {MAX_ID}")
-    return None
+    if not re.fullmatch(r"[0-9]+", text):
+        return None
+    if len(text) > 10 or int(text) > MAX_ID:
+        raise Permanent(f"{what} {text[:40]}: ids go from 0 to {MAX_ID}")
+    return int(text)
+
+
+def _unknown(name: str, what: str, file: str) -> Permanent:
+    if re.fullmatch(r"[+-]?[\d.]+|0[xX].*", name) or any(ord(char) <= 32 for char in name):
+        return Permanent(f"{what} {name[:40]!r} is neither a name nor a number from 0 to {MAX_ID}")
+    return Permanent(f"{what} {name[:40]!r} is not in the image's {file}; a number needs no entry there")
 
 
 def read_inside(rootfs: str, path: str) -> str:
     """The start of a text file below ``rootfs``; empty when it is missing or no regular file."""
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fd = _openat2(root, path)
+        fd = inside.open_path(root, path)
+    except OSError:
+        return ""
     finally:
         os.close(root)
-    if fd is None:
-        return ""
     try:
         # O_PATH until here: a FIFO or a device in the image is never opened
         if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -135,10 +136,3 @@ def read_inside(rootfs: str, path: str) -> str:
     if len(data) == MAX_BYTES:
         data = data[: data.rfind(b"\n") + 1]
     return data.decode(errors="surrogateescape")
-
-
-def _openat2(root: int, path: str) -> int | None:
-    how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.syscall(_SYS_OPENAT2, root, path.encode(), ctypes.byref(how), ctypes.sizeof(how))
-    return int(fd) if fd >= 0 else None

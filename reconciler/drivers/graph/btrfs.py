@@ -11,11 +11,12 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import struct
 from collections.abc import Iterator
 
 from reconciler import errors
-from reconciler.drivers.graph import measure, overlay, trees, vfs
+from reconciler.drivers.graph import descent, entries, measure, overlay, trees, vfs
 
 #: _IOW(0x94, number, 4096 bytes), as all architectures but alpha, mips, powerpc and sparc have it
 _SUBVOL_CREATE = 0x5000940E
@@ -111,37 +112,36 @@ def _destroyed(directory: int, name: bytes) -> bool:
 
 def _destroy_below(directory: int, name: bytes) -> None:
     """Destroys every subvolume in the tree ``name``, the inner ones first; follows no link."""
-    stack = _entered(directory, name)
     try:
-        while stack:
-            above, called, current, names = stack[-1]
-            below = next(names, None)
+        way = descent.Descent(directory, name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with way:
+        _make_writable(way.here)
+        while True:
+            below = next(way.names, None)
             if below is not None:
-                stack += _entered(current, below)
+                if _stands_in_the_way(way.here, below):
+                    way.enter(below)
+                    _make_writable(way.here)
                 continue
-            stack.pop()
-            if os.fstat(current).st_ino == _ROOT and stack:
-                _destroyed(above, called)
-            os.close(current)
-    finally:
-        for _, _, current, _ in stack:
-            os.close(current)
+            if way.at_top:
+                return
+            is_subvolume = os.fstat(way.here).st_ino == _ROOT
+            left = way.leave()
+            if is_subvolume:
+                _destroyed(way.here, left)
 
 
-def _entered(directory: int, name: bytes) -> list[tuple[int, bytes, int, Iterator[bytes]]]:
-    """A frame for the directory ``name``; none if it is no directory, or was a subvolume that is gone already."""
-    try:
-        current = os.open(name, _DIRECTORY, dir_fd=directory)
-    except OSError as error:
-        if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.ENOENT):
-            return []
-        raise
-    try:
-        if os.fstat(current).st_ino == _ROOT:
-            fcntl.ioctl(current, _SUBVOL_SETFLAGS, struct.pack("=Q", 0))  # one made read-only would keep those in it
-        with os.scandir(current) as entries:
-            names = [os.fsencode(entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except BaseException:
-        os.close(current)
-        raise
-    return [(directory, name, current, iter(names))]
+def _stands_in_the_way(directory: int, name: bytes) -> bool:
+    """Whether ``name`` is a directory, and no subvolume that could be destroyed at once."""
+    found = entries.lstat(directory, name)
+    if found is None or not stat.S_ISDIR(found.st_mode):
+        return False
+    return found.st_ino != _ROOT or not _destroyed(directory, name)
+
+
+def _make_writable(directory: int) -> None:
+    """One made read-only would keep those in it."""
+    if os.fstat(directory).st_ino == _ROOT:
+        fcntl.ioctl(directory, _SUBVOL_SETFLAGS, struct.pack("=Q", 0))

@@ -115,16 +115,18 @@ class _Comparison:
 
 
 def facts(ours: os.stat_result, theirs: os.stat_result, is_directory: bool) -> Iterator[tuple[str, object, object]]:
+    yield "device number", ours.st_rdev, theirs.st_rdev
+    if _is_whiteout(ours):
+        return
     yield "mode", f"{stat.S_IMODE(ours.st_mode):04o}", f"{stat.S_IMODE(theirs.st_mode):04o}"
     yield "owner", f"{ours.st_uid}:{ours.st_gid}", f"{theirs.st_uid}:{theirs.st_gid}"
-    yield "device number", ours.st_rdev, theirs.st_rdev
-    if not is_directory and not _is_whiteout(ours):
+    if not is_directory:
         yield "size", ours.st_size, theirs.st_size
         yield "time", ours.st_mtime_ns, theirs.st_mtime_ns
 
 
 def _is_whiteout(entry: os.stat_result) -> bool:
-    """Overlay's: it has the time of its making."""
+    """Overlay's: it says nothing but that it is there, and has the time and owner of its making."""
     return stat.S_ISCHR(entry.st_mode) and entry.st_rdev == 0
 
 

@@ -2,8 +2,9 @@
 
 The helper sees the new layer's directory as its root, and nothing else: a detached copy of its mount (nodev, nosuid,
 noexec) of which no ``..`` leads out, in mount, network, IPC and UTS namespaces of its own. It keeps the capabilities
-that writing files of any owner takes; CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_KILL and the rest are gone for good, and its
-user is one that no account has.
+that writing files of any owner takes; CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_KILL and the rest are gone for good. Its user
+is one that no account and no other process has, so that it can signal nobody, other helpers neither; and it can start
+no process.
 
 Behind the walls ``/usr/lib`` is the image's: nothing may be imported or loaded there any more. ``enter`` takes
 Python's ways of importing away; ``noexec`` keeps the dynamic linker from mapping a library.
@@ -31,8 +32,11 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _PRIVATE = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
 _HARMLESS = syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NOEXEC
 READ_ONLY = _HARMLESS | syscalls.MOUNT_ATTR_RDONLY
-#: a user and group that no account has
-_NOBODY_ELSE = 0x7FFFFFFD
+#: users and groups that no account has, one for each process id (2^22 at most). It is above what containers and
+#: sub-ids are given and below systemd's foreign ids (systemd, "Users, Groups, UIDs and GIDs on systemd Systems").
+_USERS = 0x7F000000
+#: seconds between SIGXCPU, which tells why a process ended, and SIGKILL, which does not
+_GRACE = 5
 _MEMORY = 1 << 30
 _FILES = 4096
 
@@ -64,8 +68,9 @@ def reopened(mount: int) -> int:
     return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mount)
 
 
-def enter(root: int) -> None:
-    """Makes ``root`` the whole world, and gives up what is not needed there."""
+def enter(root: int, *, seconds: int, file_size: int) -> None:
+    """Makes ``root`` the whole world, and gives up what is not needed there. ``seconds`` of processor time are left,
+    and a thread besides the present one. No file may have more than ``file_size`` bytes."""
     ctypes.CDLL("libgcc_s.so.1")  # glibc loads it when a thread ends
     os.fchdir(root)
     os.chroot(".")
@@ -75,20 +80,30 @@ def enter(root: int) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_DATA, _MEMORY)
     _limit(resource.RLIMIT_NOFILE, _FILES)
+    _limit(resource.RLIMIT_CPU, seconds, more=_GRACE)
+    _limit(resource.RLIMIT_FSIZE, file_size)
+    _limit(resource.RLIMIT_NPROC, 2)
     _give_up_power()
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _prctl(_PR_SET_DUMPABLE, 0)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _limit(kind: int, value: int) -> None:
+def stay_alone() -> None:
+    """From now on no thread or process can be started."""
+    _limit(resource.RLIMIT_NPROC, 0)
+
+
+def _limit(kind: int, value: int, more: int = 0) -> None:
+    """``more``: how far the hard limit is above the soft one."""
     hard = resource.getrlimit(kind)[1]
     wanted = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(kind, (wanted, wanted))
+    most = wanted + more if hard == resource.RLIM_INFINITY else min(wanted + more, hard)
+    resource.setrlimit(kind, (wanted, most))
 
 
 def _give_up_power() -> None:
-    """Becomes a user whom nobody else is, so that not even a signal can be sent to others, with few capabilities."""
+    """Becomes a user whom no other process has, as no other has this process id, with few capabilities."""
     for number in range(64):
         if number not in _KEPT and _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) < 0:
             if ctypes.get_errno() != errno.EINVAL:
@@ -96,8 +111,9 @@ def _give_up_power() -> None:
             break  # the first number that this kernel does not know
     _prctl(_PR_SET_KEEPCAPS, 1)
     os.setgroups([])
-    os.setresgid(_NOBODY_ELSE, _NOBODY_ELSE, _NOBODY_ELSE)
-    os.setresuid(_NOBODY_ELSE, _NOBODY_ELSE, _NOBODY_ELSE)
+    user = _USERS + os.getpid()
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
     kept = sum(1 << number for number in _KEPT)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     data = (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)

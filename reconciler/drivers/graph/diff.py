@@ -15,7 +15,7 @@ import stat
 from collections.abc import Collection, Iterator
 
 from reconciler import errors
-from reconciler.drivers.graph import comparing, merged, stacked, tar, tar_writing, unpack
+from reconciler.drivers.graph import comparing, entries, members, stacked, tar, tar_writing
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PIECE = 1 << 20
@@ -73,9 +73,9 @@ class _Diff:
                     self._stack.pop().close()
                     continue
                 yield level, name
-                found = merged.lstat(level.upper, name)
+                found = entries.lstat(level.upper, name)
                 if found is not None and stat.S_ISDIR(found.st_mode):
-                    before = merged.lstat(level.lower, name) if level.lower >= 0 else None
+                    before = entries.lstat(level.lower, name) if level.lower >= 0 else None
                     same = before is not None and stat.S_ISDIR(before.st_mode)
                     below = level.below(name)
                     try:
@@ -88,13 +88,13 @@ class _Diff:
                 self._stack.pop().close()
 
     def _enter(self, path: bytes, name: bytes | str, upper: int, lower_name: bytes | str | int, lower: int) -> _Level:
-        if len(self._stack) > merged.MAX_DEPTH:
-            raise errors.Permanent(f"{merged.shown(path)} is more than {merged.MAX_DEPTH} directories deep")
-        ours = os.open(name, merged.DIRECTORY, dir_fd=upper if upper >= 0 else None)
+        if len(self._stack) > entries.MAX_DEPTH:
+            raise errors.Permanent(f"{entries.shown(path)} is more than {entries.MAX_DEPTH} directories deep")
+        ours = os.open(name, entries.DIRECTORY, dir_fd=upper if upper >= 0 else None)
         theirs = -1
         try:
             if not isinstance(lower_name, int):
-                theirs = os.open(lower_name, merged.DIRECTORY, dir_fd=lower if lower >= 0 else None)
+                theirs = os.open(lower_name, entries.DIRECTORY, dir_fd=lower if lower >= 0 else None)
             level = _Level(path, ours, theirs)
         except BaseException:
             os.close(ours)
@@ -107,10 +107,10 @@ class _Diff:
     def _find_relinked(self) -> None:
         was: dict[int, int] = {}
         for level, name in self._walk():
-            found = merged.lstat(level.upper, name) if name else None
+            found = entries.lstat(level.upper, name) if name else None
             if found is None or stat.S_ISDIR(found.st_mode) or found.st_nlink == 1:
                 continue
-            before = merged.lstat(level.lower, name) if level.lower >= 0 else None
+            before = entries.lstat(level.lower, name) if level.lower >= 0 else None
             if (
                 before is None
                 or was.setdefault(found.st_ino, before.st_ino) != before.st_ino
@@ -136,14 +136,14 @@ class _Diff:
                     yield tar_writing.empty(level.below(b".wh..wh..opq"))
 
     def _entry(self, level: _Level, name: bytes) -> Iterator[bytes]:
-        found = merged.lstat(level.upper, name)
-        if found is None or (self._overlay and merged.is_whiteout(found)):
+        found = entries.lstat(level.upper, name)
+        if found is None or (self._overlay and entries.is_whiteout(found)):
             yield from self._tell()
             yield tar_writing.empty(level.below(b".wh." + name))
             return
         if name.startswith(b".wh."):
             raise errors.Permanent(
-                f"{merged.shown(level.below(name))} can be in no image: names that begin with .wh. stand for removals"
+                f"{entries.shown(level.below(name))} can be in no image: names that begin with .wh. stand for removals"
             )
         kind = _KINDS.get(stat.S_IFMT(found.st_mode), b"")
         if not kind or kind == tar.DIRECTORY or self._unchanged(level, name, found):
@@ -154,7 +154,7 @@ class _Diff:
         yield from self._node(level, name, kind, found)
 
     def _unchanged(self, level: _Level, name: bytes, found: os.stat_result) -> bool:
-        before = merged.lstat(level.lower, name) if level.lower >= 0 else None
+        before = entries.lstat(level.lower, name) if level.lower >= 0 else None
         if self._overlay or before is None or found.st_ino in self._relinked:
             return False
         return _same(level, name, found, before)
@@ -210,7 +210,7 @@ def _file(directory: int, name: bytes, path: bytes) -> Iterator[bytes]:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise errors.Temporary(
-                f"{merged.shown(path)} became something else while it was read: stop the container, or try again"
+                f"{entries.shown(path)} became something else while it was read: stop the container, or try again"
             )
         yield tar_writing.member(path, tar.FILE, found, xattrs=_xattrs(directory, name))
         left = found.st_size
@@ -218,7 +218,7 @@ def _file(directory: int, name: bytes, path: bytes) -> Iterator[bytes]:
             piece = os.read(descriptor, min(left, _PIECE))
             if not piece:
                 raise errors.Temporary(
-                    f"{merged.shown(path)} became shorter while it was read: stop the container, or try again"
+                    f"{entries.shown(path)} became shorter while it was read: stop the container, or try again"
                 )
             left -= len(piece)
             yield piece
@@ -230,4 +230,4 @@ def _file(directory: int, name: bytes, path: bytes) -> Iterator[bytes]:
 def _xattrs(directory: int, name: bytes) -> dict[bytes, bytes]:
     """Those that a layer may have."""
     found = comparing.attributes(directory, os.fsdecode(name))
-    return {os.fsencode(key): value for key, value in found.items() if unpack.kept(os.fsencode(key))}
+    return {os.fsencode(key): value for key, value in found.items() if members.kept(os.fsencode(key))}

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 
-from reconciler.drivers.graph import merged
+from reconciler.drivers.graph import entries
 
 
 class NoDirectory(Exception):
@@ -30,11 +30,11 @@ def _step(opened: contextlib.ExitStack, here: list[int], name: bytes) -> list[in
     """The directories ``name`` that are merged, the topmost first."""
     found: list[int] = []
     for directory in here:
-        entry = merged.lstat(directory, name)
+        entry = entries.lstat(directory, name)
         if entry is None:
             continue
         if not stat.S_ISDIR(entry.st_mode):
-            if found or merged.is_whiteout(entry):
+            if found or entries.is_whiteout(entry):
                 break
             raise NoDirectory
         found.append(_open(opened, name, directory))
@@ -44,7 +44,7 @@ def _step(opened: contextlib.ExitStack, here: list[int], name: bytes) -> list[in
 
 
 def _open(opened: contextlib.ExitStack, name: str | bytes, directory: int | None) -> int:
-    descriptor = os.open(name, merged.DIRECTORY, dir_fd=directory)
+    descriptor = os.open(name, entries.DIRECTORY, dir_fd=directory)
     opened.callback(os.close, descriptor)
     return descriptor
 

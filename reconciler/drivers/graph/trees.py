@@ -11,6 +11,8 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from reconciler.drivers.graph import descent
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 64 << 20
 #: overlay's own marks, and what only makes sense where it was set
@@ -19,22 +21,10 @@ _NOT_COPIED = ("trusted.overlay.", "security.selinux")
 
 def remove(directory: int, name: bytes) -> None:
     """Removes what ``name`` in ``directory`` is, with all below it. Gone already: no effect."""
-    if _removed(directory, name):
-        return
-    stack = [(directory, name, os.open(name, _DIRECTORY, dir_fd=directory))]
-    try:
-        while stack:
-            above, called, current = stack[-1]
-            below = _empty(current)
-            if below is not None:
-                stack.append((current, below, os.open(below, _DIRECTORY, dir_fd=current)))
-                continue
-            stack.pop()
-            os.close(current)
-            os.rmdir(called, dir_fd=above)
-    finally:
-        for _, _, current in stack:
-            os.close(current)
+    while not _removed(directory, name):
+        with descent.Descent(directory, name) as way:
+            _empty(way)
+        _remove_empty(directory, name)
 
 
 def _removed(directory: int, name: bytes) -> bool:
@@ -48,13 +38,32 @@ def _removed(directory: int, name: bytes) -> bool:
     return True
 
 
-def _empty(current: int) -> bytes | None:
-    """Removes the files of a directory; returns the name of a directory in it, if one is left."""
-    for name in os.listdir(current):
-        raw = os.fsencode(name)
-        if not _removed(current, raw):
-            return raw
-    return None
+def _empty(way: descent.Descent) -> None:
+    """Removes all that is below a directory."""
+    while True:
+        name = next(way.names, None)
+        if name is not None:
+            if not _removed(way.here, name):
+                way.enter(name)
+        elif way.at_top:
+            return
+        else:
+            left = way.leave()
+            if not _remove_empty(way.here, left):
+                way.enter(left)
+
+
+def _remove_empty(directory: int, name: bytes) -> bool:
+    """False if something has come into it meanwhile."""
+    try:
+        os.rmdir(name, dir_fd=directory)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        return False
+    return True
 
 
 def remove_path(path: str) -> None:
@@ -162,11 +171,23 @@ def _copy_data(reader: int, writer: int, size: int) -> None:
             break
         position = os.lseek(reader, begin, os.SEEK_HOLE)
         while begin < position:
-            copied = os.copy_file_range(reader, writer, min(position - begin, _CHUNK), begin, begin)
+            copied = _copy_piece(reader, writer, min(position - begin, _CHUNK), begin)
             if not copied:
                 raise OSError(errno.EIO, "the file became shorter while it was copied")
             begin += copied
     os.ftruncate(writer, size)
+
+
+def _copy_piece(reader: int, writer: int, count: int, offset: int) -> int:
+    """Copies up to ``count`` bytes, without a copy on disk where the file system can. Linux 5.19 and later do not
+    between file systems of two types, as an overlay of several layers and the one that it is on are."""
+    try:
+        return os.copy_file_range(reader, writer, count, offset, offset)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+    os.lseek(writer, offset, os.SEEK_SET)
+    return os.sendfile(writer, reader, offset, count)
 
 
 def metadata(source: int, target: int, found: os.stat_result) -> None:

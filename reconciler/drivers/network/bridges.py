@@ -16,11 +16,10 @@ from collections.abc import Iterable
 from reconciler import errors, failpoints
 from reconciler.drivers.network import host as hosts
 from reconciler.drivers.network import links, netlink, owners, ruleset, subnets, system
-from reconciler.drivers.network.base import NetworkConfig
+from reconciler.drivers.network.base import NetworkConfig, NetworkFacet
 from reconciler.drivers.network.firewall import Firewall
 from reconciler.drivers.network.links import Address, Link, Route
 from reconciler.drivers.network.pool import Pool
-from reconciler.kinds.network.observed import NetworkFacet
 from reconciler.model import names
 
 
@@ -34,10 +33,10 @@ class Bridges:
         self._host = host
         self._lock = threading.Lock()
 
-    def free_subnet(self, taken: Iterable[str]) -> str:
+    def free_subnet(self, taken: Iterable[str], large: bool) -> str:
         with self._pool.socket() as socket:
             used = _used(socket)
-        return subnets.free(self._instance, [*used, *map(ipaddress.IPv4Network, taken)])
+        return subnets.free(self._instance, [*used, *map(ipaddress.IPv4Network, taken)], large)
 
     def ensure(self, config: NetworkConfig) -> None:
         """Firewall before address and route_localnet: no packet passes unguarded."""

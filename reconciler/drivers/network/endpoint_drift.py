@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from reconciler.drivers.network import inside, ruleset
-from reconciler.drivers.network.base import EndpointConfig, Interface
+from reconciler.drivers.network.base import EndpointConfig, Facet, Interface
 from reconciler.drivers.network.firewall import Firewall
 from reconciler.drivers.network.kept import Kept, State
 from reconciler.drivers.network.namespaces import Namespaces
 from reconciler.drivers.network.pool import Pool
 from reconciler.drivers.network.ruleset import Element
 from reconciler.drivers.network.veths import Veths
-from reconciler.kinds.container.observed import Facet
 
 
 class EndpointDrift:

@@ -1,7 +1,9 @@
 """Which hosts may be talked to, and how. Pure.
 
-A registry on this host may use plain HTTP, and may send us to places on this host. No other may: a redirect or a token
-realm that points to loopback, link-local and other special addresses would make us a stranger's hands in our own house.
+A registry on this host may use plain HTTP, and may send us to places on this host. Another may use plain HTTP if it is
+configured so, and send us to places without TLS then. None from elsewhere may send us to places on this host: a
+redirect or a token realm that points to loopback, link-local and other special addresses would let a stranger use what
+listens there.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ _SERVED_AT = {"docker.io": "registry-1.docker.io"}
 #: where it is searched
 SEARCHED_AT = {"docker.io": "index.docker.io"}
 _PORTS = {"http": 80, "https": 443}
+_ADVICE = '; if that is meant, say so: plain_http = true in its [registry."HOST"] of pydockd.toml'
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class Origin(NamedTuple):
-    """Scheme, host (without brackets) and port: who gets to see a credential."""
+    """Scheme, host (without brackets) and port: credentials are shown to one origin only."""
 
     scheme: str
     host: str
@@ -39,7 +42,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_special(address: str) -> bool:
-    """Whether an IP address is one that only this host, or only this link, means."""
+    """Whether an IP address is local to this host or link (or is none of a single host)."""
     found = ipaddress.ip_address(address.partition("%")[0])
     forms = [found, *_carried(found)]
     return any(each.is_loopback or each.is_link_local or each.is_unspecified or each.is_multicast for each in forms)
@@ -56,7 +59,7 @@ def _carried(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipadd
 
 
 def endpoint(registry: str, plain: bool | None = None) -> str:
-    """The base URL of a registry: over plain HTTP or not; by default on loopback, and HTTPS elsewhere."""
+    """The base URL of a registry. ``plain``: over plain HTTP; by default only on loopback."""
     host = _SERVED_AT.get(registry, registry)
     if plain is None:
         plain = is_loopback(urlsplit(f"//{host}").hostname or "")
@@ -64,7 +67,7 @@ def endpoint(registry: str, plain: bool | None = None) -> str:
 
 
 def origin(url: str) -> Origin:
-    """Raises ``Permanent`` for a URL that is none of ours to follow."""
+    """The origin of a URL. Raises ``Permanent`` for one that may not be followed at all."""
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)
@@ -77,22 +80,20 @@ def origin(url: str) -> Origin:
     return Origin(parts.scheme, parts.hostname, port)
 
 
-def follow(registry_url: str, from_url: str, location: str) -> str:
-    """The absolute URL that a redirect or a realm leads to. Raises ``Permanent`` if it may not be followed."""
+def follow(registry_url: str, from_url: str, location: str, *, plain: bool = False) -> str:
+    """The absolute URL that a redirect or a realm leads to. ``plain``: the registry is configured to have no TLS, so
+    the places it leads to need none. Raises ``Permanent`` if it may not be followed."""
     try:
         url = urljoin(from_url, location)
     except ValueError:
         raise errors.Permanent("it sent a malformed address") from None
-    target = origin(url)
-    if target == origin(registry_url):
+    target, registry = origin(url), origin(registry_url)
+    if target == registry:
         return url
-    if is_loopback(origin(registry_url).host):
-        if target.scheme == "http" and not is_loopback(target.host):
-            raise errors.Permanent(f"it sent us to {target.host} without TLS")
-        return url
-    if target.scheme != "https":
-        raise errors.Permanent(f"it sent us to {target.host} without TLS")
-    if is_loopback(target.host) or _is_special_literal(target.host):
+    local = is_loopback(registry.host)
+    if target.scheme == "http" and not plain and not (local and is_loopback(target.host)):
+        raise errors.Permanent(f"it sent us to {target.host} without TLS{_ADVICE if registry.scheme == 'http' else ''}")
+    if not local and (is_loopback(target.host) or _is_special_literal(target.host)):
         raise errors.Permanent(f"it sent us to {target.host}, an address of this host or link")
     return url
 

@@ -3,8 +3,8 @@
 Words: a *reference* is ``[host[:port]/]path[:tag][@digest]``, normalised as Docker does (``busybox`` is
 ``docker.io/library/busybox:latest``). A *manifest* describes one image; an *index* names manifests by platform.
 
-Transport: HTTPS; plain HTTP only where the registry's host is loopback. Digests are verified while bytes
-stream, and nothing unverified is handed on as complete.
+Transport: HTTPS; plain HTTP for registries on loopback, and for those that are configured so. Manifests are verified
+here; whoever stores a blob verifies it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from reconciler.model.references import Reference
 
 
 class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
-    media_type: str
-    digest: str
-    size: int
+    media_type: str = ""
+    digest: str = ""
+    size: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class Hit(NamedTuple):
-    """What a search has found: ``name`` is registry/path."""
+    """One result of a search: ``name`` is registry/path."""
 
     name: str
     description: str = ""
@@ -52,7 +52,7 @@ class Signature(NamedTuple):
     signature: bytes
 
 
-#: what became of a blob: the repository had it, or got it from another one of the registry, or from us
+#: how a blob came into the repository: it was there, was mounted from another one of the registry, or was uploaded
 Pushed = Literal["exists", "mounted", "uploaded"]
 
 
@@ -70,16 +70,16 @@ class Source(Protocol):
         part of the bytes by then."""
 
     def distrust(self, reference: Reference, digest: str) -> bool:
-        """Says that what ``fetch`` brought of a blob is not the blob: whether the next ``fetch`` asks somebody else for
-        it, and who has brought it is not asked again."""
+        """Reports that the bytes which ``fetch`` brought are not the blob: whoever sent them is not asked for it again.
+        Returns whether there is somebody else for the next ``fetch`` to ask."""
 
 
 class Registry(Source, Protocol):
     """Gives images, and takes them."""
 
     def head(self, reference: Reference) -> str:
-        """The digest of what the reference means now (a manifest's, or an index's): one request, without the content.
-        Raises as ``resolve`` does."""
+        """The digest of what the reference means now (a manifest's, or an index's), by one request without the content
+        where the registry answers that. Raises as ``resolve`` does."""
 
     def tags(self, repository: Reference) -> list[str]:
         """All tags of the reference's repository, sorted. Raises as ``resolve`` does."""
@@ -89,13 +89,13 @@ class Registry(Source, Protocol):
         naming the registry; ``Permanent`` where it has no search."""
 
     def signatures(self, reference: Reference, digest: str) -> list[Signature]:
-        """What cosign has left in the repository for the image with that digest; nothing of it is verified. Raises as
-        ``resolve`` does, but for what is not there."""
+        """The signatures that cosign has stored in the repository for the image with that digest, not verified; none is
+        no error. Raises as ``resolve`` does otherwise."""
 
     def push_blob(
         self, reference: Reference, blob: Descriptor, content: Callable[[], Iterator[bytes]], elsewhere: str = ""
     ) -> Pushed:
-        """Sees to it that the repository has a blob. ``content`` gives all its bytes, each time that it is called;
+        """Uploads a blob unless the repository has it. ``content`` gives all its bytes each time it is called;
         ``elsewhere`` is the path of another repository of the same registry that may have it (empty: none known).
         Raises as ``resolve`` does."""
 
@@ -103,9 +103,9 @@ class Registry(Source, Protocol):
         """Gives the reference's tag to an image whose blobs are there. Raises as ``resolve`` does."""
 
     def acting(self, registry: str, credentials: Credentials) -> Registry:
-        """The same driver for one request of somebody who has a login at ``registry`` (host[:port]). Nothing that is
-        got by the login serves anybody else, or outlives the returned object; other registries hear nothing of it."""
+        """The same driver for one request of somebody who has a login at ``registry`` (host[:port]). No token got by
+        the login serves another request or outlives the returned object, and no other registry is told the login."""
 
     def login(self, registry: str) -> None:
-        """Makes sure that ``registry`` takes the login of this view, or wants none. Raises as ``resolve`` does, naming
+        """Checks that ``registry`` accepts the login of this view, or wants none. Raises as ``resolve`` does, naming
         the registry."""

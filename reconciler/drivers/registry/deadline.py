@@ -1,4 +1,4 @@
-"""A deadline on progress: what a socket's own timeout cannot see is a peer that sends one byte at a time."""
+"""A deadline on progress: a socket's own timeout never ends for a peer that sends one byte at a time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What is configured about registries: how each is spoken to, what it proves itself with, and its mirrors.
+"""The configuration of registries: with or without TLS, certificates, and mirrors.
 
-A registry is named as in references, ``HOST[:PORT]``. Files of TLS can stand in a directory too, in docker's layout::
+A registry is named as in references, ``HOST[:PORT]``. Certificates can also be in a directory with docker's layout::
 
     CERTS_DIR/HOST[:PORT]/*.crt                        authorities
     CERTS_DIR/HOST[:PORT]/NAME.cert, NAME.key          the certificate that proves us, with its key
@@ -22,7 +22,8 @@ from reconciler.model import references
 
 class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One registry. ``mirrors`` are URLs, asked in order before the registry itself; ``ca``, ``client_cert`` and
-    ``client_key`` are PEM files; ``plain_http`` None means: on loopback, unless there are files of TLS."""
+    ``client_key`` are PEM files. Without a ``plain_http`` a registry on loopback that has no such files is spoken to
+    over plain HTTP, and any other with TLS."""
 
     mirrors: tuple[str, ...] = ()
     ca: str = ""
@@ -32,20 +33,21 @@ class Host(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Place(NamedTuple):
-    """Where a registry is: equal ones are spoken to alike."""
+    """Where a registry is, and how to connect to it. ``plain``: it is configured to have no TLS."""
 
     url: str
     files: tls.Files
+    plain: bool = False
 
 
 class Hosts:
-    """The configuration of all registries. What is in the files is read when it is needed."""
+    """The configuration of all registries. Certificate files are read when they are needed."""
 
     def __init__(
         self, tables: Mapping[str, Host] | None = None, mirrors: Sequence[str] = (), certs_dir: str = ""
     ) -> None:
-        """``mirrors`` are further ones of docker.io, before those of its table. Raises ``Invalid`` naming the key that
-        is wrong."""
+        """``mirrors`` are asked for docker.io before those of its table. Raises ``Invalid`` naming the key that is
+        wrong."""
         self._certs_dir = certs_dir
         self._tables = {_registry(name): _checked(name, table) for name, table in (tables or {}).items()}
         if len(self._tables) < len(tables or {}):
@@ -64,15 +66,14 @@ class Hosts:
         return tuple(mirror.registry for mirror in self._mirrors.get(registry, ()))
 
     def place(self, registry: str) -> Place:
-        """Raises ``Permanent`` if the files in the directory make no sense."""
+        """Raises ``Permanent`` if the certificate files of the registry cannot be told apart or lack their keys."""
         files = self._files(registry)
-        plain = self._plain.get(registry, self._table(registry).plain_http)
-        if plain is None and files:
-            plain = False
-        return Place(addresses.endpoint(registry, plain), files)
+        stated = self._plain.get(registry, self._table(registry).plain_http)
+        plain = False if stated is None and files else stated
+        return Place(addresses.endpoint(registry, plain), files, stated is True)
 
     def check_files(self) -> None:
-        """Raises ``Invalid`` naming the key whose file cannot be used."""
+        """Loads all certificates. Raises ``Invalid`` naming the key whose file cannot be used."""
         for name, table in self._tables.items():
             files = tls.Files.of([table.ca] if table.ca else [], table.client_cert, table.client_key)
             try:
@@ -85,7 +86,7 @@ class Hosts:
         return self._tables.get(registry, Host())
 
     def _settle(self, registry: str, mirror: _Mirror) -> None:
-        """A mirror's URL says whether it has TLS; nothing else may say otherwise."""
+        """Records whether a mirror has TLS, which its URL says. Raises ``Invalid`` where something else contradicts."""
         if mirror.registry == registry:
             raise errors.Invalid(f"{_key(registry)}.mirrors: {mirror.registry} is its own mirror")
         stated = self._plain.get(mirror.registry, self._table(mirror.registry).plain_http)
@@ -153,7 +154,7 @@ def _registry(name: str) -> str:
 
 
 def _checked(name: str, table: Host) -> Host:
-    """``table`` if its values go together."""
+    """``table``; raises ``Invalid`` if its values contradict each other."""
     key = _key(name)
     for field in ("ca", "client_cert", "client_key"):
         path = getattr(table, field)
@@ -172,7 +173,7 @@ def _mirrors(key: str, urls: Sequence[str]) -> tuple[_Mirror, ...]:
 
 
 def _mirror(key: str, url: str) -> _Mirror:
-    """What a mirror's URL says, as docker takes it: scheme, host and port, and no more."""
+    """The registry and scheme of a mirror's URL, which as docker's has no path."""
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0

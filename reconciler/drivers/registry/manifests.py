@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from reconciler import errors
-from reconciler.drivers.registry import base
-from reconciler.model import references
+from reconciler.drivers.registry import base, media_types
+from reconciler.model import foreign, platforms, references
 
 MAX_MANIFEST = 4 << 20
 MAX_CONFIG = 8 << 20
@@ -34,17 +34,6 @@ MANIFESTS = frozenset((OCI_MANIFEST, DOCKER_MANIFEST))
 INDEXES = frozenset((OCI_INDEX, DOCKER_LIST))
 ACCEPTED = (OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST)
 
-CONFIGS = frozenset((OCI_CONFIG, "application/vnd.docker.container.image.v1+json"))
-_OCI_LAYER = "application/vnd.oci.image.layer."
-_DOCKER_LAYER = "application/vnd.docker.image.rootfs."
-LAYERS = frozenset(
-    [f"{_OCI_LAYER}{kind}v1.tar{packing}" for kind in ("", "nondistributable.") for packing in ("", "+gzip", "+zstd")]
-    + [
-        f"{_DOCKER_LAYER}{kind}tar{packing}"
-        for kind in ("diff.", "foreign.diff.")
-        for packing in ("", ".gzip", ".zstd")
-    ]
-)
 _ATTESTATION = "vnd.docker.reference.type"
 
 
@@ -62,43 +51,34 @@ class Platform(msgspec.Struct, frozen=True):
 class Choice(msgspec.Struct, frozen=True, rename="camel"):
     """One manifest that an index names."""
 
-    media_type: str
-    digest: str
-    size: int
+    media_type: str = ""
+    digest: str = ""
+    size: int = 0
     platform: Platform | None = None
-    annotations: dict[str, str] | None = None
+    annotations: dict[str, str] = {}
+    artifact_type: str = ""
 
 
 class _Document(msgspec.Struct, rename="camel"):
     """The parts of a manifest or an index that count; others are left alone."""
 
-    schema_version: int
+    schema_version: int = 0
     media_type: str = ""
+    artifact_type: str = ""
     config: base.Descriptor | None = None
     layers: list[base.Descriptor] | None = None
     manifests: list[Choice] | None = None
     fs_layers: Any = None
 
 
-_MACHINES = {
-    "x86_64": Platform("linux", "amd64"),
-    "aarch64": Platform("linux", "arm64", "v8"),
-    "armv7l": Platform("linux", "arm", "v7"),
-    "armv6l": Platform("linux", "arm", "v6"),
-    "i686": Platform("linux", "386"),
-    "i386": Platform("linux", "386"),
-    "loongarch64": Platform("linux", "loong64"),
-}
-
-
 def host_platform(machine: str) -> Platform:
     """The platform of a host whose ``uname -m`` is ``machine``."""
-    return _MACHINES.get(machine, Platform("linux", machine))
+    return Platform(*platforms.normal("linux", machine))
 
 
 def parse_platform(text: str) -> Platform:
     """The platform that ``os/architecture[/variant]`` names."""
-    return Platform(*text.split("/", 2))
+    return Platform(*platforms.parse(text))
 
 
 class Parsed(msgspec.Struct, frozen=True):
@@ -115,32 +95,33 @@ def parse(raw: bytes, content_type: str) -> Parsed:
     wrong."""
     if len(raw) > MAX_MANIFEST:
         raise errors.Permanent(f"its manifest is larger than the {MAX_MANIFEST} bytes allowed")
-    try:
-        document = msgspec.json.decode(raw, type=_Document)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, UnicodeDecodeError) as error:
-        raise errors.Permanent(f"its manifest is malformed: {error}") from None
+    document = foreign.decode(raw, _Document, "its manifest")
     if document.schema_version == 1 or document.fs_layers is not None:
         raise errors.Permanent(
             "its manifest has schema 1, which is retired: push the image again with a present-day tool"
         )
-    media_type = _media_type(document, content_type.partition(";")[0].strip().lower())
+    media_type = _media_type(document, media_types.plain(content_type))
     if media_type in INDEXES:
         return _index(document, media_type)
     return _manifest(document, media_type)
 
 
 def _media_type(document: _Document, served: str) -> str:
-    """The type, on which the header, the document and its shape must agree."""
+    """The type, on which the header, the document and its shape must agree; where they say nothing, its shape's."""
     if document.manifests is not None and (document.layers is not None or document.config is not None):
         raise errors.Permanent("its manifest has both layers and manifests: it could be read in two ways")
-    known = MANIFESTS | INDEXES
-    if document.media_type and served in known and document.media_type != served:
-        raise errors.Permanent(f"its manifest came as {served}, but calls itself {document.media_type}")
-    stated = document.media_type or (served if served in known else "")
+    known, own = MANIFESTS | INDEXES, media_types.plain(document.media_type)
+    if own and served in known and own != served:
+        raise errors.Permanent(f"its manifest came as {served}, but calls itself {own[:100]}")
+    stated = own or (served if served in known else "")
     media_type = stated or (OCI_INDEX if document.manifests is not None else OCI_MANIFEST)
     if media_type not in known:
         raise errors.Permanent(f"its manifest has the unknown type {media_type[:100]!r}")
-    if (media_type in INDEXES) != (document.manifests is not None):
+    if media_type in INDEXES:
+        other = document.layers is not None or document.config is not None
+    else:
+        other = document.manifests is not None
+    if other:
         raise errors.Permanent(f"its manifest is called {media_type}, but has the form of the other kind")
     return media_type
 
@@ -153,19 +134,26 @@ def _index(document: _Document, media_type: str) -> Parsed:
 
 
 def _manifest(document: _Document, media_type: str) -> Parsed:
-    if document.config is None or document.layers is None:
-        raise errors.Permanent("its manifest names no configuration or no layers")
-    config, layers = document.config, tuple(document.layers)
+    if document.config is None:
+        raise errors.Permanent("its manifest is malformed: it names no configuration")
+    config, layers = document.config, tuple(document.layers or ())
     if len(layers) > MAX_LAYERS:
         raise errors.Permanent(f"it has {len(layers)} layers: at most {MAX_LAYERS} are allowed")
-    if config.media_type not in CONFIGS:
-        raise errors.Permanent(f"it is no container image: its configuration is {config.media_type[:100]!r}")
+    other = media_types.no_image(config.media_type, [layer.media_type for layer in layers], document.artifact_type)
+    if other:
+        raise NoImage(f"it is no container image, but {other}")
     check_descriptor(config, MAX_CONFIG)
     for layer in layers:
         check_descriptor(layer, MAX_BLOB)
-        if layer.media_type not in LAYERS:
+        if media_types.is_encrypted(layer.media_type):
+            raise errors.Permanent(f"layer {layer.digest} is encrypted, which pydock cannot read: push it decrypted")
+        if not media_types.may_be_layer(layer.media_type):
             raise errors.Permanent(f"layer {layer.digest} has the unknown type {layer.media_type[:100]!r}")
     return Parsed(media_type, config, layers)
+
+
+class NoImage(errors.Permanent):
+    """it is no container image"""
 
 
 def check_descriptor(descriptor: base.Descriptor | Choice, limit: int) -> None:
@@ -179,25 +167,40 @@ def check_descriptor(descriptor: base.Descriptor | Choice, limit: int) -> None:
 
 
 def choose(choices: tuple[Choice, ...], host: Platform) -> Choice:
-    """The manifest for this host. Raises ``Permanent`` naming the platforms there are."""
-    images = [choice for choice in choices if is_image(choice)]
+    """The manifest for this host; the first of those that say nothing of a platform, if none is. Raises ``Permanent``
+    naming the platforms there are."""
+    images = [(choice, _platform(choice)) for choice in choices if is_image(choice)]
     for wanted in _acceptable(host):
-        for choice in images:
-            if choice.platform == wanted:
+        for choice, platform in images:
+            if platform == wanted:
                 return _checked(choice)
-    if len(images) == 1 and images[0].platform is None:
-        return _checked(images[0])
-    there = ", ".join(sorted({str(choice.platform) for choice in images if choice.platform})[:20])
-    raise errors.Permanent(f"it is not made for {host}: there is {there or 'no platform'}")
+    for choice, platform in images:
+        if not platform.architecture and platform.os in ("", host.os):
+            return _checked(choice)
+    there = ", ".join(sorted({str(platform) for _, platform in images if str(platform)})[:20])
+    raise errors.Permanent(f"it is not made for {host}: there is {there or 'no image in it'}")
+
+
+def _platform(choice: Choice) -> Platform:
+    """In Go's words; empty where nothing is said."""
+    said = choice.platform or Platform()
+    return Platform(*platforms.normal(said.os, said.architecture, said.variant))
+
+
+def is_called(choice: Choice, media_type: str) -> bool:
+    """Whether a manifest of that type is what its index calls it; an index may say nothing of it."""
+    said = media_types.plain(choice.media_type)
+    return said == media_type or media_types.says_nothing(said)
 
 
 def is_image(choice: Choice) -> bool:
-    """Whether it is an image or another index, and no attestation."""
-    if _ATTESTATION in (choice.annotations or {}):
+    """Whether it may be an image or another index, and no attestation and no other artifact."""
+    if _ATTESTATION in choice.annotations or choice.artifact_type:
         return False
-    if choice.platform is not None and choice.platform.os == "unknown":
+    if choice.platform is not None and choice.platform.os.lower() == "unknown":
         return False
-    return choice.media_type in MANIFESTS | INDEXES
+    media_type = media_types.plain(choice.media_type)
+    return media_type in MANIFESTS | INDEXES or media_types.says_nothing(media_type)
 
 
 def _acceptable(host: Platform) -> list[Platform]:

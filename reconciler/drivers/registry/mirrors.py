@@ -1,7 +1,7 @@
-"""Mirrors: other registries that are asked first. One that is of no use costs a line in the log, and nothing else.
+"""Mirrors: other registries that are asked first. A mirror that fails costs a line in the log, and not the pull.
 
-A mirror is asked for the same path. It is believed as to what a tag means; what is named by a digest must have it.
-Nobody's login but its own is shown to it.
+A mirror is asked for the same path. It is believed when it says which digest a tag means; everything named by a digest
+is verified. A mirror is shown no other registry's login.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MANY = 10_000
 
 
 class MirroredClient(client.RegistryClient):
-    """The client, with the mirrors of each registry before it. Pushes, lists and logins are the registry's alone."""
+    """The client, which asks the mirrors of a registry first. Pushes, lists and logins go to the registry alone."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class MirroredClient(client.RegistryClient):
         return self._first(reference, lambda at: ask(at, platform))
 
     def signatures(self, reference: Reference, digest: str) -> list[base.Signature]:
-        """All that there are, of mirrors and registry: a mirror that lacks one is no reason to refuse an image."""
+        """Those of the mirrors and of the registry: a mirror that lacks one is no reason to refuse an image."""
         found: list[base.Signature] = []
         for mirror in self._useful(reference):
             try:
@@ -65,7 +65,7 @@ class MirroredClient(client.RegistryClient):
             raise
 
     def _first(self, reference: Reference, ask: Callable[[Reference], T]) -> T:
-        """The answer of the first that has one."""
+        """The answer of the first mirror that has one, or else of the registry."""
         failures: list[str] = []
         for mirror in self._useful(reference):
             try:
@@ -137,7 +137,7 @@ class _Record:
         self._shun(mirror, "", seconds)
 
     def forget(self, digest: str) -> None:
-        """Somebody begins to fetch it."""
+        """Forgets who has brought bytes of it: somebody begins to fetch it anew."""
         with self._lock:
             self._givers.pop(digest, None)
 
@@ -148,8 +148,8 @@ class _Record:
             self._givers.setdefault(digest, []).append(mirror)
 
     def distrust(self, digest: str) -> str:
-        """Who is not asked for ``digest`` any more: of several that had a part in its bytes the first, since which of
-        them it was is not known, and the others have their turn. Empty if nobody had."""
+        """Stops asking one mirror for ``digest``, and returns it; empty if no mirror has brought bytes of it. Of
+        several the wrong one is not known: the first is left out, and the others get their turn."""
         with self._lock:
             mirror = self._givers.pop(digest, [""])[0]
         if mirror:
@@ -164,7 +164,7 @@ class _Record:
 
 
 class _Counted:
-    """A sink that knows how far it is, and whether it was itself that failed."""
+    """A sink that knows its offset, and whether a transfer failed because of the sink itself."""
 
     def __init__(self, sink: Callable[[memoryview], None], offset: int) -> None:
         self._sink, self.offset = sink, offset
@@ -180,7 +180,7 @@ class _Counted:
 
 
 class _told:
-    """Adds to the registry's failure what became of its mirrors."""
+    """Adds the failures of the mirrors to the message of the registry's failure."""
 
     def __init__(self, failures: list[str]) -> None:
         self._failures = failures

@@ -16,7 +16,7 @@ import msgspec
 
 from reconciler import errors
 from reconciler.drivers.registry import base
-from reconciler.model import references
+from reconciler.model import foreign, references
 
 PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
 ANNOTATION = "dev.cosignproject.cosign/signature"
@@ -33,7 +33,7 @@ class Offer(NamedTuple):
 
 
 class _Layer(base.Descriptor, frozen=True, rename="camel"):
-    annotations: dict[str, str] | None = None
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class _Manifest(msgspec.Struct):
@@ -65,15 +65,12 @@ def tag(digest: str) -> str:
 
 def offers(raw: bytes) -> list[Offer]:
     """What the manifest of signatures names, ``MOST`` at most; what makes no sense is left out."""
-    try:
-        layers = msgspec.json.decode(raw, type=_Manifest).layers
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise errors.Permanent("its manifest of signatures is malformed") from None
+    layers = foreign.decode(raw, _Manifest, "its manifest of signatures").layers
     return [
         Offer(layer, signature)
         for layer in layers[:MOST]
         if layer.media_type == PAYLOAD and 0 < layer.size <= MOST_BYTES
-        if (signature := _decoded((layer.annotations or {}).get(ANNOTATION, "")))
+        if (signature := _decoded(layer.annotations.get(ANNOTATION, "")))
     ]
 
 

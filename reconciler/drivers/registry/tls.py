@@ -1,4 +1,4 @@
-"""Files of TLS: the authorities that a registry may be proved by, and what proves us to it."""
+"""TLS files: the authorities that may vouch for a registry, and our own certificate for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Files(NamedTuple):
-    """PEM files. ``stamp`` tells whether they are the same as before: inode, size and time of each."""
+    """PEM files. ``stamp`` shows whether they have changed: inode, size and modification time (ns) of each."""
 
     authorities: tuple[str, ...] = ()
     cert: str = ""
@@ -30,8 +30,8 @@ class Files(NamedTuple):
 
 
 def context(files: Files, *, prove: bool) -> ssl.SSLContext:
-    """What connections are made with: the system's authorities and those of ``files``; with ``prove``, the certificate
-    that proves us is shown to who asks. Raises ``Permanent`` naming the file that cannot be used."""
+    """The settings for connections: the system's authorities and those of ``files``; with ``prove``, our certificate is
+    shown to a peer that asks for one. Raises ``Permanent`` naming the file that cannot be used."""
     import ssl
 
     made = ssl.create_default_context()

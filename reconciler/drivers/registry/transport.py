@@ -1,7 +1,7 @@
-"""HTTP to one registry, and to where it sends us: redirects, time limits, and who may see a credential.
+"""HTTP to one registry and to the places it redirects to: redirects, time limits, and who may see a credential.
 
-urllib3 does the protocol; redirects are followed here, since each hop must be judged (``addresses.follow``) and
-credentials stay with the registry's own origin. urllib3 is imported when the first request is made.
+urllib3 speaks the protocol. Redirects are followed here, since each one must be checked (``addresses.follow``) and
+credentials stay with the registry's own origin. urllib3 is imported for the first request.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import reconciler
 from reconciler import errors
-from reconciler.drivers.registry import addresses, answers, deadline, tls
+from reconciler.drivers.registry import addresses, answers, deadline, redaction, tls
 
 if TYPE_CHECKING:
     import ssl
@@ -24,30 +24,37 @@ MAX_REDIRECTS = 5
 CHUNK = 256 << 10
 _CONNECT = 15.0
 _READ = 30.0
-#: a registry that has got a blob may take so many times the usual patience to store it
+#: times the usual patience that a registry may take to store a blob that it has received
 _TO_STORE = 5
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _HEADERS = {"User-Agent": f"pydock/{reconciler.__version__}", "Accept-Encoding": "identity"}
 
 
 class Body(NamedTuple):
-    """What is sent: ``pieces`` gives its ``size`` bytes, from the beginning each time that it is called."""
+    """The content of a request: ``pieces`` gives its ``size`` bytes, from the beginning each time it is called."""
 
     size: int
     pieces: Callable[[], Iterator[bytes]]
 
 
 class Answer:
-    """A response whose body is still to be read; must be closed."""
+    """A response whose body is still to be read; must be closed. ``hide`` takes out of an error's words what they may
+    not repeat."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse, watch: deadline.Deadline, *, asked: bool) -> None:
-        """``asked``: it comes from the very origin that was asked, by no redirect to another."""
+        """``asked``: the answer comes from the origin that was asked, not from one that it redirected to."""
         self._response, self._watch = response, watch
         self.status = response.status
         self.asked = asked
+        self.hide: redaction.Hide = redaction.nothing
 
     def header(self, name: str) -> str:
+        """Its value, empty if there is none; of several headers the values with commas between them."""
         return str(self._response.headers.get(name, ""))
+
+    def headers(self, name: str) -> list[str]:
+        """The values of all headers of that name."""
+        return [str(each) for each in self._response.headers.getlist(name)]
 
     def pieces(self) -> Iterator[bytes]:
         """The body as it comes. Raises ``Temporary`` when the peer breaks off or makes no progress."""
@@ -66,12 +73,12 @@ class Answer:
         return bytes(found)
 
     def failure(self) -> errors.PydockError:
-        """The error that this answer is, for whoever asked for another."""
+        """The error that this answer means."""
         try:
             body = self.whole(answers.MAX_WORDS)
         except errors.PydockError:
             body = b""
-        return answers.failure(self.status, self.header("Retry-After"), body)
+        return answers.failure(self.status, self.header("Retry-After"), body, self.hide)
 
     def close(self) -> None:
         self._watch.close()
@@ -87,10 +94,18 @@ class Answer:
 class Transport:
     """Requests to the registry at ``url``. Safe for threads.
 
-    The authorities of ``files`` count for whatever the registry leads to; the certificate there is for it alone."""
+    The authorities of ``files`` count for whatever the registry leads to; the certificate there is for it alone.
+    ``plain``: somebody has configured that it is spoken to without TLS, which then goes for where it leads to."""
 
-    def __init__(self, url: str, patience: float = deadline.PATIENCE, files: tls.Files | None = None) -> None:
-        self.url = url
+    def __init__(
+        self,
+        url: str,
+        patience: float = deadline.PATIENCE,
+        files: tls.Files | None = None,
+        *,
+        plain: bool = False,
+    ) -> None:
+        self.url, self.plain = url, plain
         self._patience = patience
         self._files = files or tls.Files()
         self._origin = addresses.origin(url)
@@ -103,12 +118,12 @@ class Transport:
         return addresses.origin(url) == self._origin
 
     def get(self, url: str, headers: dict[str, str], authorization: str = "", method: str = "GET") -> Answer:
-        """Asks, following redirects. ``authorization`` is shown to the origin of ``url`` only, and over plain HTTP only
-        to this host. The caller judges the status.
+        """Asks, following redirects. ``authorization`` is shown to the origin of ``url`` only (``_check_secret``). The
+        caller judges the status.
 
         Raises ``Temporary`` where the network fails, ``Permanent`` for a redirect that may not be followed."""
         asked = addresses.origin(url)
-        _check_secret(asked, authorization)
+        self._check_secret(asked, authorization)
         for _ in range(MAX_REDIRECTS + 1):
             same = addresses.origin(url) == asked
             credentials = {"Authorization": authorization} if authorization and same else {}
@@ -119,15 +134,29 @@ class Transport:
             answer.close()
             if not location:
                 raise errors.Permanent("it redirects, but does not say where to")
-            url = addresses.follow(self.url, url, location)
+            url = self.follow(url, location)
         raise errors.Permanent(f"it redirects more than {MAX_REDIRECTS} times")
 
     def send(self, method: str, url: str, headers: dict[str, str], authorization: str, body: Body) -> Answer:
         """Sends a body; no redirect is followed. Otherwise as ``get``."""
-        _check_secret(addresses.origin(url), authorization)
+        self._check_secret(addresses.origin(url), authorization)
         credentials = {"Authorization": authorization} if authorization else {}
         everything = {**_HEADERS, **headers, **credentials, "Content-Length": str(body.size)}
         return self._ask(method, url, everything, asked=True, body=body)
+
+    def follow(self, from_url: str, location: str) -> str:
+        """Where a redirect, a realm or a place for an upload leads to. Raises ``Permanent`` if it may not be
+        followed."""
+        return addresses.follow(self.url, from_url, location, plain=self.plain)
+
+    def _check_secret(self, asked: addresses.Origin, authorization: str) -> None:
+        """A password goes over TLS, or to this host. A token, which ends soon, goes to its registry also where that is
+        configured to have no TLS."""
+        if not authorization or asked.scheme == "https" or addresses.is_loopback(asked.host):
+            return
+        if self.plain and asked == self._origin and authorization.startswith("Bearer "):
+            return
+        raise errors.Permanent(f"a login would go to {asked.host} without TLS: nothing was sent")
 
     def _ask(self, method: str, url: str, headers: dict[str, str], *, asked: bool, body: Body | None = None) -> Answer:
         manager = self._manager(own=self.owns(url))
@@ -166,11 +195,6 @@ class Transport:
             return self._managers[own]
 
 
-def _check_secret(asked: addresses.Origin, authorization: str) -> None:
-    if authorization and asked.scheme != "https" and not addresses.is_loopback(asked.host):
-        raise errors.Permanent(f"a login would go to {asked.host} without TLS: nothing was sent")
-
-
 def _watched(body: Body, watch: deadline.Deadline) -> Iterator[bytes]:
     for piece in body.pieces():
         watch.progress(len(piece))
@@ -187,7 +211,7 @@ _current = _Current()
 
 
 class _translated:
-    """Turns what urllib3 raises into errors of ours."""
+    """Turns urllib3's exceptions into pydock's errors."""
 
     def __init__(self, watch: deadline.Deadline) -> None:
         self._watch = watch
@@ -219,7 +243,7 @@ def _new_manager(context: ssl.SSLContext | None = None, *, strict: bool) -> urll
     from urllib3 import connection, connectionpool
 
     class Watched:
-        """Tells the request's watch of the connection, new or used before."""
+        """Hands the connection, new or used before, to the watch of the request."""
 
         def _new_conn(self) -> socket.socket:
             made: socket.socket = super()._new_conn()  # type: ignore[misc]

@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.model.observed import Observed
-from reconciler.model.spec import ContainerSpec
 
 Process = Literal["absent", "created", "running", "exited"]
 ExitReason = Literal["", "exited", "signal", "oom", "unknown", "error"]
-#: what of a running container can be missing or altered, each repaired without a restart
-Facet = Literal["veth", "address", "route", "ports", "rootfs", "limits"]
+#: what of a running container can be missing or altered, each repaired without a restart: ``veth``, ``address``,
+#: ``route``, ``ports``, ``rootfs``, or the name of an aspect of its spec (``limits``)
+Facet = str
 
 
 class Attachment(msgspec.Struct, frozen=True, gc=False):
@@ -33,6 +34,7 @@ class Incarnation(msgspec.Struct, frozen=True, gc=False):
 
     ``id`` names its conmon, OCI container, cgroup and snapshot. ``written`` is the spec as the user wrote
     it then, ``effective`` the same with that version's defaults; the two tell what a later change means.
+    ``created_at`` is 0 where an earlier version of pydock made it.
     """
 
     id: str
@@ -42,10 +44,12 @@ class Incarnation(msgspec.Struct, frozen=True, gc=False):
     labels: dict[str, str]
     image_digest: str
     image_id: str
+    created_at: float = 0.0
 
 
 class ContainerObserved(Observed, frozen=True, gc=False, kw_only=True):
-    """``starts`` counts every start of the incarnation's process; ``restart_count`` those that followed an exit;
+    """``starts`` counts every start of the incarnation's process; ``restart_count`` those that followed an exit
+    (neither goes on from one incarnation to the next);
     ``failures`` the exits in a row without ten good minutes between (it sets the back-off). ``asked`` is the generation
     for whose next incarnation the registry was asked, ``latest`` its answer: that incarnation uses both up.
     ``stop_mono`` is when the process was asked to end (0: it was not), ``stop_sent`` whether the signal is out."""

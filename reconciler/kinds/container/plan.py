@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.kinds.base import changes, retry
+from reconciler.kinds.base import retry
 from reconciler.kinds.base.context import Context, Outcome
 from reconciler.kinds.base.sequence import Sequence
-from reconciler.kinds.container import gates, restarts, runs
+from reconciler.kinds.container import changes, gates, restarts, runs
 from reconciler.kinds.container.observed import ContainerObserved, Incarnation
 from reconciler.kinds.container.tasks import Create, Kill, Remove, Repair, Resume, Start, Update
 from reconciler.kinds.image import keepers, refresh
@@ -76,7 +76,7 @@ class _Case:
         name, made = self._desired.key.name, self._made
         if made is not None and self._alive:
             self._stop(made, "it was stopped by hand")
-        if made is not None and changes.container_changes(made, self._desired, self._context.same_image):
+        if made is not None and changes.changes(made, self._desired):
             self.sequence.warn(f"{self._desired.key} was stopped by hand: its changes take effect when it is started")
         self.sequence.wait("Stopped", f"stopped by hand: `pydock start {name}` starts it")
 
@@ -85,7 +85,7 @@ class _Case:
         if made is None:
             self._make("there is no container yet")
             return
-        diff = changes.container_changes(made, self._desired, self._context.same_image)
+        diff = changes.changes(made, self._desired)
         if any(not change.in_place for change in diff):
             self._make_anew(made, "its spec has changed", diff)
         elif _rewired(self._context, self._desired, self._observed):

@@ -6,12 +6,11 @@ import signal
 from typing import Any
 
 from reconciler import errors
-from reconciler.kinds.base import changes
 from reconciler.kinds.container.observed import ContainerObserved, Incarnation
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.kinds.container.tasks import Stop
-from reconciler.model import signals
+from reconciler.model import fields, signals
 from reconciler.model.objects import Desired
-from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import ImageFacts
 
 _DEFAULTS = ContainerSpec(image="")
@@ -40,7 +39,7 @@ def setting(desired: Desired, incarnation: Incarnation | None, field: str) -> An
     if field in desired.spec:
         return desired.spec[field]
     source = incarnation.effective if incarnation is not None and field not in incarnation.written else _DEFAULTS
-    return getattr(source, dict(changes.fields(ContainerSpec))[field])
+    return fields.of(ContainerSpec).fields[field].value(source, field)
 
 
 def stop(desired: Desired, made: Incarnation, facts: ImageFacts | None) -> Stop:
@@ -48,7 +47,7 @@ def stop(desired: Desired, made: Incarnation, facts: ImageFacts | None) -> Stop:
 
     ``facts`` are those of the image's reference, which by now may mean another image.
     """
-    asked = desired.override.grace
+    asked = desired.deleting_grace
     of_image = facts.stop_signal if facts is not None and facts.image_id == made.image_id else ""
     return Stop(
         signal=signal_number(setting(desired, made, "stopSignal") or of_image),
@@ -56,7 +55,7 @@ def stop(desired: Desired, made: Incarnation, facts: ImageFacts | None) -> Stop:
     )
 
 
-def signal_number(text: str) -> int:
+def signal_number(text: str | int) -> int:
     """The number of the signal that ``text`` names; what names none (images can hold anything) is SIGTERM."""
     try:
         return signals.number(text)

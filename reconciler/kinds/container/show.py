@@ -13,6 +13,7 @@ def show(observed: ContainerObserved) -> dict[str, Any]:
     return {
         "phase": observed.phase,
         "pid": observed.pid or None,
+        "createdAt": times.known(incarnation.created_at) if incarnation else None,
         "startedAt": times.known(observed.started_at),
         "finishedAt": times.known(observed.finished_at),
         "restartCount": observed.restart_count,

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from reconciler.kinds.network.spec import NetworkSpec
 from reconciler.model.observed import Observed
-from reconciler.model.spec import NetworkSpec
 
 #: what of a network can be missing or altered
 NetworkFacet = Literal["bridge", "address", "rules", "forwarding"]

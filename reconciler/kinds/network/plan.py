@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from reconciler.kinds.base import changes
 from reconciler.kinds.base.context import Context, Outcome
 from reconciler.kinds.base.sequence import Sequence
 from reconciler.kinds.container import restarts, runs
 from reconciler.kinds.container import tasks as container_tasks
 from reconciler.kinds.container.observed import ContainerObserved
+from reconciler.kinds.network import changes
 from reconciler.kinds.network.tasks import Create, Remove, Repair, Update
 from reconciler.kinds.network.wiring import network_observed, this_boot
 from reconciler.model import kinds
@@ -36,7 +36,7 @@ def attached(observed: ContainerObserved, network_uid: str) -> bool:
 def moves_users(entry: Entry) -> bool:
     """Whether a live network's pending change makes its containers anew."""
     observed = network_observed(entry)
-    return observed.created and any(not change.in_place for change in changes.network_changes(observed, entry.desired))
+    return observed.created and any(not change.in_place for change in changes.changes(observed, entry.desired))
 
 
 def _upkeep(context: Context, entry: Entry) -> Outcome:
@@ -48,7 +48,7 @@ def _upkeep(context: Context, entry: Entry) -> Outcome:
     if not observed.created:
         _creation(context, entry, sequence)
         return sequence.outcome()
-    diff = changes.network_changes(observed, entry.desired)
+    diff = changes.changes(observed, entry.desired)
     if diff:
         sequence.add(Update(), "its spec has changed", diff=diff)
     elif observed.drift:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from reconciler.kinds.base import changes
 from reconciler.kinds.base.context import Context
+from reconciler.kinds.network import changes
 from reconciler.kinds.network.observed import NetworkFacet, NetworkObserved
 from reconciler.model import kinds
 from reconciler.model.keys import Key
@@ -69,7 +69,7 @@ def _wiring(entry: Entry) -> Wiring:
     if not observed.created or not observed.subnet:
         return Wiring(uid)
     subnet, gateway = observed.subnet, observed.gateway
-    for change in changes.network_changes(observed, entry.desired):
+    for change in changes.changes(observed, entry.desired):
         if change.path == "spec.subnet":
             subnet = str(change.new)
         elif change.path == "spec.gateway":

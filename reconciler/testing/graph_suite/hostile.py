@@ -66,9 +66,11 @@ class Hostile:
         with pytest.raises(errors.Permanent, match="directories deep"):
             place.layer(tars.archive([tars.directory(b"/".join([b"d"] * 600))]))
 
-    def test_a_file_is_no_directory(self, place: Place) -> None:
-        with pytest.raises(errors.Permanent, match="is none"):
-            place.layer(tars.archive([tars.Member(b"f"), tars.Member(b"f/x")]))
+    def test_a_hard_link_in_the_place_of_its_own_target(self, place: Place) -> None:
+        for name, target in ((b"f/x", b"f"), (b"d", b"d/f")):
+            members = [tars.Member(b"f"), tars.Member(b"d/f"), tars.hard_link(name, target)]
+            with pytest.raises(errors.Permanent, match="in whose place it comes"):
+                place.layer(tars.archive(members))
 
     def test_names_that_whiteouts_may_not_have(self, place: Place) -> None:
         for name in (b".wh.", b".wh..", b".wh..."):

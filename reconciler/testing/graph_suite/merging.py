@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+import pytest
+
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import images
 from reconciler.testing.graph_suite.place import Place
@@ -131,6 +135,20 @@ class Merging:
         assert found["a"].links == ("a", "b")
         assert found["b"].mode == 0o711
 
+    def test_an_implied_directory_has_the_group_of_a_set_group_id_directory(self, place: Place) -> None:
+        lower = [tars.directory(b"s", 0o2711, gid=50), tars.directory(b"p", gid=50)]
+        found = place.show(lower, [tars.Member(b"s/a/b/f"), tars.Member(b"p/a/f")])
+        made = {path: (found[path].mode, found[path].gid) for path in ("s", "s/a", "s/a/b", "p/a")}
+        assert made == {"s": (0o2711, 50), "s/a": (0o2755, 50), "s/a/b": (0o2755, 50), "p/a": (0o755, 0)}
+
+    def test_a_hard_link_to_a_file_under_several_layers(self, place: Place) -> None:
+        data = os.urandom(300_000)
+        lower = [tars.Member(b"a", data, mode=0o711), tars.sparse(b"s", [(1 << 20, b"end")], 1 << 21)]
+        upper = [tars.hard_link(b"b", b"a"), tars.hard_link(b"t", b"s")]
+        found = place.show(lower, [tars.Member(b"x")], [tars.Member(b"y")], upper)
+        assert (found["b"].content, found["b"].mode) == (images.digest(data)[7:], 0o711)
+        assert found["t"].content == found["s"].content
+
     def test_a_directory_is_hidden_after_whiteouts_in_it(self, place: Place) -> None:
         """Overlay lists the marks of a directory that hides all below: names of files that are not there."""
         lower = [tars.directory(b"d"), tars.Member(b"d/gone"), tars.directory(b"d/in"), tars.Member(b"d/in/gone")]
@@ -151,3 +169,65 @@ class Merging:
             assert found["b"].content == images.digest(b"1")[7:]
         again = [tars.hard_link(b"b", b"d/a"), tars.Member(b"d/a", b"2"), tars.whiteout(b"d/a")]
         assert place.show(lower, again)["d/a"].content == images.digest(b"2")[7:]
+
+    @pytest.mark.parametrize("last", [tars.whiteout(b"x/t"), tars.opaque(b"x"), tars.whiteout(b"x"), tars.opaque(b".")])
+    def test_a_directory_that_was_only_passed_through_goes(self, place: Place, last: tars.Member) -> None:
+        """Whatever the layer took away or linked to in it before: nothing that it brought is in there."""
+        lower = [
+            tars.directory(b"x"),
+            tars.directory(b"x/t"),
+            tars.Member(b"x/t/f", b"1"),
+            tars.directory(b"x/t/d"),
+            tars.Member(b"x/t/d/f", b"2"),
+            tars.symlink(b"l", b"x/t"),
+        ]
+        firsts = [
+            [tars.whiteout(b"x/t/f")],
+            [tars.opaque(b"x/t")],
+            [tars.whiteout(b"x/t/none")],
+            [tars.whiteout(b"x/t/d/f"), tars.opaque(b"x/t/d")],
+            [tars.whiteout(b"l/f")],
+            [tars.hard_link(b"k", b"x/t/f")],
+            [tars.hard_link(b"k", b"x/t/d/f"), tars.whiteout(b"x/t/d")],
+        ]
+        names = [b"%d" % number for number in range(len(firsts))]
+        below = [member for name in names for member in tars.under(name, lower)]
+        above = [
+            member for name, first in zip(names, firsts, strict=True) for member in tars.under(name, [*first, last])
+        ]
+        found = place.names(below, above)
+        left = {"l"} if last.name == b".wh.x" else {"l", "x"}
+        left = set() if last.name.startswith(b"./") else left
+        for name, first in zip(names, firsts, strict=True):
+            own = {"k"} if first[0].name == b"k" else set()
+            top = name.decode() + "/"
+            assert {path.removeprefix(top) for path in found if path.startswith(top)} == left | own, first
+
+    def test_the_root_hides_what_was_only_passed_through(self, place: Place) -> None:
+        lower = [tars.Member(b"x/t/f"), tars.Member(b"x/g")]
+        assert place.names(lower, [tars.whiteout(b"x/t/f"), tars.opaque(b".")]) == set()
+        assert place.names(lower, [tars.opaque(b"x/t"), tars.whiteout(b"x")]) == set()
+
+    def test_a_directory_that_was_passed_through_and_then_got_a_file_stays(self, place: Place) -> None:
+        lower = [tars.directory(b"x/t", 0o711), tars.Member(b"x/t/f"), tars.Member(b"x/t/g"), tars.Member(b"x/h")]
+        for last in (tars.whiteout(b"x/t"), tars.opaque(b"x"), tars.whiteout(b"x")):
+            found = place.show(lower, [tars.whiteout(b"x/t/f"), tars.Member(b"x/t/own/new"), last])
+            assert set(found) == {".", "x", "x/t", "x/t/own", "x/t/own/new"} | (
+                {"x/h"} if last.name == b"x/.wh.t" else set()
+            )
+            assert found["x/t"].mode == 0o711
+
+    def test_an_entry_below_what_was_no_directory_makes_one(self, place: Place) -> None:
+        """As umoci does since 0.5, and overlay where each layer is unpacked by itself."""
+        lower = [tars.Member(b"f", b"1", mode=0o600, uid=7), tars.symlink(b"l", b"f"), tars.Member(b"p", kind=b"6")]
+        for upper in (
+            [tars.Member(b"f/a/x")],
+            [tars.directory(b"f/a"), tars.Member(b"f/a/x")],
+            [tars.Member(b"l/a/x")],
+            [tars.Member(b"f", b"2"), tars.Member(b"f/a/x")],
+            [tars.Member(b"k"), tars.hard_link(b"f/a/x", b"k"), tars.whiteout(b"k")],
+        ):
+            found = place.show(lower, upper)
+            assert set(found) - {"k"} == {".", "f", "f/a", "f/a/x", "l", "p"}
+            assert (found["f"].type, found["f"].mode, found["f"].uid) == ("d", 0o755, 0)
+        assert place.names(lower, [tars.Member(b"p/x")], [tars.Member(b"p/x/y")]) == {"f", "l", "p", "p/x", "p/x/y"}

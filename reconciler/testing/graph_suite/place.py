@@ -32,6 +32,14 @@ class Place:
         for id in self.driver.snapshots():
             self.driver.remove(id)
 
+    def empty(self) -> None:
+        """Removes every snapshot, layer and blob."""
+        self.close()
+        for chain in self.graph.layers():
+            self.graph.remove_layer(chain)
+        for digest in self.graph.blobs():
+            self.graph.remove_blob(digest)
+
     def put(self, data: bytes) -> str:
         """Stores a blob; returns its digest."""
         digest = images.digest(data)

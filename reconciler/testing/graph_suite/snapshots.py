@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import resource
 
 import pytest
 
@@ -34,6 +35,25 @@ class Snapshots:
         place.driver.remove("one")
         place.driver.remove("one")
         assert place.driver.snapshots() == ("two",)
+        assert place.leftovers() == []
+
+    def test_directories_deeper_than_files_can_be_open(self, place: Place) -> None:
+        """A container can make such; they are measured, and go with it."""
+        rootfs = place.driver.prepare("deep", place.stack([tars.Member(b"a")]))
+        here = os.open(rootfs, os.O_RDONLY)
+        for _ in range(600):
+            os.mkdir("d", dir_fd=here)
+            below = os.open("d", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+        os.close(here)
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, limit[1]))
+        try:
+            assert place.driver.usage("deep") >= 0
+            place.driver.remove("deep")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
         assert place.leftovers() == []
 
     def test_a_snapshot_over_nothing(self, place: Place) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from reconciler.api import body
@@ -200,6 +201,42 @@ def test_chunks_too_many_are_refused(shared: Served) -> None:
         assert everything(sock).startswith(b"HTTP/1.1 413")
 
 
+CHUNKED = b"Host: localhost\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n"
+BAD_CHUNKS = {
+    "a prefix": b"0x5\r\nhello\r\n0\r\n\r\n",
+    "a sign": b"+5\r\nhello\r\n0\r\n\r\n",
+    "no number": b"zz\r\nhello\r\n0\r\n\r\n",
+    "an underscore": b"1_0\r\nhello\r\n0\r\n\r\n",
+    "nothing": b"\r\nhello\r\n0\r\n\r\n",
+    "an end that is none": b"5\r\nhelloXX0\r\n\r\n",
+    "an extension with a line feed": b"5;a=\nb\r\nhello\r\n0\r\n\r\n",
+    "no last chunk": b"5\r\nhello\r\n",
+    "a chunk cut off": b"ff\r\nhello",
+    "a size cut off": b"f",
+}
+
+
+def test_malformed_chunks_are_the_clients_fault(capfd: pytest.CaptureFixture[str], own: Served) -> None:
+    """A client that leaves in the middle may get no answer; one that is answered is told what was wrong."""
+    own.engine.handlers["image_load"] = _reads_all
+    for name, chunks in BAD_CHUNKS.items():
+        for head in (
+            b"PUT %s HTTP/1.1\r\n" % WEB.encode() + CHUNKED % b"application/json",
+            b"POST %s/graph/images/load HTTP/1.1\r\n" % BASE.encode() + CHUNKED % b"application/x-tar",
+        ):
+            answer = answer_to(own, head + chunks)
+            assert answer == b"" or status_of(answer)["code"] == 400, (name, answer[:300])
+            assert answer or name in ("no last chunk", "a chunk cut off", "a size cut off"), name
+    assert own.ask("GET", "/livez").code == 200
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def _reads_all(call: Call, args: Any) -> None:
+    with open(call.fds[0], "rb", closefd=False) as pipe:
+        pipe.read()
+    call.result({"images": []})
+
+
 def test_the_largest_plan_passes(shared: Served) -> None:
     document = {
         "kind": "Container",
@@ -314,3 +351,40 @@ def test_many_at_once_are_all_answered(own: Served) -> None:
     for thread in threads:
         thread.join(60)
     assert codes == [200] * 300
+
+
+def test_lists_that_nobody_reads_take_little_memory(own: Served) -> None:
+    """A list is passed on as it is read: neither process has it whole."""
+    page = msgspec.Raw(b"[" + b",".join([b'{"metadata":{"name":"x"},"spec":"' + b"x" * 10_000 + b'"}'] * 100) + b"]")
+    sent: list[int] = []
+
+    def listing(call: Call, args: Any) -> None:
+        call.emit({"revision": 1})
+        for _ in range(30):
+            call.emit(page)
+            sent.append(len(page))
+
+    own.engine.handlers["list"] = listing
+    pids = children(own.process.pid)
+    before = engine_api.proportional_memory(pids)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connected(own)) for _ in range(24)]
+        for client in clients:
+            client.sendall(f"GET {HOME} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        until(lambda: own.server.busy == 24, what="every list to begin")
+        until_quiet(sent)
+        grown = (engine_api.proportional_memory(pids) - before) >> 10
+        print(f"24 unread lists of 30 MiB: {sum(sent) >> 20} MiB sent, the worker grew by {grown} MiB")
+        assert grown < 150
+    own.engine.handlers.clear()
+    until(lambda: own.server.busy == 0, what="the jobs to end")
+    assert own.ask("GET", HOME).json["items"] == []
+
+
+def until_quiet(sent: list[int]) -> None:
+    """Waits until nothing more is sent."""
+    while True:
+        before = len(sent)
+        time.sleep(0.2)
+        if len(sent) == before:
+            return

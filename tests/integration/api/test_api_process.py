@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import select
 import signal
@@ -11,12 +13,17 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from reconciler import errors
 from reconciler.bootstrap import api
-from reconciler.control import listeners
+from reconciler.control import life, listeners
+from reconciler.engine import front
+from reconciler.engine.engine import Engine, Handler
+from reconciler.engine.parts import Parts
 from reconciler.testing import engine_api
 from reconciler.testing.engine_api import UID, Served, children, served
 from reconciler.testing.wait import until
@@ -181,7 +188,10 @@ def test_signals_that_would_change_gunicorn_do_nothing(own: Served) -> None:
 PARENT = """
 import os, sys, time
 from reconciler.bootstrap import api
-from reconciler.control import listeners
+from reconciler.control import life, listeners
+from reconciler.engine import front
+from reconciler.engine.engine import Engine, Handler
+from reconciler.engine.parts import Parts
 listener = listeners.unix(sys.argv[1], "")
 process = api.spawn_api([listener], 65534, 65534)
 process.wait_ready(30)
@@ -238,3 +248,40 @@ def test_memory_and_idle_time(own: Served) -> None:
     begun = time.monotonic()
     until(lambda: time.monotonic() - begun > 3, what="idle time")
     assert engine_api.processor_seconds(pids) - before <= 0.02
+
+
+def test_one_that_its_own_user_stops_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped processes hold their sockets and end at nothing but SIGKILL."""
+    monkeypatch.setattr(life, "_PULSE", 0.2)
+    path = str(tmp_path / "api.sock")
+    listener = listeners.unix(path, "")
+    spawned: list[api.ApiProcess] = []
+
+    def spawn() -> api.ApiProcess:
+        spawned.append(api.spawn_api([listener], UID, UID))
+        return spawned[-1]
+
+    keeper = life.Api(spawn, [path])
+    engine = Engine(cast(Parts, SimpleNamespace(store=None)), {"ping": Handler(lambda parts, job: {"ready": True})})
+    try:
+        keeper.open(front.Front(engine))
+        keeper.wait_ready(30.0)
+        assert healthy(path)
+        stopped = [spawned[0].pid, *children(spawned[0].pid)]
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        until(lambda: len(spawned) > 1, 30.0, "another process")
+        until(lambda: healthy(path), 30.0, "it to answer")
+        assert not [pid for pid in stopped if exists(pid)]
+    finally:
+        keeper.close(5.0)
+        listener.close()
+
+
+def healthy(path: str) -> bool:
+    with contextlib.closing(engine_api.Connection(path, 5.0)) as connection:
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False

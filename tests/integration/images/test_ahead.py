@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pathlib
-import random
 import threading
 from collections.abc import Callable, Iterator
 
@@ -21,7 +19,6 @@ from reconciler.testing import graph_trees, images
 from reconciler.testing.graph_suite import Place
 from reconciler.testing.registry_fake import FakeRegistry
 
-NAMES = [b"a", b"b", b"c", b"d"]
 ALONE = [tars.directory(b"own"), tars.Member(b"own/file", b"x"), tars.Member(b"top", b"y")]
 REFERENCE = "docker.io/library/x:latest"
 
@@ -31,78 +28,6 @@ def place(tmp_path: pathlib.Path) -> Iterator[Place]:
     found = Place(tmp_path / "graph", "overlay", ahead=True)
     yield found
     found.close()
-
-
-@pytest.fixture
-def in_turn(tmp_path: pathlib.Path) -> Iterator[Place]:
-    found = Place(tmp_path / "in-turn", "overlay")
-    yield found
-    found.close()
-
-
-def member(draw: random.Random, kinds: int) -> tars.Member:
-    """Of a few names only, so that layers meet; the last of 12 ``kinds`` look at what is below."""
-    path = b"/".join(draw.choices(NAMES, k=draw.randint(1, 3)))
-    above = path.rpartition(b"/")[0]
-    kind = draw.randrange(kinds)
-    if kind < 4:
-        return tars.Member(path, draw.randbytes(5), mode=draw.choice((0o644, 0o4755)), uid=draw.choice((0, 12)))
-    if kind < 7:
-        return tars.directory(path, draw.choice((0o755, 0o2711)))
-    if kind == 7:
-        return tars.symlink(path, draw.choice((b"a", b"/b", b"../c", b"a/b", b"..")))
-    if kind == 8:
-        return tars.hard_link(path, b"/".join(draw.choices(NAMES, k=draw.randint(1, 2))))
-    if kind == 9:
-        return tars.opaque(above)
-    return tars.whiteout(path)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_random_layers_are_the_same(place: Place, in_turn: Place, seed: int) -> None:
-    draw = random.Random(seed)
-    for _ in range(12):
-        archives = [layer(draw) for _ in range(3)]
-        one, other = (outcome(each, archives) for each in (place, in_turn))
-        assert one == other
-    assert place.prepared
-
-
-def layer(draw: random.Random) -> bytes:
-    kinds = draw.choice((7, 8, 12))
-    members = [member(draw, kinds) for _ in range(draw.randint(1, 6))]
-    own = [tars.directory(name) for name in NAMES] if draw.random() < 0.5 else []
-    return tars.archive([*own, *members])
-
-
-def outcome(place: Place, archives: list[bytes]) -> object:
-    """The layers' own trees, down to overlay's marks, or what was wrong."""
-    chain: list[str] = []
-    try:
-        for archive in archives:
-            chain.append(place.layer(archive, chain[-1] if chain else ""))
-    except errors.Permanent as error:
-        assert place.leftovers() == []
-        return error.message
-    trees = [place.root / "layers" / base_name(each) for each in chain]
-    return [(described(tree), marks(tree)) for tree in trees]
-
-
-def described(tree: pathlib.Path) -> dict[str, graph_trees.Node]:
-    """A whiteout has the time at which it was made."""
-    return {path: dataclasses.replace(node, mtime=None) if node.type == "c" else node
-            for path, node in graph_trees.describe(str(tree)).items()}  # fmt: skip
-
-
-def base_name(chain: str) -> str:
-    from reconciler.drivers.graph import chains
-
-    return chains.short_name(chain)
-
-
-def marks(tree: pathlib.Path) -> list[str]:
-    return sorted(str(path.relative_to(tree)) for path in (tree, *tree.rglob("*"))
-                  if not path.is_symlink() and "trusted.overlay.opaque" in os.listxattr(path))  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -126,21 +126,6 @@ def test_a_server_that_does_not_know_ranges(place: Place, server: HostileServer,
     assert len(tries) == 2
 
 
-def test_another_part_than_asked_for(place: Place, server: HostileServer, image: images.Image) -> None:
-    reference = server.serve_image(image)
-    data = layer_data(image)
-    cut = registry_hostile.broken(data, 100_000)
-
-    def handle(request: Request) -> None:
-        if "Range" in request.headers:
-            request.reply(206, data, Content_Range=f"bytes 0-{len(data) - 1}/{len(data)}")
-        else:
-            cut(request)
-
-    server.handlers[layer_path(image)] = handle
-    refused(place, reference, errors.Permanent, "another part")
-
-
 @pytest.mark.parametrize("header", ["7", "100000", "Fri, 31 Dec 2099 23:59:59 GMT"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_registry_says_when(place: Place, server: HostileServer, status: int, header: str) -> None:
@@ -307,8 +292,19 @@ def test_a_failing_layer_stops_the_others(place: Place, server: HostileServer) -
 
 
 def test_a_config_for_another_machine(place: Place, server: HostileServer) -> None:
+    """It is believed to be for ours, with a warning, unless another one was asked for."""
     other = images.build([LAYER], platform=manifests.Platform("linux", "s390x"))
-    refused(place, server.serve_image(other), errors.Permanent, "made for linux/s390x")
+    reference, told = references.parse(server.serve_image(other)), list[str]()
+    registry = client.RegistryClient()
+
+    def progress(status: str, *_: object) -> None:
+        told.append(status)
+
+    with pytest.raises(errors.Permanent, match="made for linux/s390x, and wanted is linux/arm64"):
+        pulls.pull(reference, registry, place.graph, platform="linux/arm64")
+    found = pulls.pull(reference, registry, place.graph, progress=progress).facts
+    assert found.platform == str(manifests.host_platform("x86_64"))
+    assert "Warning: it says that it is made for linux/s390x; it is taken as one for linux/amd64" in told
 
 
 def test_plain_http_is_for_loopback_only() -> None:

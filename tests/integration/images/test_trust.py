@@ -1,4 +1,4 @@
-"""Which images may come: whole pulls under a policy, from a real registry and from one that lies about signatures."""
+"""A policy decides which images may be pulled: whole pulls from a real registry, and from one whose signatures lie."""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gzip
 import json
+import lzma
 import os
 import pathlib
 import socket
@@ -22,11 +24,12 @@ from reconciler.testing.graph_suite import Place
 
 #: goes behind the walls as the helper does, then tries what a helper that was taken over would try
 _PRISONER = """
-import ctypes, json, os, socket, sys
+import ctypes, json, os, socket, sys, threading
 from reconciler.drivers.graph import confine, syscalls
 confine.leave_host()
 root = confine.view(sys.argv[1], read_only=False)
-confine.enter(root)
+confine.enter(root, seconds=20, file_size=1 << 20)
+confine.stay_alone()
 found = {}
 def attempt(name, action):
     try:
@@ -49,8 +52,12 @@ attempt("device", lambda: os.mknod("/disk", 0o60600, os.makedev(1, 0)))
 attempt("open device", lambda: os.open("/disk", os.O_RDONLY))
 attempt("network", lambda: socket.socket().connect((b"127.0.0.1", int(sys.argv[2]))))
 attempt("kill", lambda: os.kill(int(sys.argv[3]), 0))
+attempt("fork", os.fork)
+attempt("thread", lambda: threading.Thread(target=list).start())
+
 attempt("import", lambda: __import__("planted"))
 attempt("write", lambda: open("/x", "w").close())
+attempt("large file", lambda: os.truncate("/x", 1 << 21))
 attempt("trusted", lambda: os.setxattr("/x", "trusted.overlay.opaque", b"y"))
 os.write(1, json.dumps(found).encode())
 os._exit(0)
@@ -84,6 +91,9 @@ def test_what_a_helper_that_was_taken_over_can_do(tmp_path: pathlib.Path) -> Non
         "open device": "PermissionError",
         "network": "OSError",
         "kill": "PermissionError",
+        "fork": "BlockingIOError",
+        "thread": "RuntimeError",
+        "large file": "OSError",
         "import": "ModuleNotFoundError",
         "write": "worked",
         "trusted": "PermissionError",
@@ -105,13 +115,17 @@ def test_an_unknown_helper_is_refused() -> None:
     assert "not for people" in process.stderr
 
 
-@pytest.mark.parametrize("packing", ["gzip", "zstd"])
-def test_a_bomb_meets_the_quota(tmp_path: pathlib.Path, packing: images.Packing) -> None:
+PACKERS = {"gzip": gzip.compress, "zstd": lambda data: images.packed(data, "zstd"), "xz": lzma.compress,
+           "bzip2": bz2.compress}  # fmt: skip
+
+
+@pytest.mark.parametrize("packing", PACKERS)
+def test_a_bomb_meets_the_quota(tmp_path: pathlib.Path, packing: str) -> None:
     graph, _ = opening.open_graph(
         tmp_path / "graph", "overlay", options.parse(["max-layer-bytes=8Mi", "max-layer-entries=100"])
     )
     archive = tars.archive([tars.Member(b"zeros", bytes(64 << 20))])
-    blob = images.packed(archive, packing)
+    blob = PACKERS[packing](archive)
     _store(graph, blob)
     with pytest.raises(errors.Permanent, match="allowed or that fit"):
         graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(blob))
@@ -167,6 +181,51 @@ def test_damaged_gzip(place: Place, damage: object, words: str) -> None:
         place.graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(blob))
 
 
+@pytest.mark.parametrize("packing", ["xz", "bzip2"])
+def test_damaged_xz_and_bzip2(place: Place, packing: str) -> None:
+    archive = tars.archive([tars.Member(b"f", os.urandom(100_000))])
+    whole = PACKERS[packing](archive)
+    for blob, words in (
+        (whole[: len(whole) // 2], f"the {packing} data ends too early"),
+        (whole[:1000] + bytes(100) + whole[1100:], f"the {packing} data is damaged"),
+        (whole + b"garbage" * 10, f"the {packing} data is damaged"),
+    ):
+        place.put(blob)
+        with pytest.raises(errors.Permanent, match=words):
+            place.graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(blob))
+
+
+def test_xz_that_wants_much_memory_is_refused(place: Place) -> None:
+    """Its header says how much: a dictionary of a gigabyte."""
+    archive = tars.archive([tars.Member(b"f", b"data")])
+    greedy = lzma.compress(archive, filters=[{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}])
+    place.put(greedy)
+    with pytest.raises(errors.Permanent, match="the xz data is damaged: Memory usage limit"):
+        place.graph.unpack_layer(images.digest(archive), "", images.digest(archive), images.digest(greedy))
+
+
+@pytest.mark.parametrize(
+    ("first", "name"),
+    [(b"\x04\x22\x4d\x18", "lz4"), (b"LZIP\x01", "lzip"), (b"PK\x03\x04", "zip"), (b"\x1f\x9d\x90", "compress"),
+     (b"7z\xbc\xaf\x27\x1c", "7z"), (b"hsqs", "squashfs")],
+)  # fmt: skip
+def test_what_is_packed_otherwise_is_named(place: Place, first: bytes, name: str) -> None:
+    blob = first + os.urandom(2000)
+    place.put(blob)
+    for ask in (
+        lambda: place.graph.unpack_layer(images.digest(b""), "", images.digest(b""), images.digest(blob)),
+        lambda: place.graph.diff_id(images.digest(blob)),
+    ):
+        with pytest.raises(errors.Permanent, match=f"it is packed with {name}.*: expected gzip, zstd, xz, bzip2"):
+            ask()
+
+
+@pytest.mark.parametrize("name", [b"BZh9", b"LZIP", b"hsqs", b"7z"])
+def test_a_plain_archive_whose_first_name_looks_like_a_packer(place: Place, name: bytes) -> None:
+    rootfs = place.driver.prepare("x", (place.layer(tars.archive([tars.Member(name)]), packing="plain"),))
+    assert os.listdir(os.fsencode(rootfs)) == [name]
+
+
 def test_zstd_that_ends_too_early_has_another_diff_id(place: Place) -> None:
     archive = tars.archive([tars.Member(b"f", os.urandom(1_000_000))])
     blob = images.packed(archive, "zstd")[:-1000]
@@ -180,7 +239,8 @@ def test_many_members_and_frames(place: Place) -> None:
     pieces = [archive[at : at + 100_000] for at in range(0, len(archive), 100_000)]
     members = b"".join(gzip.compress(piece) for piece in pieces) + bytes(512)
     frames = b"".join(images.packed(piece, "zstd") for piece in pieces) + b"\x50\x2a\x4d\x18\x04\0\0\0abcd"
-    for blob in (members, frames):
+    streams = [b"".join(pack(piece) for piece in pieces) + bytes(8) for pack in (lzma.compress, bz2.compress)]
+    for blob in (members, frames, *streams):
         place.put(blob)
         diff_id = images.digest(archive)
         place.graph.unpack_layer(diff_id, "", diff_id, images.digest(blob))

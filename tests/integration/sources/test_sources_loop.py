@@ -14,12 +14,17 @@ from typing import Any
 import pytest
 
 from reconciler import errors, store
-from reconciler.control.sources.loop import DirectoryLoop, DirectorySource
+from reconciler.control.sources.directory.source import DirectorySource
+from reconciler.control.sources.ledger import facts
+from reconciler.control.sources.loop import SourceLoop
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired, Owner
 from reconciler.testing import wait
 from reconciler.testing.sources import key, manifests
 from reconciler.testing.store import memory_store
+
+#: the real one but for waits that are longer than these tests need
+PATIENCE = facts.Patience(loss=0.4, cut=0.6, gone=0.4)
 
 
 class Host:
@@ -30,10 +35,10 @@ class Host:
         self.told: list[tuple[float, list[Key]]] = []
         self.loop = self.make()
 
-    def make(self) -> DirectoryLoop:
-        return DirectoryLoop(
-            DirectorySource(self.folder), self.store, lambda keys: self.told.append((time.monotonic(), keys))
-        )
+    def make(self) -> SourceLoop:
+        source = DirectorySource(str(self.folder))
+        source.patience = PATIENCE
+        return SourceLoop(source, self.store, lambda keys: self.told.append((time.monotonic(), keys)))
 
     def start(self) -> list[Key]:
         changed = self.loop.load_once()
@@ -62,11 +67,20 @@ class Host:
         return " ".join(sorted(self.live()))
 
     def status(self) -> dict[str, Any]:
-        (status,) = self.loop.status()
-        return status
+        return self.loop.status()
 
     def file(self, path: str) -> dict[str, Any]:
         return next((each for each in self.status()["files"] if each["path"] == path), {})
+
+    def remark(self, name: str) -> str:
+        """Reason and message of the object's condition Source; empty if it has none."""
+        with self.store.snapshot() as session:
+            found = session.rendered(self.live()[name].uid)["status"]["conditions"]
+        return next((f"{each['reason']}: {each['message']}" for each in found if each["type"] == "Source"), "")
+
+    def events(self, name: str) -> list[tuple[str, str, str]]:
+        with self.store.snapshot() as session:
+            return [(each.type, each.reason, each.message) for each in session.events.find(str(key(name)))]
 
     def until(self, predicate: Callable[[], Any], what: str = "") -> Any:
         return wait.until(predicate, 5.0, what or f"something else than {self.names()!r}")
@@ -139,7 +153,6 @@ def test_edit_move_and_delete(host: Host) -> None:
     host.write("a.yaml", manifests("a", image="new"))
     host.until(lambda: host.live()["a"].spec["image"] == "new")
     assert host.live()["a"].generation == 2
-    assert host.names() == "a b"
     host.until_names("a")
     (host.folder / "deep/er").mkdir(parents=True)
     (host.folder / "a.yaml").rename(host.folder / "deep/er/z.json.yaml")
@@ -188,17 +201,60 @@ def test_the_root_as_a_link_that_is_swapped(host: Host, tmp_path: Path) -> None:
 
 
 def test_written_slowly_the_last_good_version_stays(host: Host) -> None:
+    """However long the writer pauses: what is half there is as good as a whole manifest."""
     host.write("a.yaml", manifests("a", "b"))
     host.start()
     host.until_names("a b")
     text = manifests("a", "b", image="slow")
-    with open(host.folder / "a.yaml", "w", buffering=1) as file:
-        for at in range(0, len(text), 16):
-            file.write(text[at : at + 16])
-            file.flush()
-            assert host.names() == "a b"
-            threading.Event().wait(0.03)
+    with open(host.folder / "a.yaml", "w", encoding="utf-8") as file:
+        file.write(text[: text.index("---", 3)])
+        file.flush()
+        writing = host.until(lambda: host.file("a.yaml") if host.file("a.yaml")["state"] == "writing" else None)
+        assert writing["message"].startswith("still being written: ")
+        assert writing["message"].endswith(f" (pid {os.getpid()}) has it open")
+        host.until(lambda: host.remark("a").startswith("BeingWritten: a.yaml is still being written"))
+        assert {each.spec["image"] for each in host.live().values()} == {"a"}
+        assert host.status()["state"] == "problems"
+        file.write(text[text.index("---", 3) :])
     host.until(lambda: {each.spec["image"] for each in host.live().values()} == {"slow"})
+    assert (host.remark("a"), host.status()["state"]) == ("", "ok")
+
+
+@pytest.mark.parametrize("until", ["---\napiVersion: pydock.dev/v1\nkind: Image", "  workingDir", "-data"])
+def test_written_in_steps_the_last_good_version_stays(host: Host, until: str) -> None:
+    """By a writer that closes the file in between: after a document, after a line, within a line."""
+    text = (
+        "apiVersion: pydock.dev/v1\nkind: Container\nmetadata:\n  name: a\n  labels: {z: z, a: a}\nspec:\n"
+        "  image: a\n  hostname: a\n  command: [x]\n  workingDir: /x-data\n"
+        "---\napiVersion: pydock.dev/v1\nkind: Image\nmetadata: {name: b}\nspec: {reference: b}\n"
+    )
+    host.write("a.yaml", text)
+    host.start()
+    host.until_names("a b")
+    before = {name: (each.uid, each.generation) for name, each in host.live().items()}
+    cut = text.index(until)
+    (host.folder / "a.yaml").write_text(text[:cut])
+    pending = host.until(lambda: host.file("a.yaml")["message"])
+    assert pending.startswith(
+        "the end of what is in force is missing in it, so it may be half-written: it takes effect in "
+    )
+    with open(host.folder / "a.yaml", "a", encoding="utf-8") as file:
+        file.write(text[cut:])
+    host.until(lambda: host.file("a.yaml")["state"] == "ok")
+    assert {name: (each.uid, each.generation) for name, each in host.live().items()} == before
+
+
+def test_removed_and_written_again_costs_nothing(host: Host) -> None:
+    host.write("a.yaml", manifests("a"))
+    host.start()
+    host.until_names("a")
+    uid = host.live()["a"].uid
+    (host.folder / "a.yaml").unlink()
+    gone = host.until(lambda: host.file("a.yaml")["message"])
+    assert gone.startswith("what it held is removed in ")
+    host.write("a.yaml", manifests("a", image="new"))
+    host.until(lambda: host.live()["a"].spec["image"] == "new")
+    assert host.live()["a"].uid == uid
 
 
 def test_problems_are_told_with_file_line_and_column(host: Host) -> None:
@@ -211,8 +267,10 @@ def test_problems_are_told_with_file_line_and_column(host: Host) -> None:
         "state": "invalid",
         "objects": 0,
         "problems": ['a.yaml:5:10: spec.image: found 5, which YAML takes for the number 5: write "5" to mean the text'],
+        "message": "",
     }
-    assert host.file("b.yaml") == {"path": "b.yaml", "state": "ok", "objects": 1, "problems": []}
+    assert host.file("b.yaml") == {"path": "b.yaml", "state": "ok", "objects": 1, "problems": [], "message": ""}
+    assert (host.status()["state"], host.status()["message"]) == ("problems", "1 of 2 files is not in force as written")
     with host.store.snapshot() as session:
         files = session.sources.files(f"dir:{host.folder}")
     assert files["a.yaml"][1] == tuple(host.file("a.yaml")["problems"])
@@ -242,12 +300,10 @@ def test_held_until_acknowledged_across_a_restart(host: Host) -> None:
     host.restart()
     assert host.status()["digest"] == held["digest"]
     with pytest.raises(errors.Conflict):
-        host.loop.ack(host.status()["name"], "0" * 16)
-    with pytest.raises(errors.NotFound):
-        host.loop.ack("dir:/elsewhere", held["digest"])
+        host.loop.ack("0" * 16)
     assert len(host.live()) == 6
     host.told.clear()
-    assert host.loop.ack(held["name"], held["digest"]) == held["held"]
+    assert host.loop.ack(held["digest"]) == held["held"]
     assert [len(keys) for _, keys in host.told] == [5]
     host.restart()
     assert host.names() == "c5"
@@ -265,9 +321,7 @@ def test_an_acknowledgement_that_comes_too_late_removes_nothing(host: Host) -> N
     for number in range(6):
         host.write(f"{number}.yaml", manifests(f"c{number}"))
     with pytest.raises(errors.Conflict):
-        wait.until(
-            lambda: host.loop.ack(held["name"], held["digest"]) if not host.status()["held"] else None, 5, "a conflict"
-        )
+        wait.until(lambda: host.loop.ack(held["digest"]) if not host.status()["held"] else None, 5, "a conflict")
     assert len(host.live()) == 6
 
 
@@ -278,7 +332,7 @@ def test_a_missing_root_and_one_that_is_made_again(host: Host) -> None:
     uid = host.live()["a"].uid
     shutil.rmtree(host.folder)
     missing = host.until(lambda: host.status() if host.status()["state"] == "unavailable" else None)
-    assert missing["message"] == f"{host.folder}: no such file or directory"
+    assert missing["message"] == f"there is no directory {host.folder}: make it with 'mkdir -p {host.folder}'"
     assert missing["held"] == ["container/default/a"]
     host.folder.mkdir()
     host.write("a.yaml", manifests("a"))
@@ -308,7 +362,7 @@ def test_an_object_of_the_api_is_taken_once_it_is_gone(host: Host) -> None:
     with host.store.transaction() as session:
         theirs = session.objects.create(key("a"), {}, {}, {"image": "x"}, Owner("api", "kubectl"), time.time())
     host.write("a.yaml", manifests("a"))
-    host.until(lambda: host.file("a.yaml").get("state") == "invalid")
+    host.until(lambda: host.file("a.yaml").get("state") == "refused")
     assert host.file("a.yaml")["problems"] == [
         "a.yaml: container/default/a is already held by api manager 'kubectl': keep it in one of the two"
     ]
@@ -317,6 +371,89 @@ def test_an_object_of_the_api_is_taken_once_it_is_gone(host: Host) -> None:
         session.objects.mark_deleting(theirs.uid, time.time())
     host.until(lambda: "a" in host.live())
     assert host.live()["a"].owner.item == "a.yaml"
+
+
+def test_while_a_file_is_ahead_its_objects_say_so(host: Host) -> None:
+    host.write("a.yaml", manifests("a", "b"))
+    host.start()
+    host.until_names("a b")
+    with host.store.snapshot() as session:
+        before = session.changes.latest()
+    host.write("a.yaml", manifests("a", image="new") + "---\nkind: Contaner\n")
+    host.until(lambda: host.remark("b").startswith("Invalid: a.yaml:4:1: "))
+    assert host.status()["state"] == "problems"
+    with host.store.snapshot() as session:
+        assert len(session.changes.since(before)) == 2
+    assert [each[:2] for each in host.events("b")] == [("Warning", "Invalid")]
+    host.told.clear()
+    host.restart()
+    host.settled()
+    with host.store.snapshot() as session:
+        assert len(session.changes.since(before)) == 2
+    host.write("a.yaml", manifests("a", "b", image="new"))
+    host.until(lambda: not host.remark("b"))
+    assert (host.live()["b"].generation, host.status()["state"]) == (2, "ok")
+
+
+def test_a_second_claim_is_an_event_of_the_object(host: Host) -> None:
+    """Of the source's own ones, and of others'."""
+    with host.store.transaction() as session:
+        session.objects.create(key("x"), {}, {}, {"image": "x"}, Owner("api", "kubectl"), time.time())
+    host.write("web.yaml", manifests("a"))
+    shutil.copy(host.folder / "web.yaml", host.folder / "web (copy).yaml")
+    host.write("x.yaml", manifests("x"))
+    host.start()
+    host.until(lambda: host.events("a") and host.events("x"))
+    said = "web (copy).yaml names it too and is refused: web.yaml holds it"
+    assert (host.live()["a"].owner.item, host.events("a")) == ("web.yaml", [("Warning", "SecondClaim", said)])
+    assert host.remark("a") == f"SecondClaim: {said}"
+    said = f"dir:{host.folder}/x.yaml names it too and is refused: api manager 'kubectl' holds it"
+    assert host.events("x") == [("Warning", "SecondClaim", said)]
+    assert (host.loop.wanting(key("x")), host.loop.wanting(key("a"))) == ("x.yaml", "")
+
+
+def test_a_file_takes_an_object_over_from_the_api(host: Host) -> None:
+    with host.store.transaction() as session:
+        theirs = session.objects.create(key("a"), {}, {}, {"image": "a"}, Owner("api", "kubectl"), time.time())
+        session.objects.set_applied(theirs.uid, "kubectl", {"labels": {}, "annotations": {}, "spec": {"image": "a"}})
+    text = manifests("a").replace("{name: a}", '{name: a, annotations: {pydock.dev/take-over: "true"}}')
+    host.write("a.yaml", text)
+    host.start()
+    host.until(lambda: host.live()["a"].owner.source == f"dir:{host.folder}")
+    assert (host.live()["a"].uid, host.live()["a"].generation) == (theirs.uid, 1)
+    with host.store.snapshot() as session:
+        assert session.objects.applied(theirs.uid) == {}
+    said = f"dir:{host.folder}/a.yaml has taken it over from api manager 'kubectl'"
+    assert host.events("a") == [("Normal", "OwnerChanged", said)]
+    assert host.file("a.yaml")["state"] == "ok"
+
+
+class _Untouchable(dict[str, Any]):
+    """A table that only the loop may look through."""
+
+    def _refuse(self) -> Any:
+        raise AssertionError(f"looked through in {threading.current_thread().name}")
+
+    __iter__ = values = items = keys = _refuse
+
+
+def test_a_change_in_the_store_looks_through_nothing_that_the_loop_may_change(host: Host) -> None:
+    """It is heard of in the writer's thread, perhaps in the middle of a look."""
+    with host.store.transaction() as session:
+        theirs = session.objects.create(key("a"), {}, {}, {"image": "x"}, Owner("api", "kubectl"), time.time())
+    host.write("a.yaml", manifests("a"))
+    host.start()
+    host.until(lambda: host.file("a.yaml").get("state") == "refused")
+    loop: Any = host.loop
+    with loop._lock:
+        ledger = loop._ledger
+        kept, ledger.files.by_path = ledger.files.by_path, _Untouchable()
+        loop._source.drain()
+        with host.store.transaction() as session:
+            session.objects.mark_deleting(theirs.uid, time.time())
+        assert loop._source._watch._happened.is_set()
+        ledger.files.by_path = kept
+    host.until(lambda: "a" in host.live() and host.live()["a"].uid != theirs.uid)
 
 
 def test_a_store_that_fails_is_tried_again(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

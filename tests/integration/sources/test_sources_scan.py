@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.control.sources import facts
-from reconciler.control.sources.scan import Scanner
+from reconciler.control.sources.directory.scan import Scanner, Signature
+from reconciler.control.sources.ledger import facts
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def scan(root: Path) -> facts.Scan:
 def read(root: Path, path: str) -> bytes | None:
     signature = scan(root).files[path].signature
     assert signature is not None
-    return Scanner(str(root), "boot").read(path, signature)
+    return Scanner(str(root), "boot").read(path, signature).data
 
 
 def test_suffixes_are_exact_and_leftovers_ignored(root: Path) -> None:
@@ -89,7 +89,7 @@ def test_links_may_not_leave_the_directory(root: Path, tmp_path: Path) -> None:
     assert not any(path.startswith("out/") for path in found.files)
     signature = found.files["shadow.yaml"].signature
     assert signature is not None
-    assert Scanner(str(root), "boot").read("shadow.yaml", signature) is None
+    assert Scanner(str(root), "boot").read("shadow.yaml", signature) == facts.Content(None)
 
 
 def test_a_link_that_is_swapped_between_scan_and_read_gives_nothing_away(root: Path, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_link_that_is_swapped_between_scan_and_read_gives_nothing_away(root: P
     assert signature is not None
     (root / "a.yaml").unlink()
     (root / "a.yaml").symlink_to("../secret.yaml")
-    assert Scanner(str(root), "boot").read("a.yaml", signature) is None
+    assert Scanner(str(root), "boot").read("a.yaml", signature) == facts.Content(None)
 
 
 def test_data_swaps_as_config_maps_do_them(root: Path) -> None:
@@ -174,12 +174,12 @@ def test_content_beyond_the_limit_is_not_read(root: Path) -> None:
 def test_a_changed_file_is_not_what_was_scanned(root: Path) -> None:
     (root / "a.yaml").write_text("a")
     signature = scan(root).files["a.yaml"].signature
-    assert signature is not None
+    assert isinstance(signature, Signature)
     (root / "b").write_text("a")
     os.utime(root / "b", ns=(signature.mtime_ns, signature.mtime_ns))
     (root / "b").rename(root / "a.yaml")
     assert scan(root).files["a.yaml"].signature != signature
-    assert Scanner(str(root), "boot").read("a.yaml", signature) is None
+    assert Scanner(str(root), "boot").read("a.yaml", signature) == facts.Content(None)
     (root / "a.yaml").unlink()
     with pytest.raises(FileNotFoundError):
         Scanner(str(root), "boot").read("a.yaml", signature)
@@ -205,7 +205,9 @@ def test_too_deep_is_told_and_not_entered(root: Path) -> None:
 
 
 def test_missing_or_not_a_directory(root: Path, tmp_path: Path) -> None:
-    assert scan(tmp_path / "no") == facts.Scan(None, f"{tmp_path}/no: no such file or directory")
+    assert scan(tmp_path / "no") == facts.Scan(
+        None, f"there is no directory {tmp_path}/no: make it with 'mkdir -p {tmp_path}/no'"
+    )
     (tmp_path / "file").write_text("x")
     assert scan(tmp_path / "file") == facts.Scan(None, f"{tmp_path}/file is not a directory")
 

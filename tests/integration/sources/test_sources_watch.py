@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import watchfiles
 
-from reconciler.control.sources import watch
+from reconciler.control.sources.directory import watch
 from reconciler.testing import wait
 
 

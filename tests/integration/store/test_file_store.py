@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.store import open_store
 from reconciler.store.base import Store
+from reconciler.testing.store_bounds import BoundsSuite
 from reconciler.testing.store_repositories import GraphSuite, ObjectsSuite, RecordsSuite
 from reconciler.testing.store_suite import StoreSuite
 
@@ -33,4 +34,8 @@ class TestRecords(RecordsSuite):
 
 
 class TestGraph(GraphSuite):
+    pass
+
+
+class TestBounds(BoundsSuite):
     pass

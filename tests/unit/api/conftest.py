@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from falcon import testing
 
-from reconciler.api import routes, streams
+from reconciler.api import streams
+from reconciler.api.fronts import table
 from reconciler.ipc import EngineClient
 from reconciler.testing.engine_fake import FakeEngine
 
@@ -22,7 +23,7 @@ def engine() -> FakeEngine:
 def client(engine: FakeEngine) -> Iterator[testing.TestClient]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server = engine.serve(theirs)
-    app = routes.make_app(EngineClient(ours, accept_timeout=10.0), streams.Streams())
+    app = table.make_app(EngineClient(ours, accept_timeout=10.0), streams.Streams())
     yield testing.TestClient(app, headers={"Host": "localhost"})
     server.close()
     ours.close()

@@ -12,7 +12,8 @@ from falcon import testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.api import routes, streams
+from reconciler.api import streams
+from reconciler.api.fronts import table
 from reconciler.ipc import EngineClient
 from reconciler.testing.engine_fake import FakeEngine
 
@@ -104,9 +105,7 @@ def app() -> Iterator[testing.TestClient]:
         ("post", "put", "apply", "patch", "delete", "override", "get"),
         lambda call, args: call.result({"object": {"a": 1}}),
     )
-    yield testing.TestClient(
-        routes.make_app(EngineClient(ours, 10.0), streams.Streams()), headers={"Host": "localhost"}
-    )
+    yield testing.TestClient(table.make_app(EngineClient(ours, 10.0), streams.Streams()), headers={"Host": "localhost"})
     server.close()
     ours.close()
 

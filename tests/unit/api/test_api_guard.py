@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from falcon import testing
 
-from reconciler.api import guard
+from reconciler.api.fronts.native import guard
 
 
 @pytest.mark.parametrize(

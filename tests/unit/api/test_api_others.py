@@ -8,8 +8,9 @@ import pytest
 from falcon import testing
 
 from reconciler import __version__, errors
-from reconciler.model import kinds, requests
+from reconciler.model import kinds
 from reconciler.model.credentials import Credentials
+from reconciler.requests import containers, images, logins, objects, records, registry, sources, system
 from reconciler.testing.engine_fake import FakeEngine
 
 BASE = "/apis/pydock.dev/v1"
@@ -20,7 +21,7 @@ WEB = f"{BASE}/namespaces/default/containers/web"
 def test_hand_edits(client: testing.TestClient, engine: FakeEngine, action: Any) -> None:
     made = engine.put("Container", "default", "web")
     assert client.simulate_post(f"{WEB}/{action}", json={}).json == made
-    assert engine.last("override") == requests.Override(namespace="default", name="web", action=action)
+    assert engine.last("override") == containers.Act(namespace="default", name="web", action=action)
     assert client.simulate_post(f"{WEB}/{action}", json={"now": True}).status_code == 400
     assert client.simulate_post(f"{WEB}/{action}?now=1").status_code == 400
 
@@ -29,7 +30,7 @@ def test_hand_edits_are_for_containers(client: testing.TestClient) -> None:
     assert client.simulate_post(f"{BASE}/namespaces/default/networks/n/stop").status_code == 404
 
 
-@pytest.mark.parametrize(("what", "request_type"), [("events", requests.Events), ("jobs", requests.Jobs)])
+@pytest.mark.parametrize(("what", "request_type"), [("events", records.Events), ("jobs", records.Jobs)])
 @pytest.mark.parametrize(
     ("given", "key"),
     [
@@ -62,7 +63,7 @@ def test_sources_and_their_acknowledgement(client: testing.TestClient, engine: F
     assert client.simulate_get(f"{BASE}/sources").json == {"items": []}
     answer = client.simulate_post(f"{BASE}/sources/ack", json={"name": "dir:/etc/pydock.d", "digest": "abc"})
     assert answer.json == {"removed": ["container/default/web"]}
-    assert engine.last("ack") == requests.Ack(name="dir:/etc/pydock.d", digest="abc")
+    assert engine.last("ack") == sources.Ack(name="dir:/etc/pydock.d", digest="abc")
 
 
 @pytest.mark.parametrize(
@@ -81,9 +82,9 @@ def test_plans(client: testing.TestClient, engine: FakeEngine) -> None:
         f"{BASE}/plans", json={"documents": [{"kind": "Image"}], "manager": "me", "delete": True}
     )
     assert answer.json == {"plan": {"steps": []}, "text": "1 documents\n"}
-    assert engine.last("plan") == requests.Plan(documents=[{"kind": "Image"}], manager="me", delete=True)
+    assert engine.last("plan") == objects.Preview(documents=[{"kind": "Image"}], manager="me", delete=True)
     client.simulate_post(f"{BASE}/plans", json={"documents": []})
-    assert engine.last("plan") == requests.Plan(documents=[], manager="api", delete=False)
+    assert engine.last("plan") == objects.Preview(documents=[], manager="api", delete=False)
 
 
 @pytest.mark.parametrize(
@@ -115,15 +116,15 @@ def test_images_of_the_graph(client: testing.TestClient, engine: FakeEngine) -> 
     here = f"{BASE}/graph/images"
     (found,) = client.simulate_get(here).json["items"]
     assert client.simulate_get(f"{here}/unused?all=true").json["items"] == [found]
-    assert engine.last("images_unused") == requests.ImagesUnused(all=True)
+    assert engine.last("images_unused") == images.ImagesUnused(all=True)
     assert client.simulate_get(f"{here}/inspect", params={"reference": "h:5000/a:1"}).json == found
-    assert engine.last("image_inspect") == requests.ImageInspect(reference="h:5000/a:1")
+    assert engine.last("image_inspect") == images.ImageInspect(reference="h:5000/a:1")
     assert client.simulate_get(f"{here}/history", params={"reference": "a"}).json["items"] == []
-    assert engine.last("image_history") == requests.ImageHistory(reference="a")
+    assert engine.last("image_history") == images.ImageHistory(reference="a")
     client.simulate_post(f"{here}/remove", json={"references": ["a", "b"], "exact": True})
-    assert engine.last("image_remove") == requests.ImageRemove(references=["a", "b"], exact=True)
+    assert engine.last("image_remove") == images.ImageRemove(references=["a", "b"], exact=True)
     client.simulate_post(f"{here}/remove", json={"references": ["a"], "dryRun": True})
-    assert engine.last("image_remove") == requests.ImageRemove(references=["a"], dry_run=True)
+    assert engine.last("image_remove") == images.ImageRemove(references=["a"], dry_run=True)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_odd_removals(client: testing.TestClient, engine: FakeEngine, document: 
 def test_a_tag(client: testing.TestClient, engine: FakeEngine) -> None:
     answer = client.simulate_post(f"{BASE}/graph/images/tag", json={"source": "a", "target": "h:5000/b:1"})
     assert answer.json["reference"] == "h:5000/b:1"
-    assert engine.last("image_tag") == requests.ImageTag(source="a", target="h:5000/b:1")
+    assert engine.last("image_tag") == images.ImageTag(source="a", target="h:5000/b:1")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,8 @@ def test_odd_looks_at_images(client: testing.TestClient, engine: FakeEngine, que
 @pytest.mark.parametrize(
     "credentials",
     ["canary", ["canary"], {"username": "canary"}, {"username": "a:canary", "password": "canary"},
-     {"username": "a", "password": ""}, {"username": "a", "password": "canary\n"},
+     {"username": "a\n", "password": "canary"}, {"username": "\u20ac", "password": "canary", "encoding": "latin-1"},
+     {"username": "a", "password": "canary", "encoding": "utf-16"},
      {"username": "a", "password": "canary", "canary": 1}, {"username": "a", "password": "canary" * 5000}],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["pull", "push", "auth", "logins", "tags", "search"])
@@ -208,10 +210,10 @@ def test_what_a_registry_has(client: testing.TestClient, engine: FakeEngine) -> 
     login = {"username": "me", "password": "secret"}
     found = client.simulate_post(f"{BASE}/tags", json={"repository": "r.example/x", "credentials": login})
     assert found.json == {"repository": "r.example/x", "tags": ["1", "2"]}
-    assert engine.last("tags") == requests.Tags(repository="r.example/x", credentials=Credentials(**login))
+    assert engine.last("tags") == registry.Tags(repository="r.example/x", credentials=Credentials(**login))
     found = client.simulate_post(f"{BASE}/search", json={"registry": "r.example", "term": "x", "limit": 3})
     assert found.json == {"items": []}
-    assert engine.last("search") == requests.Search(registry="r.example", term="x", limit=3)
+    assert engine.last("search") == registry.Search(registry="r.example", term="x", limit=3)
 
 
 @pytest.mark.parametrize(
@@ -231,11 +233,11 @@ def test_logins_of_the_host(client: testing.TestClient, engine: FakeEngine) -> N
     login = {"username": "me", "password": "secret"}
     made = client.simulate_post(f"{BASE}/logins", json={"scope": "r.example/team", "credentials": login})
     assert made.json == {"scope": "r.example/team"}
-    assert engine.last("login_keep") == requests.LoginKeep(scope="r.example/team", credentials=Credentials(**login))
+    assert engine.last("login_keep") == logins.LoginKeep(scope="r.example/team", credentials=Credentials(**login))
     assert client.simulate_get(f"{BASE}/logins").json["items"] == []
     gone = client.simulate_post(f"{BASE}/logins/remove", json={"scope": "r.example/team"})
     assert gone.json == {"scope": "r.example/team", "removed": True}
-    assert engine.last("login_remove") == requests.LoginRemove(scope="r.example/team")
+    assert engine.last("login_remove") == logins.LoginRemove(scope="r.example/team")
 
 
 @pytest.mark.parametrize(
@@ -297,9 +299,9 @@ def test_discovery(client: testing.TestClient) -> None:
 
 def test_the_tree_and_what_takes_the_disk(client: testing.TestClient, engine: FakeEngine) -> None:
     assert client.simulate_get(f"{BASE}/graph/images/tree").json["items"][0]["chainId"] == ""
-    assert engine.last("image_tree") == requests.ImageTree()
+    assert engine.last("image_tree") == images.ImageTree()
     client.simulate_get(f"{BASE}/graph/images/tree", params={"reference": "h:5000/a:1"})
-    assert engine.last("image_tree") == requests.ImageTree(reference="h:5000/a:1")
+    assert engine.last("image_tree") == images.ImageTree(reference="h:5000/a:1")
     assert client.simulate_get(f"{BASE}/graph/images/tree?reference={'x' * 513}").status_code == 400
     assert client.simulate_get(f"{BASE}/system/df").json["driver"] == "fake"
     assert client.simulate_get(f"{BASE}/system/df?verbose=true").status_code == 400
@@ -308,8 +310,8 @@ def test_the_tree_and_what_takes_the_disk(client: testing.TestClient, engine: Fa
 def test_collections_and_leftovers(client: testing.TestClient, engine: FakeEngine) -> None:
     assert client.simulate_get(f"{BASE}/system/collection").json["lacking"] == 0
     assert client.simulate_post(f"{BASE}/system/collection").json["freed"] == 9
-    assert engine.last("collect") == requests.Collect()
+    assert engine.last("collect") == system.Collect()
     assert client.simulate_post(f"{BASE}/system/collection", json={"all": True}).status_code == 400
     assert client.simulate_post(f"{BASE}/system/leftovers/remove", json={"dryRun": True}).json["freed"] == 7
-    assert engine.last("leftovers_remove") == requests.LeftoversRemove(dry_run=True)
+    assert engine.last("leftovers_remove") == system.LeftoversRemove(dry_run=True)
     assert client.simulate_post(f"{BASE}/system/leftovers/remove", json={"dryRun": "All"}).status_code == 400

@@ -71,7 +71,7 @@ def test_a_create_in_conflict_says_already_exists(client: testing.TestClient, en
 def test_a_bug_is_logged_under_the_id_that_is_shown(
     client: testing.TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("reconciler.api.query.check_name", lambda *_: {}["secret"])
+    monkeypatch.setattr("reconciler.api.fronts.native.query.check_name", lambda *_: {}["secret"])
     with caplog.at_level(logging.ERROR):
         answer = client.simulate_get(WEB)
     assert answer.status_code == 500

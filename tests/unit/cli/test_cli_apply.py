@@ -80,8 +80,14 @@ def test_the_namespace_of_the_command_line_is_for_those_that_have_none(
     server: Server, pydock: Run, folder: Path
 ) -> None:
     (folder / "m/web.yaml").write_text(WEB + "---\n" + WEB.replace("name: web", "namespace: own\n  name: web"))
-    pydock("apply", "-n", "prod", "-f", "m")
-    assert sorted(server.objects) == [("Container", "own", "web"), ("Container", "prod", "web"), ("Image", "", "nginx")]
+    assert pydock("apply", "-f", "m").out == "image/nginx created\ncontainer/web created\ncontainer/own/web created\n"
+    ran = pydock("apply", "-n", "prod", "-f", "m")
+    assert (ran.status, ran.out) == (1, "image/nginx unchanged\ncontainer/web created\n")
+    assert ran.err == (
+        "pydock: m/web.yaml: container/own/web: the namespace of container/own/web is not that of -n, which is 'prod': "
+        "leave -n out, or give -n own\n"
+    )
+    assert ("Container", "prod", "web") in server.objects
 
 
 def test_one_failure_does_not_keep_the_others(server: Server, pydock: Run, folder: Path) -> None:
@@ -220,3 +226,22 @@ def test_delete_of_what_manifests_hold_last_first(server: Server, pydock: Run, f
     ran = pydock("delete", "-f", "m")
     assert (ran.status, ran.out) == (1, "container/web deleted\n")
     assert ran.err.startswith("pydock: m/image.yaml:6:3: spec.surplus: ")
+
+
+@pytest.mark.parametrize("reason", ["InUse", "Error", "NetworkMissing"])
+def test_what_waits_is_a_difference(server: Server, pydock: Run, folder: Path, reason: str) -> None:
+    text = f"wait network/default/net: {reason}: something holds it\n"
+    plan = {"steps": [], "waits": [{"key": "network/default/net", "reason": reason}]}
+    server.answers[f"POST {BASE}/plans"] = lambda request: Answer({"plan": plan, "text": text})
+    assert pydock("diff", "-f", "m") == (1, text, "")
+
+
+def test_a_diff_of_no_manifest_is_no_agreement(server: Server, pydock: Run, folder: Path) -> None:
+    (folder / "empty.yaml").write_text("# nothing\n")
+    assert pydock("diff", "-f", "empty.yaml") == (2, "", "pydock: empty.yaml: there is no manifest in it\n")
+
+
+def test_a_plan_cannot_steer_the_terminal(server: Server, pydock: Run, folder: Path) -> None:
+    text = 'update x: env differs\n    env: "\x1b[2J" → "\u202e"\n'
+    server.answers[f"POST {BASE}/plans"] = lambda request: Answer({"plan": PLAN, "text": text})
+    assert pydock("diff", "-f", "m").out == 'update x: env differs\n    env: "\\x1b[2J" → "\\u202e"\n'

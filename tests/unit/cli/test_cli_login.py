@@ -136,7 +136,10 @@ def test_misuse(config: Path, server: Server, pydock: Run, words: tuple[str, ...
     assert not config.exists()
 
 
-@pytest.mark.parametrize(("username", "password"), [("a:b", "canary"), ("a", "cana\x07ry"), ("a", "canary" * 3000)])
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [("a:b", "canary"), ("a\x07", "canary"), ("a", "canary" * 3000), ("\u20ac", "canary\udcff")],
+)
 def test_an_odd_login_is_not_repeated(config: Path, server: Server, pydock: Run, username: str, password: str) -> None:
     ran = pydock("login", "-u", username, "-p", password, "r.example")
     assert ran.status == 1

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -144,15 +147,36 @@ def test_jobs(server: Server, pydock: Run) -> None:
     assert pydock("jobs", "--for", "container/web") == (0, "", "No jobs found.\n")
 
 
+def _asked(server: Server) -> dict[str, object]:
+    """The query, without the text that is new each time."""
+    return {name: value for name, value in server.last("GET").query.items() if name != "markWith"}
+
+
+def test_marks_of_another_incarnation_go_to_standard_error(server: Server, pydock: Run) -> None:
+    path = f"GET {BASE}/namespaces/default/containers/web/log"
+    server.answers[path] = lambda request: Answer(
+        iter([b"one\n", str(request.query["markWith"]).encode() + b"--- made anew ---\ntwo\n"])
+    )
+    assert pydock("logs", "web") == (0, "one\ntwo\n", "--- made anew ---\n")
+
+
 def test_logs(server: Server, pydock: Run) -> None:
     path = f"GET {BASE}/namespaces/default/containers/web/log"
     server.answers[path] = lambda request: Answer(iter([b"one\n", b"t\xc3\xa9\n"]))
     assert pydock("logs", "web") == (0, "one\nté\n", "")
-    assert server.last("GET").query == {}
-    pydock("logs", "container/web", "--tail", "2", "--timestamps", "-f")
-    assert server.last("GET").query == {"tailLines": "2", "timestamps": "true", "follow": "true"}
+    server.put("container", "web", status={"phase": "Succeeded"})
+    assert pydock("logs", "container/web", "--tail", "2", "--timestamps", "-f").status == 0
+    query = next(request.query for request in server.asked if "follow" in request.query)
+    query.pop("markWith", None)
+    assert query == {"tailLines": "2", "timestamps": "true", "follow": "true"}
     pydock("logs", "web", "--tail=-1")
-    assert server.last("GET").query == {}
+    assert _asked(server) == {}
+    pydock("logs", "web", "--since", "1m30s", "-p")
+    assert _asked(server) == {"sinceSeconds": "90", "previous": "true"}
+    pydock("logs", "web", "--since", "2026-01-02T03:04:05+02:00")
+    moment = datetime.fromisoformat(str(_asked(server)["sinceTime"]))
+    assert moment == datetime.fromisoformat("2026-01-02T01:04:05Z")
+    assert pydock("logs", "web", "--since", "soon").status == pydock("logs", "web", "-p", "-f").status == 2
     assert pydock("logs", "ghost") == (1, "", "pydock: container/default/ghost not found\n")
     assert pydock("logs").status == pydock("logs", "a", "b").status == pydock("logs", "image/a").status == 2
 
@@ -199,7 +223,16 @@ SOURCES = [
         "path": "/etc/pydock.d",
         "state": "held",
         "objects": 8,
-        "files": [{"path": "a.yaml", "state": "bad", "objects": 0, "problems": ["a.yaml:3:1: spec.x: unknown field"]}],
+        "files": [
+            {
+                "path": "a.yaml",
+                "state": "invalid",
+                "objects": 0,
+                "problems": ["a.yaml:3:1: spec.x: unknown field"],
+                "message": "",
+            },
+            {"path": "b.yaml", "state": "writing", "objects": 1, "problems": [], "message": "still being written"},
+        ],
         "held": ["container/default/a", "container/default/b"],
         "digest": "sha256:77",
         "message": "6 of 8 objects would go",
@@ -212,9 +245,10 @@ def test_sources(server: Server, pydock: Run) -> None:
     assert pydock("source", "ls").out == (
         "NAME                STATE   OBJECTS   FILES   HELD   MESSAGE\n"
         "api                 ok      3         0       0\n"
-        "dir:/etc/pydock.d   held    8         1       2      6 of 8 objects would go\n"
+        "dir:/etc/pydock.d   held    8         2       2      6 of 8 objects would go\n"
         "\n"
         "a.yaml:3:1: spec.x: unknown field\n"
+        "b.yaml: still being written\n"
         "\n"
         "dir:/etc/pydock.d holds back the removal of:\n"
         "  container/default/a\n"
@@ -300,3 +334,48 @@ def test_the_version_of_the_client_alone(pydock: Run, monkeypatch: pytest.Monkey
     )
     assert pydock("version", "--client").status == 0
     assert pydock("--version") == (0, f"pydock {reconciler.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("after", "status", "says"),
+    [
+        (None, 0, ""),
+        ({"phase": "Succeeded"}, 0, ""),
+        ({"phase": "Failed"}, 0, ""),
+        ({"phase": "Stopped"}, 0, ""),
+        ({"phase": "Stopped", "pid": 7}, 1, "the server ended the stream, although the container goes on"),
+        ({"phase": "Running", "pid": 7}, 1, "the server ended the stream, although the container goes on"),
+        ({"phase": "BackOff"}, 1, "the server ended the stream, although the container goes on"),
+    ],
+)
+def test_following_tells_its_end_from_the_servers(
+    server: Server, pydock: Run, after: dict[str, Any] | None, status: int, says: str
+) -> None:
+    server.put("container", "web", status={"phase": "Running", "pid": 7})
+
+    def log() -> Iterator[bytes]:
+        yield b"one\n"
+        if after is None:
+            server.remove("container", "web")
+        else:
+            server.put("container", "web", status=after)
+
+    server.answers[f"GET {BASE}/namespaces/default/containers/web/log"] = lambda request: Answer(log())
+    ran = pydock("logs", "-f", "web")
+    assert (ran.status, ran.out) == (status, "one\n")
+    assert says in ran.err
+
+
+def test_following_ends_with_a_server_that_has_gone(server: Server, pydock: Run) -> None:
+    obj = server.put("container", "web", status={"phase": "Running", "pid": 7})
+    path = f"GET {BASE}/namespaces/default/containers/web"
+
+    def log() -> Iterator[bytes]:
+        yield b"one\n"
+        os.unlink(server.path)
+
+    server.answers[path] = lambda request: Answer(obj, headers={"Connection": "close"})
+    server.answers[f"{path}/log"] = lambda request: Answer(log())
+    ran = pydock("logs", "-f", "web")
+    assert (ran.status, ran.out) == (1, "one\n")
+    assert "there is no such socket" in ran.err

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from reconciler.cli import waiting
 from reconciler.testing.api_server import BASE, Answer, Server, status
 from reconciler.testing.cli import Run
 
@@ -213,3 +215,124 @@ def test_delete_of_what_is_not_there(server: Server, pydock: Run) -> None:
 def test_delete_must_know_what(server: Server, pydock: Run, arguments: list[str]) -> None:
     ran = pydock("delete", *arguments)
     assert (ran.status, ran.out) == (2, "")
+
+
+#: the fixture's clock stands at this moment
+NOW = "2025-01-05T00:00:00Z"
+
+
+def running(pid: int = 7, **more: object) -> dict[str, object]:
+    """Ready, for no time yet."""
+    return ready(pid=pid, startedAt=NOW, **more)
+
+
+def applied(server: Server, status: dict[str, object], tmp_path: Path) -> list[str]:
+    """The words of ``apply --wait`` of a container that has ``status``."""
+    server.put("container", "web", spec={"image": "a"}, status=status)
+    file = tmp_path / "web.yaml"
+    file.write_text("apiVersion: pydock.dev/v1\nkind: Container\nmetadata: {name: web}\nspec: {image: a}\n")
+    return ["apply", "-f", str(file), "--wait"]
+
+
+@pytest.mark.parametrize("waiter", ["wait", "apply"])
+def test_running_for_an_instant_is_not_ready(server: Server, pydock: Run, tmp_path: Path, waiter: str) -> None:
+    words = ["wait", "--for=condition=Ready", "co/web"]
+    words = applied(server, running(), tmp_path) if waiter == "apply" else words
+    server.put("container", "web", status=running())
+    code = {"phase": "Failed", "observedGeneration": 1}
+    says = {"type": "Ready", "status": "False", "reason": "Failed", "message": "it exited with code 9"}
+    thread = later(server, lambda: server.put("container", "web", status={**code, "conditions": [says]}))
+    ran = pydock(*words, "--min-ready", "20s", "--timeout", "30s")
+    thread.join()
+    assert (ran.status, ran.err) == (1, "pydock: container/web: Failed: it exited with code 9\n")
+
+
+def test_another_process_begins_anew(server: Server, pydock: Run) -> None:
+    server.put("container", "web", status=running(pid=7))
+    thread = later(server, lambda: server.put("container", "web", status=running(pid=8, restartCount=1)))
+    ran = pydock("wait", "--for=condition=Ready", "co/web", "--min-ready", "20s", "--timeout", "200ms")
+    thread.join()
+    says = "timed out waiting for condition Ready: it has been so for less than 20s"
+    assert (ran.status, ran.err) == (1, f"pydock: container/web: {says}\n")
+    assert pydock("wait", "--for=condition=Ready", "co/web", "--min-ready", "50ms").status == 0
+    assert pydock("wait", "--for=condition=Ready", "co/web", "--min-ready=0").status == 0
+
+
+def test_what_has_run_for_long_is_ready_at_once(server: Server, pydock: Run) -> None:
+    server.put("container", "web", status=ready(pid=7, startedAt="2025-01-04T23:59:00Z", restartCount=3))
+    assert pydock("wait", "--for=condition=Ready", "co/web", "--timeout=0").status == 0
+
+
+#: condition Ready of a container that will not become ready by itself, with its phase
+HOPELESS = {
+    "ended": ("Failed", "Failed", "it exited with code 7"),
+    "crashes": ("BackOff", "CrashLoopBackOff", "it exited with code 1"),
+    "no command": ("BackOff", "Error", 'exec: "nosuch": executable file not found in $PATH'),
+    "no file": ("BackOff", "Error", "stat /bin/nosuch: no such file or directory"),
+    "no image": ("BackOff", "ImagePullBackOff", "registry.example/x:1: it does not have it: manifest unknown"),
+    "no right": ("BackOff", "ImagePullBackOff", "registry.example/x:1: access is denied (HTTP 401)"),
+    "stopped": ("Stopped", "Stopped", ""),
+}
+
+
+@pytest.mark.parametrize("case", HOPELESS)
+@pytest.mark.parametrize("waiter", ["wait", "apply"])
+def test_what_is_known_to_fail_fails_at_once(
+    server: Server, pydock: Run, tmp_path: Path, waiter: str, case: str
+) -> None:
+    phase, reason, message = HOPELESS[case]
+    status = ready("False", reason, message) | {"phase": phase}
+    words = applied(server, status, tmp_path)
+    ran = pydock(*(words if waiter == "apply" else ["wait", "--for=condition=Ready", "co/web"]), "--timeout=1h")
+    assert ran.status == 1
+    assert (message or "it was stopped by hand") in ran.err
+    assert server.watches == 0
+
+
+@pytest.mark.parametrize("waiter", ["wait", "apply"])
+def test_a_job_that_ended_well_is_done(server: Server, pydock: Run, tmp_path: Path, waiter: str) -> None:
+    status = ready("False", "Completed", "it exited with code 0") | {"phase": "Succeeded"}
+    words = applied(server, status, tmp_path)
+    assert pydock(*(words if waiter == "apply" else ["wait", "--for=condition=Ready", "co/web"])).status == 0
+
+
+def test_what_may_still_come_is_waited_for(server: Server, pydock: Run) -> None:
+    for reason, message in (("Error", "the bridge is busy"), ("ImagePullBackOff", "it does not answer in time")):
+        server.put("container", "web", status=ready("False", reason, message) | {"phase": "BackOff"})
+        ran = pydock("wait", "--for=condition=Ready", "co/web", "--timeout=50ms")
+        assert "timed out waiting" in ran.err
+
+
+def test_a_stopped_container_may_be_waited_for_not_to_be_ready(server: Server, pydock: Run) -> None:
+    server.put("container", "web", status=ready("False", "Stopped"))
+    assert pydock("wait", "--for=condition=Ready=False", "co/web").status == 0
+
+
+def test_start_does_not_take_the_last_run_for_this_one(server: Server, pydock: Run) -> None:
+    failed = ready("False", "Failed", "it exited with code 7", finishedAt="2025-01-01T00:00:00Z") | {"phase": "Failed"}
+    server.put("container", "web", status=failed)
+    act_answers(server, "start", "web")
+    thread = later(server, lambda: server.put("container", "web", status=ready()))
+    assert pydock("start", "web", "--wait") == (0, "container/web started\n", "")
+    thread.join()
+
+
+@pytest.mark.parametrize("words", [["co", "-l", "a=typo"], ["co", "--all"], ["all", "-l", "a=typo"]])
+def test_waiting_for_nothing_is_no_success(server: Server, pydock: Run, words: list[str]) -> None:
+    ran = pydock("wait", *words, "--for=condition=Ready")
+    assert ran == (1, "", "pydock: no matching resources found\n")
+    assert pydock("wait", *words, "--for=jsonpath={.status.phase}=Running").status == 1
+    assert pydock("wait", *words, "--for=delete").status == 0
+
+
+@pytest.mark.parametrize("wish", ["condition=Ready", "delete"])
+def test_a_server_that_stands_still_does_not_stretch_the_timeout(
+    server: Server, pydock: Run, monkeypatch: pytest.MonkeyPatch, wish: str
+) -> None:
+    monkeypatch.setattr(waiting, "_GRACE", 0.05)
+    release = threading.Event()
+    server.answers[f"GET {BASE}/namespaces/default/containers"] = lambda request: Answer(release.wait(30))
+    ran = pydock("wait", "co/web", f"--for={wish}", "--timeout=50ms")
+    release.set()
+    assert ran.status == 1
+    assert "did not answer within 0." in ran.err

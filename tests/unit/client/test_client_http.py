@@ -139,7 +139,7 @@ def test_silence_ends_at_the_timeout(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        with pytest.raises(http.TimedOut, match="did not answer in time"):
+        with pytest.raises(http.TimedOut, match=r"did not answer within 0\.05 seconds"):
             http.Connection(path).request("GET", "/", timeout=0.05)
 
 
@@ -194,3 +194,94 @@ def test_lines_come_as_soon_as_they_are_complete(server: api_server.Server) -> N
     with contextlib.closing(http.Connection(server.path)) as connection:
         lines = connection.request("GET", "/lines").lines()
         assert list(lines) == [b'{"a":1}', b'{"b":2}', b'{"c":3}']
+
+
+class Sleeper:
+    """A socket that takes connections and requests, answers the first with a stream's head, and no other."""
+
+    def __init__(self, directory: Path, *, probe: bytes = b"") -> None:
+        self.path = str(directory / "sleep.sock")
+        self._probe = probe
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(self.path)
+        self._listener.listen(8)
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                first = not self._open
+                self._open.append(connection)
+                answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" if first else self._probe
+                connection.sendall(answer)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        for connection in self._open:
+            connection.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("_SLICE", 0.01), ("QUIET", 0.03), ("PROBE", 0.1), ("PATIENCE", 0.3)):
+        monkeypatch.setattr(http, name, value)
+
+
+def listen(path: str) -> bytes:
+    with contextlib.closing(http.Connection(path)) as connection:
+        return connection.request("GET", "/x", timeout=None).read()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("probe", "says"),
+    [
+        (b"", "it did not answer within 0.1 seconds whether it lives"),
+        (b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n", "its controller does not answer"),
+    ],
+)
+def test_a_stream_of_a_server_that_stands_still_ends(tmp_path: Path, probe: bytes, says: str) -> None:
+    with contextlib.closing(Sleeper(tmp_path, probe=probe)) as sleeper, pytest.raises(http.Silent) as caught:
+        listen(sleeper.path)
+    assert caught.value.message == f"the server at unix://{sleeper.path} does not answer any more: {says}"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_silent_stream_of_a_server_that_lives_goes_on(server: api_server.Server) -> None:
+    probed = threading.Event()
+    ends = iter([b"one\n", b"two\n"])
+
+    def ready(request: api_server.Request) -> api_server.Answer:
+        if len([each for each in server.asked if each.path == "/readyz"]) == 3:
+            probed.set()
+        return api_server.Answer(b"ok")
+
+    def pieces() -> Iterator[bytes]:
+        yield next(ends)
+        assert probed.wait(10)
+        yield next(ends)
+
+    server.answers["GET /readyz"] = ready
+    server.answers["GET /x"] = lambda request: api_server.Answer(pieces())
+    with contextlib.closing(http.Connection(server.path)) as connection:
+        assert connection.request("GET", "/x", timeout=None).read() == b"one\ntwo\n"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_upload_to_a_server_that_stands_still_ends(tmp_path: Path) -> None:
+    with contextlib.closing(Sleeper(tmp_path)) as sleeper, contextlib.closing(http.Connection(sleeper.path)) as sending:
+        with pytest.raises(http.Silent, match="does not answer any more"):
+            sending.upload("/x", iter([b"x" * (1 << 20)] * 64), 64 << 20)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_ordinary_answer_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    with contextlib.closing(Sleeper(tmp_path)) as sleeper, contextlib.closing(http.Connection(sleeper.path)) as asking:
+        response = asking.request("GET", "/x", timeout=0.1)
+        with pytest.raises(http.TimedOut, match=r"did not answer within 0\.1 seconds"):
+            response.read()

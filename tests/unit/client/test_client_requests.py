@@ -32,7 +32,7 @@ def client(server: Server) -> Iterator[api.Client]:
         (kinds.CONTAINER, "default", "", "/namespaces/default/containers"),
         (kinds.CONTAINER, "", "", "/containers"),
         (kinds.IMAGE, "ignored", "nginx", "/images/nginx"),
-        (kinds.CONTAINER, "a/../b", "x?y#z é", "/namespaces/a%2F..%2Fb/containers/x%3Fy%23z%20%C3%A9"),
+        (kinds.CONTAINER, "a b", "x?y#z é%2F", "/namespaces/a%20b/containers/x%3Fy%23z%20%C3%A9%252F"),
     ],
 )
 def test_where_objects_are(kind: kinds.Kind, namespace: str, name: str, path: str) -> None:
@@ -46,7 +46,31 @@ def test_get_and_list(server: Server, client: api.Client) -> None:
     listing = client.list(kinds.CONTAINER, "default", "app in (web)", "metadata.name!=db")
     assert [obj["metadata"]["name"] for obj in listing.items] == ["web"]
     assert listing.revision == "12"
-    assert server.last("GET").query == {"labelSelector": "app in (web)", "fieldSelector": "metadata.name!=db"}
+    assert server.last("GET").query == {
+        "labelSelector": "app in (web)", "fieldSelector": "metadata.name!=db", "limit": "1000"
+    }  # fmt: skip
+
+
+def test_a_list_is_put_together_from_pages_and_begun_again_when_one_is_too_old(
+    server: Server, client: api.Client
+) -> None:
+    pages = {"": (["a", "b"], "one"), "one": (["c"], "two"), "two": (["d"], "")}
+    expired = ["two"]
+
+    def answer(request: Request) -> Answer:
+        token = request.query.get("continue", "")
+        if token in expired:
+            expired.remove(token)
+            return status(410, "list again")
+        names, more = pages[token]
+        return Answer(
+            {"metadata": {"resourceVersion": "7", "continue": more}, "items": [{"name": name} for name in names]}
+        )
+
+    server.answers[f"GET {BASE}/images"] = answer
+    listing = client.list(kinds.IMAGE)
+    assert ([item["name"] for item in listing.items], listing.revision) == (["a", "b", "c", "d"], "7")
+    assert len(server.asked) == 6
 
 
 def test_an_absent_object_is_not_found(client: api.Client) -> None:

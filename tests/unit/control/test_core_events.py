@@ -14,6 +14,7 @@ from reconciler.control.events import Events
 from reconciler.drivers.network.base import EndpointConfig, NetworkConfig
 from reconciler.model.keys import Key
 from reconciler.testing import wait
+from reconciler.testing.descriptors import high_numbers
 from reconciler.testing.loop import Loop, container, container_key
 
 WEB = container_key("web")
@@ -121,3 +122,12 @@ def test_what_was_taken_before_its_container_is_watched_is_seen(events: Events, 
     assert heard == []
     events.track(WEB, [entry])
     wait.until(lambda: WEB in heard, 5.0, "the damage to be heard of")
+
+
+def test_a_word_of_a_high_descriptor_is_understood(events: Events, loop: Loop, heard: list[Key]) -> None:
+    with high_numbers():
+        fd = watched(events, loop)
+        assert fd >= 1024
+        events._ended(fd)
+        assert heard == []
+        events.track(WEB, [])

@@ -16,7 +16,7 @@ from reconciler.engine import front
 from reconciler.engine.engine import Engine, Handler
 from reconciler.engine.parts import Parts
 from reconciler.ipc import EngineClient
-from reconciler.model import requests
+from reconciler.requests import service
 from reconciler.testing import wait
 
 
@@ -53,7 +53,7 @@ class Spawner:
 
     def answers(self) -> bool:
         try:
-            return bool(self.made[-1].client.call("ping", requests.Ping(), accept_timeout=1.0) == {"ready": True})
+            return bool(self.made[-1].client.call("ping", service.Ping(), accept_timeout=1.0) == {"ready": True})
         except errors.Temporary:
             return False
 
@@ -79,7 +79,7 @@ def serving() -> front.Front:
 def test_what_is_asked_before_it_serves_waits(api: life.Api, spawner: Spawner) -> None:
     answers: list[Any] = []
     asking = threading.Thread(
-        target=lambda: answers.append(spawner.made[0].client.call("ping", requests.Ping(), accept_timeout=10))
+        target=lambda: answers.append(spawner.made[0].client.call("ping", service.Ping(), accept_timeout=10))
     )
     asking.start()
     assert answers == []
@@ -112,3 +112,36 @@ def test_once_closed_none_is_started(api: life.Api, spawner: Spawner) -> None:
     api.close(1.0)
     assert spawner.made[0].stopped
     assert len(spawner.made) == 1
+
+
+def test_one_that_gives_no_sign_of_life_is_replaced(
+    api: life.Api, spawner: Spawner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped by a signal, or stuck: it holds its sockets and its end of the engine socket, and answers nothing."""
+    monkeypatch.setattr(life, "_PULSE", 0.05)
+    monkeypatch.setattr(life, "_MISSES", 3)
+    api.open(serving())
+    first = spawner.made[0]
+    for _ in range(8):
+        assert first.theirs.recv(1) == b"P"
+        first.theirs.send(b"P")
+    assert first.stopped == []
+    wait.until(lambda: first.stopped, 10.0, "the silent one to be killed")
+    assert first.stopped[0] == 0.0
+    wait.until(lambda: len(spawner.made) > 1, 10.0, "another")
+
+
+def test_a_controller_that_slept_blames_nobody(
+    api: life.Api, spawner: Spawner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unanswered questions are counted, not seconds."""
+    monkeypatch.setattr(life, "_PULSE", 0.05)
+    real = life.time.monotonic
+    ahead = [0.0]
+    monkeypatch.setattr(life.time, "monotonic", lambda: real() + ahead[0])
+    api.open(serving())
+    for number in range(10):
+        assert spawner.made[0].theirs.recv(1) == b"P"
+        ahead[0] = 10_000.0 * number
+        spawner.made[0].theirs.send(b"P")
+    assert spawner.made[0].stopped == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,21 +12,28 @@ import pytest
 
 from reconciler import errors
 from reconciler.engine import front
+from reconciler.engine import table as steps
 from reconciler.engine.engine import Engine, Handler
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.engine.table import TABLE, steps
 from reconciler.ipc import EngineClient, EngineServer
-from reconciler.model import requests
+from reconciler.jobs import table as jobs
+from reconciler.model.callers import Caller
+from reconciler.requests import declaration, service, table
+from reconciler.testing.loop import Loop
 
-STEPS = sorted(steps())
+TABLE = jobs.handlers()
+STEPS = sorted(steps.steps())
+
+CALLER = Caller(1000, 1001, 4321)
 
 
-class Caller:
+class Call:
     """A call as the engine socket hands it over."""
 
     def __init__(self, name: str, args: Any) -> None:
         self.name, self.args, self.fds = name, args, ()
+        self.caller = CALLER
         self.answers: list[Any] = []
 
     def fileno(self) -> int:
@@ -45,7 +53,7 @@ class Caller:
 
 
 def test_every_job_of_the_list_has_a_handler_and_no_step_is_on_it() -> None:
-    assert set(requests.JOBS) == set(TABLE)
+    assert set(table.ASKS) == set(TABLE)
     assert not set(STEPS) & set(TABLE)
     assert {"create", "start", "stop", "remove", "update", "repair", "pull", "untag"} <= set(STEPS)
 
@@ -81,10 +89,15 @@ def test_defaults_are_filled_in_and_the_job_gets_them() -> None:
         return "here"
 
     engine = Engine(cast(Parts, SimpleNamespace(store=None)), {"list": Handler(note)})
-    caller = Caller("list", {"kind": "Container"})
+    caller = Call("list", {"kind": "Container"})
     front.Front(engine).serve(caller)
     assert caller.answers == ["here"]
     assert asked[0].args == {"kind": "Container", "namespace": "", "label_selector": "", "field_selector": ""}
+    assert asked[0].task is None
+    assert asked[0].args == {
+        "kind": "Container", "namespace": "", "label_selector": "", "field_selector": "", "limit": 0, "continue_": ""
+    }  # fmt: skip
+    assert asked[0].caller == CALLER
     assert asked[0].task is None
 
 
@@ -100,11 +113,41 @@ def client() -> Iterator[EngineClient]:
         server.close(1.0)
 
 
-class Start(requests.Request, frozen=True):
+class Start(declaration.Request, frozen=True):
     counts: bool = False
 
 
 def test_over_the_engine_socket_a_start_is_forbidden(client: EngineClient) -> None:
     with pytest.raises(errors.Forbidden, match="'start'"):
         client.call("start", Start())
-    assert client.call("commands", requests.Commands()) == {"commands": sorted(TABLE)}
+    assert client.call("commands", service.Commands()) == {"commands": sorted(TABLE)}
+
+
+def test_what_changes_something_is_noted_with_who_asked(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(parts: Parts, job: Job) -> str:
+        raise errors.Conflict("it is owned by somebody else")
+
+    engine = Engine(cast(Parts, SimpleNamespace(store=None)), {"apply": Handler(fail), "get": Handler(fail)})
+    document = {"kind": "Container", "metadata": {"namespace": "default", "name": "web"}, "spec": {"env": "secret"}}
+    caplog.set_level("INFO", "pydock.audit")
+    for call in (
+        Call("apply", {"document": document, "manager": "me"}),
+        Call("get", {"kind": "Container", "namespace": "default", "name": "web"}),
+    ):
+        with pytest.raises(errors.Conflict):
+            front.Front(engine).serve(call)
+    (line,) = [each.getMessage() for each in caplog.records if each.name == "pydock.audit"]
+    assert line == (
+        "patch apply Container/default/web by uid 1000 gid 1001 pid 4321: failed: it is owned by somebody else"
+    )
+
+
+def test_the_journal_keeps_who_asked(tmp_path: Path) -> None:
+    loop = Loop(tmp_path)
+    try:
+        front.Front(loop.engine).serve(Call("collect", {}))
+        loop.ask("collect")
+        asked = [(job["name"], job["caller"]) for job in loop.ask("jobs")["items"]]
+        assert asked == [("collect", ""), ("collect", "uid 1000 gid 1001 pid 4321")]
+    finally:
+        loop.close()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from reconciler.drivers.exec import base, cgroups, groups, limits
-from reconciler.errors import Permanent
+from reconciler.errors import Permanent, Temporary
 
 V1 = """\
 27 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -158,6 +159,38 @@ def test_a_limit_that_the_kernel_has_no_file_for(tmp_path: Path) -> None:
     limits.write(layout, "g", base.Limits(pids=3))
     with pytest.raises(Permanent, match=r"memory\.max"):
         limits.write(layout, "g", SOME)
+
+
+def test_v2_holds_back_a_limit_that_would_end_processes(tmp_path: Path) -> None:
+    layout = files(tmp_path, "v2")
+    limits.write(layout, "g", SOME)
+    before = limits.read(layout, "g")
+    (tmp_path / "g/memory.current").write_text(f"{100 << 20}\n")
+    (tmp_path / "g/memory.stat").write_text(f"anon {70 << 20}\nfile {40 << 20}\nshmem {10 << 20}\n")
+    with pytest.raises(Temporary, match=r"70.0MiB of memory are in use, more than the limit of 59.0MiB"):
+        limits.write(layout, "g", base.Limits(memory=59 << 20, pids=3))
+    assert limits.read(layout, "g") == before
+    limits.write(layout, "g", base.Limits(memory=70 << 20))
+
+
+@pytest.mark.parametrize("mode", ["v1", "hybrid"])
+def test_v1_tells_the_cause_not_its_consequence(
+    tmp_path: Path, mode: cgroups.Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel refuses memory+swap below memory, and memory below what is in use."""
+    layout = files(tmp_path, mode)
+    (tmp_path / "g/memory.usage_in_bytes").write_text(f"{20 << 20}\n")
+    write_text = cgroups.write_text
+
+    def refuse(path: str, text: str) -> None:
+        if "memory" in path:
+            raise OSError(errno.EINVAL if "memsw" in path else errno.EBUSY, "refused")
+        write_text(path, text)
+
+    monkeypatch.setattr(cgroups, "write_text", refuse)
+    with pytest.raises(Temporary, match=r"of memory are in use, more than the limit of"):
+        limits.write(layout, "g", base.Limits(memory=8 << 20, pids=3))
+    assert (tmp_path / "g/pids.max").read_text() == ""
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,9 @@ PASSWD_HOSTILE = PASSWD + (
     "1000:x:0:0:a number for a name:/root:/bin/sh\n"
     "huge:x:4294967295:0::/:\nbig:x:2147483648:0::/:\nminus:x:-1:-1::/:\nlast:x:2147483647:2147483647::/:\n"
     "text:x:zero:0::/:\nwide:x:１:1::/:\nshort:x:5\n# comment:x:0:0::/:\n"
+    # found by docker: without the last fields, with blanks around, a gecos that only some take for two lines
+    "four:x:77:78\nfive:x:79::gecos\n  padded:x:81:82::/p:/bin/sh \ncrlf:x:83:84::/c:\r\n"
+    "form:x:85:86:a\x0cfeed:x:0:0:\x85\u2028:/f:/bin/sh\n"
 )
 
 
@@ -33,6 +36,17 @@ PASSWD_HOSTILE = PASSWD + (
         ("4321:web", Identity(4321, 1001)),
         ("00", Identity(0, 0, (), "/root")),
         ("2147483647", Identity(2147483647, 2147483647, (), "/")),
+        (":77", Identity(0, 77, (), "/root")),
+        (":", Identity(0, 0, (), "/root")),
+        ("web:", Identity(1000, 1001, (2000,), "/home/web")),
+        ("4321:5:6", Identity(4321, 5)),
+        ("four", Identity(77, 78)),
+        ("77", Identity(77, 78)),
+        ("four:web", Identity(77, 1001)),
+        ("five", Identity(79, 0)),
+        ("padded", Identity(81, 82, (), "/p")),
+        ("crlf", Identity(83, 84, (), "/c")),
+        ("form", Identity(85, 86, (), "x")),
     ],
 )
 def test_lookups(user: str, found: Identity) -> None:
@@ -56,7 +70,6 @@ def test_lookups(user: str, found: Identity) -> None:
         ("１", "neither a name nor a number"),
         ("0 ", "neither a name nor a number"),
         (" ", "neither a name nor a number"),
-        (":0", "neither a name nor a number"),
         ("a\nroot", "neither a name nor a number"),
         ("huge", "no valid ids"),
         ("big", "no valid ids"),
@@ -64,6 +77,7 @@ def test_lookups(user: str, found: Identity) -> None:
         ("text", "no valid ids"),
         ("wide", "no valid ids"),
         ("short", "not in the image's"),
+        ("feed", "not in the image's"),
         ("# comment", "neither a name nor a number"),
     ],
 )

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from reconciler import errors, ipc
 from reconciler.engine.job import Job
 from reconciler.images import pull_progress, shared_pull
-from reconciler.testing import wait
-from reconciler.testing.loop import IMAGE, Loop, container, container_key
+from reconciler.testing import images, wait
+from reconciler.testing.loop import IMAGE, Loop, container, container_key, plain
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
@@ -111,7 +112,7 @@ def test_reads_show_a_pull_and_the_store_hears_nothing_of_it(loop: Loop) -> None
     ready = shown["status"]["conditions"][0]
     assert (ready["status"], ready["reason"]) == ("False", "Pulling")
     assert ready["message"].startswith(f"pulling {IMAGE}: ")
-    assert loop.ask("list", kind="Container")["items"] == [shown]
+    assert loop.listed("Container") == [shown]
     job = loop.ask("jobs")["items"][0]
     assert (job["name"], job["status"], job["progress"]["reference"]) == ("pull", "running", IMAGE)
     with loop.store.snapshot() as session:
@@ -127,8 +128,13 @@ def test_a_watch_shows_progress_if_asked_to(loop: Loop, asked: bool) -> None:
     gate, items, left = held_fetch(loop), list[dict[str, Any]](), threading.Event()
     pull = in_thread(lambda: loop.apply(container("web")))
     wait.until(lambda: loop.parts.images.running.of(IMAGE), what="the pull")
+    wait.until(lambda: loop.parts.transfers.of(IMAGE), what="the pull")
+
+    def take(item: Any) -> None:
+        items.append(plain(item))
+
     args = {"kind": "Container", "progress": asked, "field_selector": "metadata.name=web"}
-    watch = in_thread(lambda: loop.engine.run(Job("watch", args=args, emit=items.append, gone=left.is_set)))
+    watch = in_thread(lambda: loop.engine.run(Job("watch", args=args, emit=take, gone=left.is_set)))
     wait.until(lambda: items, what="what is there")
     if asked:
         wait.until(lambda: len(items) >= 3, what="progress")
@@ -175,3 +181,18 @@ def test_the_end_of_the_daemon_ends_a_wait(loop: Loop) -> None:
     job.stopping.set()
     with loop.parts.images.locks.hold("x"), pytest.raises(errors.Temporary, match="shutting down"):
         shared_pull.run(loop.parts.images, job, "x", lambda stop: None)
+
+
+def test_a_configuration_that_was_read_otherwise_is_recorded_anew(loop: Loop) -> None:
+    """A former pydock may have passed over a user whose key is in another case."""
+    loop.registry.add(IMAGE, images.build([b"layer"], {"user": "7"}))
+    loop.ask("pull_image", reference=IMAGE)
+    with loop.store.transaction() as session:
+        facts = session.images.get(IMAGE)
+        assert facts is not None
+        held, chain = session.relations.blobs()[facts.digest], session.images.chain(facts.image_id)
+        session.images.put(msgspec.structs.replace(facts, user=""), held, chain)
+    loop.ask("pull_image", reference=IMAGE)
+    with loop.store.snapshot() as session:
+        assert session.images.get(IMAGE) == facts
+    assert facts.user == "7"

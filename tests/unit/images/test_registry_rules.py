@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from reconciler import errors
@@ -32,6 +34,15 @@ def test_the_platform_of_a_host() -> None:
         (Platform("linux", "arm64", "v8"), [Platform("linux", "arm"), Platform("linux", "arm64")], 1),
         (Platform("linux", "arm", "v6"), [Platform("linux", "arm", "v7"), Platform("linux", "arm", "v5")], 1),
         (HOST, [None], 0),
+        (HOST, [None, None], 0),
+        (HOST, [None, HOST], 1),
+        (HOST, [Platform("linux", "arm64"), None, None], 1),
+        (HOST, [Platform("windows"), Platform(), None], 1),
+        (HOST, [Platform("windows"), Platform("linux"), None], 1),
+        (HOST, [Platform("linux", "arm64"), Platform("linux", "x86_64")], 1),
+        (HOST, [Platform("Linux", "AMD64")], 0),
+        (Platform("linux", "arm64", "v8"), [Platform("linux", "amd64"), Platform("linux", "aarch64")], 1),
+        (Platform("linux", "arm64", "v8"), [Platform("linux", "arm64", "8")], 0),
     ],
 )
 def test_platform_choice(host: Platform, there: list[Platform | None], chosen: int) -> None:
@@ -54,16 +65,106 @@ def test_attestations_are_no_images() -> None:
         (b"{", "malformed"),
         (b"[" * 200_000, "malformed"),
         (b"{}", "malformed"),
+        (b"null", "no configuration"),
+        (b"[]", "malformed"),
+        (b'{"schemaVersion": "2"}', "malformed"),
+        (b'{"config": {"digest": 7}}', "malformed"),
+        (b"[" + b"[]," * 300_000 + b"[]]", "more than the 250000 values"),
         (b'{"schemaVersion": 2, "fsLayers": []}', "schema 1"),
         (b'{"schemaVersion": 2}', "no configuration"),
         (b'{"schemaVersion": 2, "mediaType": "text/html"}', "unknown type"),
         (b'{"schemaVersion": 2, "manifests": [], "mediaType": "%s"}' % manifests.OCI_MANIFEST.encode(), "other kind"),
+        (b'{"schemaVersion": 2, "config": {}, "mediaType": "%s"}' % manifests.OCI_INDEX.encode(), "other kind"),
+        (b'{"manifests": [], "config": {}}', "both layers and manifests"),
+        (b'{"manifests": [], "layers": []}', "both layers and manifests"),
         (b" " * (manifests.MAX_MANIFEST + 1), "larger than"),
     ],
 )
 def test_manifests_that_are_none(raw: bytes, words: str) -> None:
     with pytest.raises(errors.Permanent, match=words):
         manifests.parse(raw, "application/json")
+
+
+def manifest(**changes: object) -> bytes:
+    """That of an image of one layer, with some fields in place of its own."""
+    return json.dumps(json.loads(images.build([b""]).manifest) | changes).encode()
+
+
+def described(media_type: object, content: bytes = b"x") -> dict[str, object]:
+    return {"mediaType": media_type, "digest": images.digest(content), "size": len(content)}
+
+
+VAGUE = ["application/octet-stream", "application/json", "text/html; charset=utf-8", "", None]
+
+
+@pytest.mark.parametrize(
+    "media_type", [*VAGUE, "application/vnd.oci.image.serialization.config.v1+json", manifests.OCI_CONFIG.upper()]
+)
+def test_a_configuration_by_any_name(media_type: str | None) -> None:
+    parsed = manifests.parse(manifest(config=described(media_type)), "")
+    assert parsed.config is not None
+    assert parsed.config.digest == images.digest(b"x")
+
+
+@pytest.mark.parametrize("media_type", [*VAGUE, "application/x-gzip", "application/vnd.acme.layer.tar+gzip"])
+def test_a_layer_by_any_name(media_type: str | None) -> None:
+    assert len(manifests.parse(manifest(layers=[described(media_type)]), "").layers) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"config": described("application/vnd.oci.empty.v1+json")}, "empty.v1"),
+        ({"config": described("application/vnd.docker.plugin.v1+json")}, "docker.plugin"),
+        ({"artifactType": "application/spdx+json", "config": described("application/json")}, "application/spdx"),
+        ({"layers": [described("application/vnd.dev.cosign.simplesigning.v1+json")]}, "simplesigning"),
+        ({"layers": [described("application/vnd.in-toto+json")]}, "in-toto"),
+        ({"layers": [described("text/spdx")]}, "text/spdx"),
+        ({"config": described("application/vnd.acme.thing.v1+json")}, "acme.thing"),
+        ({"layers": [], "config": described("application/vnd.acme.thing.v1+json")}, "acme.thing"),
+    ],
+)
+def test_artifacts_are_no_images(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(manifests.NoImage, match=words):
+        manifests.parse(manifest(**changes), "")
+
+
+def test_layers_that_cannot_be_unpacked() -> None:
+    good = described(manifests.OCI_LAYER)
+    for media_type, words in (
+        ("application/vnd.in-toto+json", "unknown type"),
+        (f"{manifests.OCI_LAYER}+encrypted", "encrypted"),
+    ):
+        with pytest.raises(errors.Permanent, match=words):
+            manifests.parse(manifest(layers=[good, described(media_type)]), "")
+
+
+@pytest.mark.parametrize("layers", [None, []])
+def test_an_image_without_layers(layers: object) -> None:
+    assert manifests.parse(manifest(layers=layers), "").layers == ()
+    bare = json.loads(manifest())
+    del bare["layers"]
+    assert manifests.parse(json.dumps(bare).encode(), "").layers == ()
+
+
+def test_null_and_absent_are_nothing_said() -> None:
+    nothing = {"schemaVersion": None, "mediaType": None, "manifests": None, "annotations": None, "artifactType": None}
+    assert manifests.parse(manifest(**nothing), "text/plain").media_type == manifests.OCI_MANIFEST
+    entry = described(None) | {"platform": {"os": None, "architecture": None, "variant": None}, "annotations": None}
+    found = manifests.parse(json.dumps({"manifests": [entry, {"annotations": {"a": None}}]}).encode(), "")
+    assert (found.media_type, found.choices[0].platform) == (manifests.OCI_INDEX, Platform())
+    assert manifests.choose(found.choices, HOST) == found.choices[0]
+    assert manifests.parse(b'{"manifests": null}', manifests.OCI_INDEX).choices == ()
+
+
+def test_keys_in_another_case() -> None:
+    raw = (
+        manifest()
+        .replace(b'"mediaType"', b'"MediaType"')
+        .replace(b'"layers"', b'"LAYERS"')
+        .replace(b'"size"', b'"Size"')
+    )
+    assert manifests.parse(raw, "") == manifests.parse(manifest(), "")
 
 
 def test_header_and_document_must_agree() -> None:
@@ -154,6 +255,8 @@ def test_challenges() -> None:
 def test_tokens() -> None:
     assert auth.parse_token(b'{"token": "abc", "expires_in": 120}') == ("abc", 120.0)
     assert auth.parse_token(b'{"access_token": "abc"}') == ("abc", 60.0)
+    assert auth.parse_token(b'{"token": "abc", "access_token": null, "expires_in": null}') == ("abc", 60.0)
+    assert auth.parse_token(b'{"token": null, "Access_Token": "abc", "expires_in": 99.5}') == ("abc", 99.5)
     for wrong in (
         b"",
         b"[]",

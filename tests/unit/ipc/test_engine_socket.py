@@ -16,10 +16,10 @@ import pytest
 
 from reconciler import errors
 from reconciler.ipc import Call, CallerLeft, EngineClient, EngineServer, frames, wire
-from reconciler.model import requests
+from reconciler.requests import containers, objects, service
 from reconciler.testing.wait import until
 
-PING = requests.Ping()
+PING = service.Ping()
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def test_a_call_gets_its_result() -> None:
         call.result({"name": call.name, "args": call.args})
 
     with joined(serve) as (client, _):
-        got = client.call("get", requests.Get(kind="Container", namespace="default", name="wéb"))
+        got = client.call("get", objects.Get(kind="Container", namespace="default", name="wéb"))
         assert got == {"name": "get", "args": {"kind": "Container", "namespace": "default", "name": "wéb"}}
 
 
@@ -82,13 +82,13 @@ def test_large_values_pass_both_ways() -> None:
 
     with joined(serve) as (client, _):
         document = {"blob": "x" * (7 << 20)}
-        raw = client.call_raw("post", requests.Post(document=document, manager="m"))
+        raw = client.call_raw("post", objects.Post(document=document, manager="m"))
         assert len(bytes(raw)) == (30 << 20) + 2
 
 
 def test_a_request_too_large_is_refused_before_it_is_sent() -> None:
     with joined(lambda call: None) as (client, _), pytest.raises(errors.Invalid, match="too large"):
-        client.call("post", requests.Post(document={"blob": "x" * (9 << 20)}, manager="m"))
+        client.call("post", objects.Post(document={"blob": "x" * (9 << 20)}, manager="m"))
 
 
 def test_an_answer_too_large_is_an_error_that_teaches() -> None:
@@ -103,7 +103,7 @@ def test_a_stream_gives_items_then_ends() -> None:
             call.emit({"n": number})
         call.result({"last": True})
 
-    with joined(serve) as (client, _), client.stream("watch", requests.Watch(kind="Container")) as stream:
+    with joined(serve) as (client, _), client.stream("watch", objects.Watch(kind="Container")) as stream:
         assert [msgspec.json.decode(item)["n"] for item in stream] == list(range(1000))
         assert msgspec.json.decode(stream.result) == {"last": True}
 
@@ -113,7 +113,7 @@ def test_a_stream_may_fail_after_items() -> None:
         call.emit(1)
         raise errors.Expired("too old")
 
-    with joined(serve) as (client, _), client.stream("watch", requests.Watch(kind="Container")) as stream:
+    with joined(serve) as (client, _), client.stream("watch", objects.Watch(kind="Container")) as stream:
         items = iter(stream)
         assert bytes(next(items)) == b"1"
         with pytest.raises(errors.Expired, match="too old"):
@@ -128,7 +128,7 @@ def test_started_comes_before_items() -> None:
         gate.wait(10)
         call.emit("x")
 
-    with joined(serve) as (client, _), client.stream("watch", requests.Watch(kind="Container")) as stream:
+    with joined(serve) as (client, _), client.stream("watch", objects.Watch(kind="Container")) as stream:
         while not stream.started:
             stream.wait(time.monotonic() + 10, "late")
             assert stream.receive() is None
@@ -148,7 +148,7 @@ def test_the_handler_learns_that_its_caller_left() -> None:
             left.set()
 
     with joined(serve) as (client, _):
-        stream = client.stream("watch", requests.Watch(kind="Container"))
+        stream = client.stream("watch", objects.Watch(kind="Container"))
         assert present.wait(10)
         stream.close()
         assert left.wait(10)
@@ -166,7 +166,7 @@ def test_emitting_to_a_caller_who_left_ends_the_handler() -> None:
             raise
 
     with joined(serve) as (client, server):
-        with client.stream("watch", requests.Watch(kind="Container")) as stream:
+        with client.stream("watch", objects.Watch(kind="Container")) as stream:
             next(iter(stream))
         until(lambda: ended, what="the handler to end")
         until(lambda: server.busy == 0, what="its thread to be free")
@@ -179,7 +179,7 @@ def test_descriptors_reach_the_handler_and_are_closed_after_it() -> None:
 
     with joined(serve) as (client, _):
         reader, writer = os.pipe()
-        client.call("logs", requests.Logs(namespace="default", name="web"), fds=[writer])
+        client.call("logs", containers.Logs(namespace="default", name="web"), fds=[writer])
         os.close(writer)
         assert os.read(reader, 100) == b"log line\n"
         assert os.read(reader, 100) == b""
@@ -191,7 +191,7 @@ def test_calls_beyond_the_bound_are_told_to_come_again() -> None:
     with joined(lambda call: gate.wait(10) and None, max_calls=2) as (client, server):
         streams = [client.stream("ping", PING) for _ in range(2)]
         with pytest.raises(errors.Temporary, match="busy") as caught:
-            client.call("post", requests.Post(document={"blob": "x" * (4 << 20)}, manager="m"))
+            client.call("post", objects.Post(document={"blob": "x" * (4 << 20)}, manager="m"))
         assert caught.value.delay > 0
         gate.set()
         for stream in streams:
@@ -215,7 +215,7 @@ def test_a_call_that_was_not_taken_in_time_never_runs() -> None:
     ran: list[str] = []
     with joined(lambda call: ran.append(call.name), start=False, accept_timeout=0.05) as (client, server):
         with pytest.raises(errors.Temporary, match="starting or overloaded"):
-            client.call("post", requests.Post(document={}, manager="m"))
+            client.call("post", objects.Post(document={}, manager="m"))
         server.start()
         client.call("ping", PING, accept_timeout=10)
         assert ran == ["ping"]
@@ -241,7 +241,7 @@ def test_many_threads_share_one_client() -> None:
         def ask(mine: int) -> None:
             for turn in range(30):
                 name = f"n{mine}-{turn}"
-                if client.call("get", requests.Get(kind="Image", namespace="", name=name)) != name:
+                if client.call("get", objects.Get(kind="Image", namespace="", name=name)) != name:
                     wrong.append(name)
 
         threads = [threading.Thread(target=ask, args=(mine,)) for mine in range(16)]
@@ -272,7 +272,7 @@ def test_closing_ends_running_calls_and_callers_hear_of_it() -> None:
         select.select([call], [], [])
 
     with joined(serve) as (client, server):
-        stream = client.stream("watch", requests.Watch(kind="Container"))
+        stream = client.stream("watch", objects.Watch(kind="Container"))
         assert server.close()
         with stream, pytest.raises(errors.Temporary):
             list(stream)

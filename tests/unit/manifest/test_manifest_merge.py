@@ -210,3 +210,39 @@ def test_taking_everything_back_leaves_what_others_applied(one: Any, two: Any) -
     alone = merge.three_way(merge.without(one, two, KIND), live, spec(), KIND, [two])
     kept = merge.fields(alone, KIND)
     assert all(kept[path] == value for path, value in merge.fields(two, KIND).items())
+
+
+def mounted(path: str, **more: Any) -> dict[str, Any]:
+    return {"mountPath": path, "tmpfs": more}
+
+
+def test_entries_are_one_by_the_meaning_of_their_keys() -> None:
+    """Else two managers would mount the same path twice."""
+    live = spec(mounts=[mounted("/a"), mounted("/b")])
+    new = spec(mounts=[mounted("/b//", sizeLimit="1Mi")])
+    assert merge.three_way(None, live, new, KIND)["spec"]["mounts"] == [mounted("/a"), mounted("/b//", sizeLimit="1Mi")]
+    last = spec(mounts=[mounted("/a/.")])
+    assert merge.three_way(last, live, spec(), KIND)["spec"]["mounts"] == [mounted("/b")]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "same", "other"),
+    [
+        ({"workingDir": "/x"}, {"workingDir": "/x/"}, {"workingDir": "/y"}),
+        ({"stopSignal": "SIGTERM"}, {"stopSignal": 15}, {"stopSignal": 14}),
+        ({"image": "nginx"}, {"image": "docker.io/library/nginx:latest"}, {"image": "nginx:1"}),
+        ({"mounts": [mounted("/x", sizeLimit="1Mi")]}, {"mounts": [mounted("/x/", sizeLimit=1048576)]}, None),
+        (
+            {"securityContext": {"capabilities": {"drop": ["KILL", "CHOWN"]}}},
+            {"securityContext": {"capabilities": {"drop": ["CHOWN", "KILL"]}}},
+            {"securityContext": {"capabilities": {"drop": ["CHOWN"]}}},
+        ),
+    ],
+)
+def test_another_spelling_is_no_clash(theirs: dict[str, Any], same: dict[str, Any], other: dict[str, Any]) -> None:
+    live, others = spec(**theirs), {"other": spec(**theirs)}
+    assert merge.clashes(spec(**same), live, others, KIND) == []
+    assert merge.without(live, spec(**same), KIND) == live
+    if other:
+        assert merge.clashes(spec(**other), live, others, KIND) != []
+        assert merge.without(live, spec(**other), KIND)["spec"] == {}

@@ -636,6 +636,7 @@ def test_running_in_another_boot_is_not_running(running: World) -> None:
     view = running.view()
     running.reboot()
     assert planner.text(planner.plan(view, [WEB], running.now)) == (
+        "network_repair network/default/default: missing or altered: address, bridge, rules\n"
         "start container/default/web: it has not been started\n"
     )
 

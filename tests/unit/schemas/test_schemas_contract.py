@@ -1,4 +1,4 @@
-"""The schemas are valid, complete, and agree with the types, the planner and the examples."""
+"""The schemas are valid, complete, and agree with the types, the drivers and the examples."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import msgspec
 import pytest
 
 from reconciler import manifest
-from reconciler.kinds.base import changes
+from reconciler.drivers.exec import capabilities
+from reconciler.kinds import table
+from reconciler.kinds.container.aspects import security
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.manifest import contract, schema
 from reconciler.model import kinds, quantity
-from reconciler.model.spec import ContainerSpec, ImageSpec, NetworkSpec
 
 FILES = ("metadata.json", "image.json", "network.json", "container.json")
 ANNOTATIONS = {
@@ -28,6 +30,7 @@ ANNOTATIONS = {
     "x-pydock-expects",
     "x-pydock-later",
     "x-pydock-change",
+    "x-pydock-short",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
 }
@@ -93,55 +96,21 @@ def test_later_fields_are_not_there_yet() -> None:
             assert not set(node.get("x-pydock-later", ())) & set(node.get("properties", {})), f"{file}{path}"
 
 
-@pytest.mark.parametrize(
-    ("kind", "type_"), [("Image", ImageSpec), ("Network", NetworkSpec), ("Container", ContainerSpec)]
-)
-def test_schemas_and_types_have_the_same_fields_and_defaults(kind: str, type_: type) -> None:
-    compare(contract.spec_of(kind), type_, kind)
-
-
-def compare(node: dict[str, Any], type_: Any, path: str) -> None:
-    """A structure's fields against an object's properties, downwards."""
-    fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
-    assert fields.keys() == node["properties"].keys(), path
-    required = {name for name, field in fields.items() if field.required}
-    assert required == set(node.get("required", ())), path
-    for name, field in fields.items():
-        below = node["properties"][name]
-        if "default" in below and name != "pids":
-            assert below["default"] == field.default, f"{path}.{name}"
-        elif not field.required and below["type"] not in ("array", "object"):
-            assert field.default is None or name == "pids", (
-                f"{path}.{name}: the schema lacks the default {field.default!r}"
-            )
-        struct = struct_in(field.type)
-        if struct is not None:
-            compare(below.get("items", below), struct, f"{path}.{name}")
-
-
-def struct_in(type_: Any) -> Any:
-    """The structure that an annotation holds, in a tuple or an optional."""
-    found = [type_, *getattr(type_, "__args__", ())]
-    return next((each for each in found if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
-
-
 def test_the_default_of_pids_is_the_daemon_s() -> None:
     limits = contract.spec_of("Container")["properties"]["resources"]["properties"]["limits"]["properties"]
     assert limits["pids"]["default"] == quantity.DEFAULT_PIDS
 
 
-@pytest.mark.parametrize(
-    ("kind", "in_place"),
-    [
-        ("Container", changes.CONTAINER_IN_PLACE),
-        ("Network", changes.NETWORK_IN_PLACE),
-        ("Image", changes.IMAGE_IN_PLACE),
-    ],
-)
-def test_the_planner_and_the_schemas_agree_on_what_changes_in_place(kind: str, in_place: frozenset[str]) -> None:
+def test_capabilities_are_those_of_the_driver() -> None:
+    assert set(security.NAMES) == {"ALL", *capabilities.KNOWN}
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in kinds.KINDS])
+def test_each_field_says_what_an_edit_does(kind: str) -> None:
+    in_place = {name for name, node in table.spec_fields(kind).fields.items() if node.field.in_place}
     properties = contract.spec_of(kind)["properties"]
     assert {node["x-pydock-change"] for node in properties.values()} <= {"in-place", "recreate"}
-    assert {name for name, node in properties.items() if node["x-pydock-change"] == "in-place"} == set(in_place)
+    assert {name for name, node in properties.items() if node["x-pydock-change"] == "in-place"} == in_place
 
 
 def test_lists_say_how_they_merge() -> None:

@@ -1,4 +1,4 @@
-"""The generated pages are those of this version, and leave no field out."""
+"""The generated schemas and pages are those of this version, and leave no field out."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def generate() -> Any:
     return module
 
 
-def test_the_committed_pages_are_current(generate: Any) -> None:
-    for path, text in generate.pages().items():
-        assert path.read_text() == text, f"{path.name}: run python docs/generate.py"
+def test_the_committed_schemas_and_pages_are_current(generate: Any) -> None:
+    for path, text in {**generate.schemas(), **generate.pages()}.items():
+        assert path.read_text() == text, f"{path.name}: run make reference"
 
 
 def test_every_field_has_a_row(generate: Any) -> None:

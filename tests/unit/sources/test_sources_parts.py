@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.control.sources import claims, facts, files, guard
+from reconciler.control.sources.ledger import claims, facts, files, guard
 from reconciler.model.view import Moment
 from reconciler.testing.sources import key
 
@@ -26,7 +26,7 @@ def test_whatever_is_wanted_one_file_holds_an_object(
     wanted: dict[str, frozenset[facts.Key]], standing: dict[str, frozenset[facts.Key]]
 ) -> None:
     owners = {each: path for path, keys in standing.items() for each in keys}
-    refused = claims.refusals(wanted, standing, owners)
+    refused = claims.refusals(wanted, standing, owners, {})
     after = {**standing, **{path: keys for path, keys in wanted.items() if path not in refused}}
     holders = [each for keys in after.values() for each in keys]
     assert len(holders) == len(set(holders))
@@ -43,8 +43,8 @@ def test_whatever_is_wanted_one_file_holds_an_object(
 
 def test_a_conflict_free_set_is_never_refused() -> None:
     standing = {"a": {key("x")}, "b": {key("y")}}
-    assert claims.refusals({"a": {key("y")}, "b": {key("x")}}, standing, {key("x"): "a", key("y"): "b"}) == {}
-    assert claims.refusals({"c": {key("z")}}, standing, {key("x"): "a", key("y"): "b"}) == {}
+    assert claims.refusals({"a": {key("y")}, "b": {key("x")}}, standing, {key("x"): "a", key("y"): "b"}, {}) == {}
+    assert claims.refusals({"c": {key("z")}}, standing, {key("x"): "a", key("y"): "b"}, {}) == {}
 
 
 NOW = Moment(mono=1000.0, wall=1e6, boot_id="boot")

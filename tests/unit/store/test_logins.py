@@ -42,6 +42,21 @@ def test_nothing_of_it_can_be_read_in_the_files(tmp_path: Path) -> None:
     assert not [word for word in (ONE.username, ONE.password, ONE.basic()) if word.encode() in content]
 
 
+@pytest.mark.parametrize(
+    "login",
+    [
+        Credentials("_json_key", '{\n\t"a": "b\\n"\n}\n'),
+        Credentials("me", ""),
+        Credentials("caf\u00e9", "\xff", "latin-1"),
+    ],
+)
+def test_a_login_of_any_bytes_is_found_as_it_was(tmp_path: Path, login: Credentials) -> None:
+    Logins(tmp_path).put("r.example", login, 7.0)
+    found = Logins(tmp_path).find(references.parse("r.example/a"))
+    assert found is not None
+    assert (found, found.basic()) == (login, login.basic())
+
+
 def test_the_same_login_is_sealed_differently_each_time(tmp_path: Path) -> None:
     found = set()
     for _ in range(3):

@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.store.base import Store
 from reconciler.testing.store import memory_store
+from reconciler.testing.store_bounds import BoundsSuite
 from reconciler.testing.store_repositories import GraphSuite, ObjectsSuite, RecordsSuite
 from reconciler.testing.store_suite import StoreSuite
 
@@ -32,4 +33,8 @@ class TestRecords(RecordsSuite):
 
 
 class TestGraph(GraphSuite):
+    pass
+
+
+class TestBounds(BoundsSuite):
     pass

@@ -11,7 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from reconciler import errors
 from reconciler.kinds.container.observed import ContainerObserved
-from reconciler.model.objects import Desired, Override
+from reconciler.model.objects import Desired, Override, SourceNote
 from reconciler.store.base import Session
 from reconciler.testing.store import memory_store
 from reconciler.testing.store_samples import API, FILE, key
@@ -21,6 +21,7 @@ _SPECS = st.sampled_from([{"image": "x"}, {"image": "y"}, {"image": "y", "env": 
 _LABELS = st.dictionaries(st.sampled_from(["p", "q"]), st.sampled_from(["1", "2"]), max_size=2)
 _OWNERS = st.sampled_from([FILE, API])
 _TIMES = st.floats(0, 4e9, allow_nan=False)
+_NOTES = st.none() | st.builds(SourceNote, st.sampled_from(["Invalid", "Empty"]), st.just("a.yaml:1:1: ä"), _TIMES)
 _OBSERVED = st.builds(
     ContainerObserved,
     pid=st.integers(0, 3),
@@ -72,6 +73,7 @@ class Histories(RuleBasedStateMachine):
             return
         assert after.generation == before.generation + (spec != before.spec)
         assert (after.labels, after.spec, after.owner) == (labels, spec, owner)
+        assert after.note == (before.note if owner.source == before.owner.source else None)
         self._put(before, after)
 
     @rule(uid=uids, stopped=st.booleans(), restart=st.integers(0, 2))
@@ -79,6 +81,13 @@ class Histories(RuleBasedStateMachine):
         with self.store.transaction() as session:
             after = session.objects.set_override(uid, Override(stopped, restart))
         assert after.override == Override(stopped, restart)
+        self._put(self.model[uid], after)
+
+    @rule(uid=uids, note=_NOTES)
+    def remark(self, uid: str, note: SourceNote | None) -> None:
+        with self.store.transaction() as session:
+            after = session.objects.set_note(uid, note)
+        assert (after.note, after.generation) == (note, self.model[uid].generation)
         self._put(self.model[uid], after)
 
     @rule(uid=uids, observed=_OBSERVED)

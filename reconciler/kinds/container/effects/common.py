@@ -13,11 +13,11 @@ from reconciler.drivers.network.base import EndpointConfig
 from reconciler.engine.parts import Parts
 from reconciler.kinds.container import runs
 from reconciler.kinds.container.observed import ContainerObserved, Incarnation
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.kinds.network.effects import config as network_config
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
 from reconciler.model.plan import Step
-from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import Entry, ImageFacts
 from reconciler.store.base import Session
 

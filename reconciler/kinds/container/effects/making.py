@@ -9,18 +9,19 @@ from typing import NamedTuple
 
 import msgspec
 
-from reconciler import failpoints
+from reconciler import errors, failpoints
 from reconciler.drivers.network.base import EndpointConfig
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.kinds.container import runs, tasks
 from reconciler.kinds.container.effects import common
 from reconciler.kinds.container.observed import Attachment, ContainerObserved, Incarnation
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.kinds.network.effects import config as network_config
+from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model import names
 from reconciler.model.objects import Desired
 from reconciler.model.plan import Step
-from reconciler.model.spec import ContainerSpec
 from reconciler.model.view import Entry, ImageFacts
 from reconciler.store.base import Session
 
@@ -92,11 +93,12 @@ def _incarnate(
     incarnation = Incarnation(
         id=secrets.token_hex(8), generation=desired.generation, written=desired.spec, effective=effective,
         labels=desired.labels, image_digest=image.digest, image_id=image.image_id,
+        created_at=parts.clock.now().wall,
     )  # fmt: skip
     return msgspec.structs.replace(
         observed, incarnation=incarnation, attachments=_attach(parts, session, desired, effective), process="absent",
-        starts=0, failures=0, next_start_mono=0.0, restart=desired.override.restart, asked=0, latest="",
-        exit_code=None, exit_reason="", exit_signal=0, drift=(), stop_mono=0.0, stop_sent=False,
+        starts=0, restart_count=0, failures=0, next_start_mono=0.0, restart=desired.override.restart, asked=0,
+        latest="", exit_code=None, exit_reason="", exit_signal=0, drift=(), stop_mono=0.0, stop_sent=False,
         boot_id=parts.clock.boot,
     )  # fmt: skip
 
@@ -109,7 +111,7 @@ def _attach(parts: Parts, session: Session, desired: Desired, effective: Contain
             session.leases.release(desired.uid, network_uid)
     attachments = []
     for index, (network, state) in enumerate(found):
-        address = session.leases.address(network.uid, desired.uid, state.subnet, state.gateway)
+        address = _address(session, desired.uid, network, state)
         attachments.append(
             Attachment(
                 network_uid=network.uid,
@@ -123,3 +125,15 @@ def _attach(parts: Parts, session: Session, desired: Desired, effective: Contain
             )
         )
     return tuple(attachments)
+
+
+def _address(session: Session, uid: str, network: Desired, state: NetworkObserved) -> str:
+    try:
+        return session.leases.address(network.uid, uid, state.subnet, state.gateway)
+    except errors.Temporary:
+        count = max(0, ipaddress.ip_network(state.subnet).num_addresses - 3)
+        raise errors.Temporary(
+            f"network {network.key.name} is full: the {count} address{'es' if count != 1 else ''} of {state.subnet} "
+            "are in use; remove containers from it, put this one into another network, or give it a larger subnet "
+            "(spec.subnet of the Network; its containers are made anew)"
+        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -10,8 +11,10 @@ from reconciler import errors, failpoints
 from reconciler.drivers.network.base import EndpointConfig
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
-from reconciler.kinds.container import tasks
-from reconciler.kinds.container.effects import common, config
+from reconciler.kinds.container import spec, tasks
+from reconciler.kinds.container.aspects import table
+from reconciler.kinds.container.aspects.base import Running
+from reconciler.kinds.container.effects import common
 from reconciler.kinds.container.observed import ContainerObserved, Facet, Incarnation
 from reconciler.kinds.network.effects import config as network_config
 from reconciler.model.plan import Step
@@ -38,15 +41,15 @@ def claim_update(parts: Parts, session: Session, step: Step, entry: Entry) -> _U
 
 
 def update(parts: Parts, job: Job, claim: _Update) -> None:
-    """What changes in place: limits and published ports in the kernel; labels and policies in the record alone."""
-    before, wanted = claim.common.incarnation, claim.after.effective
-    if wanted.ports != before.effective.ports:
-        failpoints.hit("update.ports.before")
-        common.wire(parts, claim.endpoint)
-        failpoints.hit("update.ports.after")
-    if wanted.resources != before.effective.resources and claim.common.observed.process in ("created", "running"):
-        parts.exec.set_limits(before.id, config.limits(wanted))
-        failpoints.hit("update.limits.after")
+    """What changes in place: in the kernel where an aspect of the spec has something there (limits, published ports),
+    else in the record alone."""
+    before, alive = claim.common.incarnation, claim.common.observed.process in ("created", "running")
+    running = Running(before.id, claim.after.effective, parts.exec, partial(common.wire, parts, claim.endpoint))
+    for aspect in table.changed(spec.ASPECTS, before.effective, claim.after.effective):
+        if aspect.apply is not None and (alive or not aspect.by_process):
+            failpoints.hit(f"update.{aspect.name}.before")
+            aspect.apply(running)
+            failpoints.hit(f"update.{aspect.name}.after")
     common.change(parts, claim.common.uid, incarnation=claim.after)
     failpoints.hit("update.record.after")
 
@@ -62,9 +65,11 @@ def repair(parts: Parts, job: Job, claim: common.Claim) -> None:
     if "rootfs" in facets:
         parts.graph_driver.restore_mount(incarnation.id, claim.observed.pid)
         failpoints.hit("repair.rootfs.after")
-    if "limits" in facets:
-        parts.exec.set_limits(incarnation.id, config.limits(incarnation.effective))
-        failpoints.hit("repair.limits.after")
+    running = Running(incarnation.id, incarnation.effective, parts.exec, partial(common.wire, parts, claim.endpoint))
+    for aspect in spec.ASPECTS:
+        if aspect.name in facets and aspect.drifted is not None and aspect.apply is not None:
+            aspect.apply(running)
+            failpoints.hit(f"repair.{aspect.name}.after")
     left = facets & set(drift(parts, claim.uid, claim.observed))
     if left:
         raise errors.Temporary(f"{', '.join(sorted(left))}: repaired, but missing or altered again at once")
@@ -78,10 +83,8 @@ def drift(parts: Parts, uid: str, observed: ContainerObserved) -> tuple[Facet, .
     with parts.store.snapshot() as session:
         endpoint = network_config.endpoint(session, uid, observed)
     _, found = parts.network.drift([], [endpoint])
-    missing = list(found.get(uid, ()))
+    missing: list[Facet] = list(found.get(uid, ()))
     if not parts.graph_driver.mounted(incarnation.id):
         missing.append("rootfs")
-    limits = parts.exec.limits(incarnation.id)
-    if limits is not None and not parts.exec.limits_match(config.limits(incarnation.effective), limits):
-        missing.append("limits")
-    return tuple(missing)
+    running = Running(incarnation.id, incarnation.effective, parts.exec)
+    return (*missing, *(aspect.name for aspect in table.drifted(spec.ASPECTS, running)))

@@ -6,7 +6,9 @@ from functools import partial
 
 from reconciler.engine.effects import Watched
 from reconciler.engine.parts import Parts
-from reconciler.kinds.container.effects import config
+from reconciler.kinds.container import spec
+from reconciler.kinds.container.aspects import table
+from reconciler.kinds.container.aspects.base import Running
 from reconciler.kinds.container.observed import ContainerObserved, Incarnation
 from reconciler.kinds.network.effects import config as network_config
 from reconciler.model.view import Entry
@@ -30,6 +32,5 @@ def watch(parts: Parts, entry: Entry) -> Watched:
 
 
 def _altered(parts: Parts, made: Incarnation) -> bool:
-    """Whether somebody has written another limit than the container's."""
-    limits = parts.exec.limits(made.id)
-    return limits is not None and not parts.exec.limits_match(config.limits(made.effective), limits)
+    """Whether somebody has changed what an aspect of its spec has in the kernel."""
+    return bool(list(table.drifted(spec.ASPECTS, Running(made.id, made.effective, parts.exec))))

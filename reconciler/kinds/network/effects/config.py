@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from reconciler import errors
 from reconciler.drivers.network.base import EndpointConfig, Interface, NetworkConfig, PublishedPort
+from reconciler.kinds.container.aspects import ports
+from reconciler.kinds.container.aspects.networks import NetworkRef
 from reconciler.kinds.container.observed import Attachment, ContainerObserved
+from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.kinds.network.observed import NetworkObserved
+from reconciler.kinds.network.spec import NetworkSpec
 from reconciler.model.keys import Key
 from reconciler.model.objects import Desired
-from reconciler.model.spec import ContainerSpec, NetworkRef, NetworkSpec
 from reconciler.model.view import DEFAULT_NETWORK
 from reconciler.store.base import Session
 
@@ -48,13 +51,11 @@ def refs(spec: ContainerSpec) -> tuple[NetworkRef, ...]:
 def endpoint(session: Session, uid: str, observed: ContainerObserved) -> EndpointConfig:
     """The endpoint of a container's present incarnation. A network that is gone keeps its interface's own facts."""
     incarnation = observed.incarnation
-    ports = incarnation.effective.ports if incarnation else ()
+    published = ports.published(incarnation.effective) if incarnation else ()
     return EndpointConfig(
         uid=uid,
         interfaces=tuple(_interface(session, attachment) for attachment in observed.attachments),
-        ports=tuple(
-            PublishedPort(port.host_ip, port.host_port, port.container_port, port.protocol.lower()) for port in ports
-        ),
+        ports=tuple(PublishedPort(*port) for port in published),
     )
 
 

@@ -1,1 +1,0 @@
-"""The handlers, one file a subject. ``reconciler.engine.table`` names them all."""
