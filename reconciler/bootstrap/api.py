@@ -151,15 +151,19 @@ def command(
     return [sys.executable, "-s", "-P", "-m", "reconciler.wsgi", *options, *who]
 
 
+def environment() -> dict[str, str]:
+    """What the API process has in its environment."""
+    known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    # One arena of memory: each thread would get its own otherwise.
+    return known | {"PATH": os.defpath, "MALLOC_ARENA_MAX": "1"}
+
+
 def _popen(arguments: list[str], fds: Sequence[int]) -> subprocess.Popen[bytes]:
     """A session of its own keeps a terminal's Ctrl-C from it: the controller says when it ends."""
-    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    # One arena of memory: each thread would get its own otherwise.
-    environment |= {"PATH": os.defpath, "MALLOC_ARENA_MAX": "1"}
     return subprocess.Popen(
         arguments,
         stdin=subprocess.DEVNULL,
-        env=environment,
+        env=environment(),
         pass_fds=fds,
         start_new_session=True,
         cwd="/",

@@ -20,6 +20,7 @@ from reconciler.jobs import table
 from reconciler.testing import wait
 from reconciler.testing.daemon import BIN, Connection, Pydockd, container
 
+pytestmark = pytest.mark.installed
 MANY = 30
 
 

@@ -20,6 +20,7 @@ import pytest
 from reconciler.model import names
 from reconciler.testing import faults, images, wait
 from reconciler.testing.daemon import Pydockd, condition
+from reconciler.testing.nursery import Nursery
 
 IN_TIME = 20.0
 STORED = "/apis/pydock.dev/v1/graph/images"
@@ -335,11 +336,14 @@ BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, registry: images.Server, image: str) -> Iterator[Stage]:
+def stage(
+    tmp_path_factory: pytest.TempPathFactory, registry: images.Server, image: str, born_by: Nursery | None
+) -> Iterator[Stage]:
     work = tmp_path_factory.mktemp("failpoints")
     # so that the daemon has a switch to flip: a test before may have left it on in this worker's namespace
     Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
-    host = Pydockd(work / "host", flags=("--resync", "3600", "--image-gc-max-age", "1ms", "--image-gc-min-age", "0"))
+    flags = ("--resync", "3600", "--image-gc-max-age", "1ms", "--image-gc-min-age", "0")
+    host = Pydockd(work / "host", flags=flags, born_by=born_by)
     other = images.push(registry.address, "other", "1", images.busybox(page=f"other {os.getpid()}\n"))
     subject, filed = (faults.Subject(host, image, name, images.free_port()) for name in ("subject", "filed"))
     made = Stage(host, subject, filed, images.free_port(), other, work / "armed", work / "record", work / "saved.tar")
