@@ -14,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import socket
@@ -25,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import reconciler
 from reconciler import failpoints, manifest, store
 from reconciler.bootstrap import api as api_process
 from reconciler.bootstrap import daemon
@@ -34,6 +36,8 @@ _ROOM = 4000
 #: what only a new program would heed
 _NEEDS_EXEC = ("LD_", "PYTHON", "MALLOC_")
 _LARGEST = 1 << 18
+#: what is no module to import by itself, or none of the product
+_NOT_AHEAD = ("reconciler.testing", "reconciler.wsgi", "reconciler.store.migrations.")
 
 
 class Born:
@@ -190,9 +194,10 @@ _start_api = api_process._popen
 
 
 def _preload() -> None:
-    from reconciler.bootstrap import controller, serve  # noqa: F401
-    from reconciler.cli import invoking  # noqa: F401
-
+    """Everything of the product, and what it imports late."""
+    for module in pkgutil.walk_packages(reconciler.__path__, "reconciler."):
+        if not module.name.startswith(_NOT_AHEAD):
+            importlib.import_module(module.name)
     manifest.prepare()
     with tempfile.TemporaryDirectory() as directory:
         store.open_store(Path(directory) / "state.db").close()
