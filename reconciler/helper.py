@@ -10,8 +10,8 @@ import sys
 
 #: name → module with ``main(arguments) -> exit status``
 HELPERS: dict[str, str] = {
-    "extract": "reconciler.drivers.graph.extract",
-    "digest": "reconciler.drivers.graph.digesting",
+    "extract": "reconciler.drivers.graph.extract_helper",
+    "digest": "reconciler.drivers.graph.digest_helper",
 }
 
 

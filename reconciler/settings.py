@@ -7,6 +7,12 @@ underscores::
     hosts = ["unix:///run/pydock/pydock.sock"]
     exec_runtime = "crun"
 
+a table for containers' logs (``Logs``)::
+
+    [logs]
+    max_size = "10Mi"
+    max_files = 3
+
 and a table for each registry that is not spoken to in the usual way (``drivers.registry.hosts.Host``)::
 
     [registry."registry.example:5000"]
@@ -17,7 +23,9 @@ and a table for each registry that is not spoken to in the usual way (``drivers.
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,11 +35,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from reconciler import __version__, errors
+from reconciler.drivers.exec.base import LogLimits
 from reconciler.drivers.graph import options as graph_options
 from reconciler.drivers.graph import table as graph_table
 from reconciler.drivers.registry import hosts as registry_hosts
 from reconciler.images import trust
-from reconciler.model import collection, durations, names
+from reconciler.model import collection, durations, names, quantity
 
 DEFAULT_CONFIG = "/etc/pydock/pydockd.toml"
 #: the drop-in directory of a host's own manifests
@@ -45,12 +54,43 @@ T = TypeVar("T")
 PID_FILE = "pydockd.pid"
 
 
+#: less than this holds no long line
+_LOG_LEAST = 16 << 10
+_LOG_FILES_MOST = 1000
+
+
+class Logs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of each container's output is kept: ``max_files`` files of ``max_size`` each. A size is one of
+    Kubernetes' (``10Mi``) or docker's (``10m``, which is the same)."""
+
+    max_size: str = "10Mi"
+    max_files: int = LogLimits().max_files
+
+    def limits(self) -> LogLimits:
+        """Raises ``Invalid`` naming the key that is wrong."""
+        size = self._bytes()
+        if size < _LOG_LEAST:
+            raise errors.Invalid(f"logs.max_size {self.max_size!r}: expected at least 16Ki")
+        if not 1 <= self.max_files <= _LOG_FILES_MOST:
+            raise errors.Invalid(f"logs.max_files {self.max_files}: expected a number from 1 to {_LOG_FILES_MOST}")
+        return LogLimits(size, self.max_files)
+
+    def _bytes(self) -> int:
+        text = self.max_size.strip()
+        docker = re.fullmatch(r"([0-9]+)([kmg])b?", text)
+        try:
+            return quantity.to_bytes(f"{docker[1]}{docker[2].upper()}i" if docker else text)
+        except errors.Invalid as error:
+            raise errors.Invalid(f"logs.max_size: {error.message} (such as 10Mi)") from None
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``resync`` is the seconds between full looks when no event asks for one; ``api_user`` is the name or uid that the
     API process runs as (empty: see ``bootstrap.accounts``); empty ``exec_runtime`` and ``storage_driver`` mean the
     first that works. ``image_gc_*`` configure automatic image garbage collection, see ``model.collection``: per cent,
     and times such as ``30d``. ``registry_mirrors`` are URLs for docker.io; ``certs_dir`` holds files of TLS as docker's
-    certs.d does; ``trust_policy`` is the file that decides which images may be pulled."""
+    certs.d does; ``trust_policy`` is the file that decides which images may be pulled.
+    ``dns``: name servers for containers where the host's own cannot be reached from them; ``logs``: see ``Logs``."""
 
     root: str = "/var/lib/pydock"
     run_dir: str = "/run/pydock"
@@ -76,6 +116,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     certs_dir: str = "/etc/pydock/certs.d"
     trust_policy: str = trust.DEFAULT
     registry_mirrors: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    logs: Logs = Logs()
     registry: Mapping[str, registry_hosts.Host] = {}
 
     def registries(self) -> registry_hosts.Hosts:
@@ -131,6 +173,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     mirror = "a mirror of docker.io, asked before it: https://HOST[:PORT]; may be repeated (default: none)"
     add("--registry-mirror", action="append", dest="registry_mirrors", metavar="URL", help=mirror)
+    add("--log-max-size", metavar="SIZE", help="of each file of a container's log (default: 10Mi)")
+    add("--log-max-files", type=int, metavar="N", help="files kept of a container's log (default: 3)")
+    server = "name server for containers where the host's own is on its loopback; may be repeated (default: none)"
+    add("--dns", action="append", metavar="ADDRESS", help=server)
     add("--pidfile", metavar="FILE", help="default: RUN_DIR/pydockd.pid")
     user = "the unprivileged user of the API process (default: pydock-api, or a number that no account has)"
     add("--api-user", metavar="USER", help=user)
@@ -175,8 +221,17 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Settings, bo
             registries.check_files()
     if driver := environ.get(STORAGE_DRIVER):
         given["storage_driver"] = driver
+    _take_log_flags(flags, given)
     given.update({name: value for name, value in flags.items() if value is not None})
     return make(given), print_only
+
+
+def _take_log_flags(flags: dict[str, Any], given: dict[str, Any]) -> None:
+    """The flags of the table ``logs``."""
+    found = {name: flags.pop(f"log_{name}") for name in Logs.__struct_fields__}
+    wanted = {name: value for name, value in found.items() if value is not None}
+    if wanted:
+        given["logs"] = {**given.get("logs", {}), **wanted}
 
 
 @contextmanager
@@ -197,6 +252,9 @@ def make(given: dict[str, Any]) -> Settings:
         settings = msgspec.structs.replace(settings, registry=found)
     settings.registries()
     names.check_instance(settings.instance)
+    settings.logs.limits()
+    for server in settings.dns:
+        _check_name_server(server)
     for name in ("root", "run_dir", "manifests", "certs_dir", "trust_policy"):
         if not os.path.isabs(getattr(settings, name)):
             raise errors.Invalid(f"{name} {getattr(settings, name)!r}: expected an absolute path")
@@ -223,6 +281,15 @@ def _age(name: str, text: str) -> float:
         return durations.seconds(text)
     except ValueError as error:
         raise errors.Invalid(f"{name}: {error}") from None
+
+
+def _check_name_server(text: str) -> None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise errors.Invalid(f"dns {text[:60]!r}: expected an IP address of a name server") from None
+    if address.is_loopback or address.is_unspecified:
+        raise errors.Invalid(f"dns {text}: containers cannot reach the host's loopback: give an address of the network")
 
 
 def check_host(host: str) -> str:
@@ -266,7 +333,9 @@ def to_toml(settings: Settings) -> str:
 
     def lines(of: msgspec.Struct) -> str:
         given = ((name, getattr(of, name)) for name in of.__struct_fields__)
-        return "".join(f"{name} = {value(item)}\n" for name, item in given if not isinstance(item, Mapping | None))
+        plain = ((name, item) for name, item in given if not isinstance(item, Mapping | msgspec.Struct | None))
+        return "".join(f"{name} = {value(item)}\n" for name, item in plain)
 
+    logs = f"\n[logs]\n{lines(settings.logs)}"
     tables = (f"\n[registry.{value(name)}]\n{lines(table)}" for name, table in settings.registry.items())
-    return lines(settings) + "".join(tables)
+    return lines(settings) + logs + "".join(tables)

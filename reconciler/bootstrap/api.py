@@ -151,16 +151,20 @@ def command(
     return [sys.executable, "-s", "-P", "-m", "reconciler.wsgi", *options, *who]
 
 
+def environment() -> dict[str, str]:
+    """What the API process has in its environment."""
+    known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    # One arena of memory: each thread would get its own otherwise.
+    return known | {"PATH": os.defpath, "MALLOC_ARENA_MAX": "1"}
+
+
 def _popen(arguments: list[str], fds: Sequence[int]) -> subprocess.Popen[bytes]:
     """It gets a session of its own, so that Ctrl-C at a terminal does not reach it: the controller decides when it
     ends."""
-    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    # One arena of memory for all threads, instead of one for each.
-    environment |= {"PATH": os.defpath, "MALLOC_ARENA_MAX": "1"}
     return subprocess.Popen(
         arguments,
         stdin=subprocess.DEVNULL,
-        env=environment,
+        env=environment(),
         pass_fds=fds,
         start_new_session=True,
         cwd="/",

@@ -77,8 +77,9 @@ def _show_trouble(text: str) -> None:
 def _options(settings: Settings) -> dict[str, dict[str, Any]]:
     """What the host's owner said about each family of drivers."""
     return {
-        "exec": {"runtime": settings.exec_runtime},
+        "exec": {"runtime": settings.exec_runtime, "logs": settings.logs.limits()},
         "graph": {"driver": settings.storage_driver, "options": settings.storage_opts},
+        "network": {"name_servers": settings.dns},
         "registry": {"registries": settings.registries()},
     }
 

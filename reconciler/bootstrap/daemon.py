@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from reconciler import errors, settings
 from reconciler.bootstrap import logs
 from reconciler.control import life, listeners, memory, notify
+from reconciler.model.visible import visible
 
 log = logging.getLogger("pydock")
 
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(config: settings.Settings) -> int:
     os.makedirs(config.root, mode=0o700, exist_ok=True)
     os.chmod(config.root, 0o700)
-    os.makedirs(config.run_dir, mode=0o755, exist_ok=True)
+    listeners.make_directory(config.run_dir)
     with contextlib.ExitStack() as undo:
         undo.callback(life.claim_instance(config.instance).remove)
         # the usual file always claims the run directory, even if another pidfile is asked for
@@ -87,7 +88,7 @@ def _log_to_stderr(debug: bool) -> None:
 
 
 def _complain(error: errors.PydockError, status: int) -> int:
-    sys.stderr.write(f"pydockd: {error.message}\n")
+    sys.stderr.write("".join(f"{visible(line)}\n" for line in f"pydockd: {error.message}".splitlines()))
     notify.notify(f"STATUS={error.message.splitlines()[0] if error.message else 'failed'}")
     return status
 

@@ -200,10 +200,25 @@ class Client:
         return self._json("POST", f"{where(kinds.CONTAINER, namespace, name)}/kill", {"signal": signal})
 
     def logs(
-        self, namespace: str, name: str, *, tail: int | None = None, follow: bool = False, timestamps: bool = False
+        self,
+        namespace: str,
+        name: str,
+        *,
+        tail: int | None = None,
+        follow: bool = False,
+        timestamps: bool = False,
+        since_time: str = "",
+        since_seconds: int = 0,
+        previous: bool = False,
+        mark_with: str = "",
     ) -> Iterator[bytes]:
-        """A container's output in pieces; with ``follow`` until the container is gone or the caller leaves."""
-        return self.read("logs", namespace=namespace, name=name, tail=tail, follow=follow, timestamps=timestamps)
+        """A container's output in pieces; with ``follow`` until the container is gone or the caller leaves. Only
+        lines from ``since_time`` (RFC 3339) or the last ``since_seconds`` on. ``previous``: of the run before the
+        latest one. Lines that start with ``mark_with`` tell where another incarnation begins."""
+        return self.read(
+            "logs", namespace=namespace, name=name, tail=tail, follow=follow, timestamps=timestamps,
+            since_time=since_time, since_seconds=since_seconds or None, previous=previous, mark_with=mark_with,
+        )  # fmt: skip
 
     def pull(self, reference: str, credentials: Credentials | None = None) -> Iterator[Object]:
         """Pulls an image, with ``credentials`` for its registry. Yields progress: ``status``, ``layer``, ``current``,

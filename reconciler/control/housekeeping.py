@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,18 +21,36 @@ log = logging.getLogger("pydock.housekeeping")
 
 #: seconds between trims of the tables that grow
 _TRIM_EVERY = 60.0
+#: seconds before the logs are taken care of again after an error
+_KEEP_LOGS_AGAIN = 5.0
+
+
+class _Stop:
+    """Tells ``keep_logs`` to end."""
+
+    def __init__(self) -> None:
+        self._fd = os.eventfd(0, os.EFD_CLOEXEC)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def set(self) -> None:
+        os.eventfd_write(self._fd, 1)
 
 
 class Housekeeping:
-    """Threads that wake for the resync, for trimming, and for images that are due to go."""
+    """Threads that wake for the resync, for trimming, and for images that are due to go; and one that keeps the logs of
+    containers within their limits."""
 
     def __init__(self, settings: Settings, parts: Parts, engine: Engine, reconciler: Reconciler) -> None:
         self._settings, self._parts, self._engine, self._reconciler = settings, parts, engine, reconciler
         self._stop = threading.Event()
+        self._stop_logs = _Stop()
         self._threads = [
             threading.Thread(target=self._every, args=(settings.resync, self.resync), name="resync", daemon=True),
             threading.Thread(target=self._every, args=(_TRIM_EVERY, self.trim), name="trim", daemon=True),
             threading.Thread(target=self._every, args=(settings.resync, self.collect), name="collect", daemon=True),
+            threading.Thread(target=self._keep_logs, name="logs", daemon=True),
         ]
 
     def start(self) -> None:
@@ -40,6 +59,7 @@ class Housekeeping:
 
     def close(self) -> None:
         self._stop.set()
+        self._stop_logs.set()
 
     def wait_ended(self, deadline: float) -> None:
         """Waits until ``deadline`` (CLOCK_MONOTONIC seconds) for the work under way."""
@@ -70,6 +90,15 @@ class Housekeeping:
             session.events.trim(self._settings.keep_events)
         self._parts.store.checkpoint()
         memory.give_back()
+
+    def _keep_logs(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._parts.exec.keep_logs(self._stop_logs)
+            except Exception:
+                # a log that nobody keeps grows until the disk is full
+                log.exception("internal error while keeping logs")
+                self._stop.wait(_KEEP_LOGS_AGAIN)
 
     def _every(self, seconds: float, work: Callable[[], None]) -> None:
         while not self._stop.wait(seconds):

@@ -34,10 +34,13 @@ def unix(path: str, group: str) -> socket.socket:
     """A unix socket at ``path``, taking the place of one that nobody listens on any more."""
     gid = _gid(group)
     _clear(path)
+    try:
+        make_directory(os.path.dirname(path))
+    except OSError as error:
+        raise errors.Permanent(f"cannot listen on unix://{path}: {error.filename}: {error.strerror}") from None
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
     try:
-        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         listener.bind(path)
         os.chown(path, 0, gid)
         os.chmod(path, 0o660)
@@ -48,6 +51,16 @@ def unix(path: str, group: str) -> socket.socket:
     finally:
         os.umask(mask)
     return listener
+
+
+def make_directory(path: str) -> None:
+    """A directory for sockets, which everybody may pass through, whatever our umask: the socket itself says who may
+    connect. One that is there already keeps its mode. Raises ``OSError``."""
+    if os.path.isdir(path):
+        return
+    make_directory(os.path.dirname(path))
+    os.mkdir(path)
+    os.chmod(path, 0o755)
 
 
 def activated(environ: Mapping[str, str]) -> list[socket.socket]:

@@ -1,5 +1,5 @@
-"""inotify on single files, by the C library: watchfiles watches directories, and not the writing of one cgroup file or
-log.
+"""inotify on single files, through the C library: watchfiles watches directories, but does not tell when one cgroup
+file or log is written to.
 
 Format of an event: inotify(7), ``struct inotify_event``.
 """
@@ -11,15 +11,17 @@ import ctypes
 import os
 import struct
 
-MODIFY, MOVED_TO, CREATE = 0x2, 0x80, 0x100
+MODIFY, ATTRIB, MOVED_TO, CREATE = 0x2, 0x4, 0x80, 0x100
+#: the watch ends with its first event
+ONE_SHOT = 0x8000_0000
 _IGNORED = 0x8000
 _HEADER = struct.Struct("iIII")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Inotify:
-    """Watches files and directories by path; not thread-safe but for ``read``, which one thread may call while another
-    adds."""
+    """Watches files and directories by path. Not safe for use from several threads, except that one may ``read`` while
+    another adds."""
 
     def __init__(self) -> None:
         self._fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -32,8 +34,8 @@ class Inotify:
         return int(self._fd)
 
     def add(self, path: str, mask: int) -> None:
-        """Watches what ``path`` names now; again is harmless. Raises ``OSError``, such as ``FileNotFoundError``, also
-        when the kernel's limit is reached."""
+        """Watches what ``path`` names now; watching it again is harmless. Raises ``OSError``: ``FileNotFoundError``, or
+        ``ENOSPC`` when the kernel's limit of watches is reached."""
         watch = _libc.inotify_add_watch(self._fd, os.fsencode(path), mask)
         if watch < 0:
             raise _error(path)

@@ -7,10 +7,12 @@ import os
 import select
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import msgspec
 
 from reconciler import errors
+from reconciler.drivers.exec.base import LogLine, LogQuery
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.kinds.container.observed import ContainerObserved
@@ -32,14 +34,61 @@ def logs(parts: Parts, job: Job) -> dict[str, object]:
         raise errors.NotFound(f"{key} not found")
     # of several with one name the live one
     chosen = min(found, key=lambda entry: entry.desired.deleting_at or 0.0).desired
-    path = os.path.join(parts.log_dir, chosen.uid, "log")
-    tail = None if request.tail < 0 else request.tail
+    path, since = log_path(parts, chosen.uid), _since(parts, request)
+    query = LogQuery(None if request.tail < 0 else request.tail, request.follow, since, request.previous)
+    shown = _Shown(request)
     with _end(parts, job, chosen.uid, request.follow) as end:
-        for line in parts.exec.log_lines(path, tail, request.follow, end):
-            prefix = f"{line.time} ".encode() if request.timestamps else b""
-            if not _write(job.fds[0], prefix + line.text + (b"" if line.partial else b"\n")):
+        for line in parts.exec.log_lines(path, query, end):
+            if not _write(job.fds[0], shown.data(line)):
                 break
     return {}
+
+
+def log_path(parts: Parts, uid: str) -> str:
+    """The log of a container, which all its incarnations share."""
+    return os.path.join(parts.log_dir, uid, "log")
+
+
+def _since(parts: Parts, request: asked.Logs) -> float:
+    """Unix seconds; 0 for all lines. A time without a zone is in UTC."""
+    if request.since_time and request.since_seconds:
+        raise errors.Invalid("sinceTime and sinceSeconds: give one of them")
+    if request.since_seconds:
+        return parts.clock.now().wall - request.since_seconds
+    if not request.since_time:
+        return 0.0
+    try:
+        found = datetime.fromisoformat(request.since_time)
+    except ValueError:
+        raise errors.Invalid(
+            f"sinceTime {request.since_time[:40]!r}: expected a time such as 2026-01-02T03:04:05Z"
+        ) from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+class _Shown:
+    """Lines as the caller wants them."""
+
+    def __init__(self, request: asked.Logs) -> None:
+        self._request = request
+        self._incarnation = b""
+        self._broken = False
+
+    def data(self, line: LogLine) -> bytes:
+        if line.stream == "run":
+            return self._mark(line)
+        prefix = f"{line.time} ".encode() if self._request.timestamps else b""
+        self._broken = line.partial
+        return prefix + line.text + (b"" if line.partial else b"\n")
+
+    def _mark(self, line: LogLine) -> bytes:
+        """Tells of another incarnation; runs of one are joined, as docker joins those of one container."""
+        before, self._incarnation = self._incarnation, line.text
+        if before in (b"", line.text) or not self._request.mark_with:
+            return b""
+        words = f"{self._request.mark_with}--- made anew {line.time} (incarnation {line.text.decode()}) ---\n"
+        end, self._broken = b"\n" if self._broken else b"", False
+        return end + words.encode()
 
 
 class _End:

@@ -11,6 +11,9 @@ from reconciler import errors
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.images import disk_sizes, garbage, lookup, strays, usage, verification
+from reconciler.jobs.logs import log_path
+from reconciler.model import kinds
+from reconciler.model.objects import Desired
 from reconciler.requests import system as asked
 from reconciler.requests.images import ImageTree
 
@@ -52,6 +55,7 @@ def df(parts: Parts, job: Job) -> dict[str, Any]:
         using, images, used_at = usage.users(session), session.images.all(), session.relations.used_at()
         unused = {facts.digest for facts in usage.unused(session, True)}
         made = strays.incarnations(session)
+        containers = [desired for desired in session.objects.find() if desired.key.kind == kinds.CONTAINER.name]
     space = parts.graph.space()
     return {
         "driver": parts.graph_driver.name,
@@ -65,11 +69,17 @@ def df(parts: Parts, job: Job) -> dict[str, Any]:
             for id, (key, running) in sorted(made.items(), key=lambda each: each[1])
             if id in snapshots
         ],
+        "logs": _logs(parts, containers),
         "leftovers": strays.find(parts.images).shown(),
         "pulling": parts.images.leftovers.busy,
         "collection": msgspec.structs.asdict(parts.images.policy),
         "warning": garbage.pressure(parts.images.policy) if _pressed(parts) else "",
     }
+
+
+def _logs(parts: Parts, containers: Sequence[Desired]) -> list[dict[str, Any]]:
+    sizes_of = ((str(desired.key), parts.exec.log_size(log_path(parts, desired.uid))) for desired in containers)
+    return [{"key": key, "size": size} for key, size in sorted(sizes_of) if size]
 
 
 def _pressed(parts: Parts) -> bool:

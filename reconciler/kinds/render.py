@@ -94,6 +94,8 @@ def _metadata(desired: Desired) -> dict[str, Any]:
     shown["creationTimestamp"] = times.text(desired.created_at)
     if desired.deleting_at is not None:
         shown["deletionTimestamp"] = times.text(desired.deleting_at)
+        if desired.deleting_grace is not None:
+            shown["deletionGracePeriodSeconds"] = int(desired.deleting_grace)
     shown["labels"] = dict(desired.labels)
     shown["annotations"] = dict(desired.annotations)
     if desired.owner.source == OBJECT and desired.owner.name:

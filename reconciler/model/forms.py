@@ -52,6 +52,8 @@ def mount_path(value: str) -> str:
         raise errors.Invalid("nothing can be mounted over the container's root: name a directory below it")
     if (first := target.split("/")[1]) in ("proc", "sys"):
         raise errors.Invalid(f"/{first} belongs to the kernel: nothing can be mounted there")
+    if target == "/dev":
+        raise errors.Invalid("/dev holds the container's own devices: mount below it, or name another path")
     return target
 
 

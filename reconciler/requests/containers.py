@@ -19,13 +19,19 @@ class Act(Request, frozen=True):
 class Logs(Request, frozen=True):
     """The log of a container: writes its bytes (stdout and stderr as they were written) to the passed descriptor →
     ``{}``. ``tail`` is the number of last lines (-1: all); ``timestamps`` puts RFC 3339 times before the lines;
-    ``follow`` goes on until the container is gone or the caller leaves."""
+    ``follow`` goes on until the container is gone or the caller leaves. ``since_time`` (RFC 3339) or ``since_seconds``
+    before now leaves out earlier lines; ``previous`` asks for the run before the latest one. ``mark_with``: where
+    another incarnation of the container begins, a line of ours that starts with this text says so; empty: none does."""
 
     namespace: str
     name: str
     tail: Annotated[int, named("tailLines", ge=-1)] = -1
     follow: bool = False
     timestamps: bool = False
+    since_time: Annotated[str, named("sinceTime", max_length=64)] = ""
+    since_seconds: Annotated[int, named("sinceSeconds", ge=0)] = 0
+    previous: bool = False
+    mark_with: Annotated[str, named("markWith", pattern="^[0-9A-Za-z]{0,64}$")] = ""
 
 
 class Commit(Request, frozen=True):

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reconciler.testing import runs, wait
+from reconciler.testing import nursery, runs, wait
 
 BIN = Path(sys.executable).parent
 
@@ -35,7 +35,7 @@ class Connection(http.client.HTTPConnection):
 
 class Pydockd:
     """Starts, stops and kills the daemon, and asks its API and its client. ``close`` removes all it made, whatever
-    state it is in."""
+    state it is in. With ``born_by`` daemon and client are forked where everything is imported already."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Pydockd:
         env: Mapping[str, str] | None = None,
         debug: bool = True,
         run: Path | None = None,
+        born_by: nursery.Nursery | None = None,
     ) -> None:
         self.work = work
         self._debug = debug
@@ -53,7 +54,8 @@ class Pydockd:
         self.manifests.mkdir(parents=True, exist_ok=True)
         self.socket = str(self.run / "pydock.sock")
         self.flags, self.env = tuple(flags), dict(env or {})
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | nursery.Born | None = None
+        self._nursery = born_by
         self.log = work / "pydockd.log"
 
     # life
@@ -65,12 +67,15 @@ class Pydockd:
             *(["--debug"] if self._debug else []), *self.flags, *flags,
         ]  # fmt: skip
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env={**os.environ, **self.env, **(env or {})}
-            )
+            self.process = self._run(command, {**self.env, **(env or {})}, log.fileno())
         if ready:
             self.wait_ready()
         return self
+
+    def _run(self, command: list[str], env: dict[str, str], log: int) -> subprocess.Popen[bytes] | nursery.Born:
+        if self._nursery is not None and nursery.can_run(env):
+            return self._nursery.start(command, {**os.environ, **env}, [0, log, log])
+        return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **env})
 
     def wait_ready(self, timeout: float = 30.0) -> None:
         wait.until(self.ready, timeout, "pydockd to be ready")
@@ -217,8 +222,11 @@ class Pydockd:
         wait.until(lambda: self.get(kind, name) is None, timeout, f"{kind} {name} to be gone")
 
     def cli(self, *words: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
+        command = [str(BIN / "pydock"), "-H", f"unix://{self.socket}", *words]
+        if self._nursery is not None:
+            return self._nursery.run(command, os.environ, input or "")
         return subprocess.run(
-            [str(BIN / "pydock"), "-H", f"unix://{self.socket}", *words],
+            command,
             capture_output=True,
             text=True,
             input=input,

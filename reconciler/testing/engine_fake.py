@@ -196,7 +196,7 @@ class FakeEngine:
         call.result({"items": [{"chainId": "", "parent": "", "size": 0, "images": [_IMAGE]}]})
 
     def _system_df(self, call: Call, args: system.SystemDf) -> None:
-        call.result({"driver": "fake", "images": [_IMAGE], "containers": [], "leftovers": []})
+        call.result({"driver": "fake", "images": [_IMAGE], "containers": [], "logs": [], "leftovers": []})
 
     def _collectible(self, call: Call, args: system.Collectible) -> None:
         call.result({"items": [_IMAGE], "leftovers": [], "freed": 9, "lacking": 0})

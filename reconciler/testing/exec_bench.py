@@ -32,8 +32,8 @@ class RealBench:
         self.groups = groups.Groups(self.instance, host.layout(), systemd=False)
         self._runtime = runtime
 
-    def open(self) -> base.ExecDriver:
-        return exec_driver.open_driver(self.instance, self.run_dir, self._runtime)
+    def open(self, log_limits: base.LogLimits | None = None) -> base.ExecDriver:
+        return exec_driver.open_driver(self.instance, self.run_dir, self._runtime, log_limits)
 
     def config(self, id: str, *argv: str, **changes: Any) -> base.ContainerConfig:
         plain = {

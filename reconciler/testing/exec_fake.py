@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
@@ -45,11 +44,10 @@ class World:
     ``lifelike``: every run shows this process' own pid, so that whoever opens a pidfd finds a live process.
     """
 
-    def __init__(self, exits: Path | None = None, lifelike: bool = False) -> None:
+    def __init__(self, lifelike: bool = False) -> None:
         self.runs: dict[str, FakeRun] = {}
         self.logs: dict[str, list[base.LogLine]] = {}
         self.lock = threading.RLock()
-        self.exits = exits
         self._lifelike = lifelike
         self._next_pid = _FIRST_PID
 
@@ -94,6 +92,8 @@ class FakeExec:
             pid, pid_start = self.world.new_pid()
             facts = base.ProcessFacts(status="created", pid=pid, pid_start=pid_start)
             self.world.runs[config.id] = FakeRun(config, facts, _rounded(config.limits), self.world.new_pid())
+            mark = base.LogLine(datetime.now(UTC).isoformat(), "run", config.id.encode())
+            self.world.logs.setdefault(config.log_path, []).append(mark)
             return facts
 
     def start(self, id: str) -> base.ProcessFacts:
@@ -142,8 +142,6 @@ class FakeExec:
                 exit_reason=reason if known else "unknown",
                 signal=number if known else 0,
             )
-            if known and self.world.exits is not None:
-                (self.world.exits / id).write_text(str(code))
 
     def kill_conmon(self, id: str) -> None:
         """The supervisor is gone; the process runs on."""
@@ -159,8 +157,6 @@ class FakeExec:
 
     def _forget(self, id: str) -> None:
         self.world.runs.pop(id, None)
-        if self.world.exits is not None:
-            (self.world.exits / id).unlink(missing_ok=True)
 
     def inspect(self, id: str) -> base.ProcessFacts:
         self._enter("inspect", id)
@@ -205,20 +201,40 @@ class FakeExec:
     def limit_files(self, id: str) -> tuple[str, ...]:
         return (f"/fake/cgroup/{id}/memory.max",) if id in self.world.runs else ()
 
-    def exit_dir(self) -> str:
-        return str(self.world.exits or "/fake/exits")
-
-    def log_lines(self, log_path: str, tail: int | None, follow: bool, stop: base.LogStop) -> Iterator[base.LogLine]:
+    def log_lines(self, log_path: str, query: base.LogQuery, stop: base.LogStop) -> Iterator[base.LogLine]:
         self._enter("log_lines", log_path)
-        lines = list(self.world.logs.get(log_path, ()))
-        yield from lines if tail is None else lines[max(0, len(lines) - tail) :]
-        seen = len(lines)
-        while follow and not select.select([stop], [], [], 0.01)[0]:
+        present = list(self.world.logs.get(log_path, ()))
+        yield from _chosen(present, query)
+        seen = len(present)
+        while query.follow and not _readable(stop, 0.01):
             fresh = self.world.logs.get(log_path, [])[seen:]
             seen += len(fresh)
             yield from fresh
-        if follow:
+        if query.follow:
             yield from self.world.logs.get(log_path, [])[seen:]
+
+    def log_size(self, log_path: str) -> int:
+        return sum(len(line.text) for line in self.world.logs.get(log_path, ()))
+
+    def keep_logs(self, stop: base.LogStop) -> None:
+        _readable(stop, None)
+
+
+def _readable(stop: base.LogStop, seconds: float | None) -> bool:
+    poll = select.poll()
+    poll.register(stop.fileno(), select.POLLIN)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))
+
+
+def _chosen(lines: list[base.LogLine], query: base.LogQuery) -> list[base.LogLine]:
+    """What there is by now of the lines that ``query`` asks for."""
+    marks = [index for index, line in enumerate(lines) if line.stream == "run"]
+    if query.previous:
+        lines = lines[marks[-2] : marks[-1]] if len(marks) > 1 else []
+    ends = [index for index, line in enumerate(lines) if line.stream != "run"]
+    if query.tail is not None:
+        lines = lines[ends[-query.tail] :] if 0 < query.tail <= len(ends) else [] if query.tail == 0 else lines
+    return [line for line in lines if datetime.fromisoformat(line.time).timestamp() >= query.since]
 
 
 def _rounded(wanted: base.Limits) -> base.Limits:

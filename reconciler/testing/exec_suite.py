@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
+from datetime import datetime
 from typing import Any, Protocol
 
 import pytest
@@ -75,6 +75,14 @@ def run(bench: Bench, driver: base.ExecDriver, id: str, *argv: str, **changes: A
     return config
 
 
+def said(
+    driver: base.ExecDriver, config: base.ContainerConfig, stop: Any, query: base.LogQuery | None = None
+) -> list[base.LogLine]:
+    """The lines that a container wrote, without the marks."""
+    found = driver.log_lines(config.log_path, query or base.LogQuery(), stop)
+    return [line for line in found if line.stream != "run"]
+
+
 class ExecSuite:
     """Subclass it in a test module and give a ``bench`` fixture."""
 
@@ -118,7 +126,6 @@ class ExecSuite:
         facts = ended(driver, "one")
         assert (facts.exit_code, facts.exit_reason, facts.signal) == (code, "exited", 0)
         assert facts.finished_at >= facts.started_at > 0
-        assert Path(driver.exit_dir(), "one").exists()
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGKILL.value])
     def test_a_signal_is_told_from_an_exit(self, bench: Bench, number: int) -> None:
@@ -145,7 +152,6 @@ class ExecSuite:
         assert driver.inspect("one").status == "absent"
         assert driver.list() == ("two",)
         assert driver.inspect("two") == other
-        assert not Path(driver.exit_dir(), "one").exists()
 
     def test_delete_works_from_every_state_and_twice(self, bench: Bench) -> None:
         driver = bench.open()
@@ -164,10 +170,9 @@ class ExecSuite:
         assert ended(driver, "one").exit_code == 7
         config = bench.config("one", "sh", "-c", "echo second; exit 8")
         assert driver.create(config).status == "created"
-        assert not Path(driver.exit_dir(), "one").exists()
         driver.start("one")
         assert ended(driver, "one").exit_code == 8
-        lines = [line.text for line in driver.log_lines(config.log_path, None, False, stop)]
+        lines = [line.text for line in said(driver, config, stop)]
         assert lines == [b"first", b"second"]
 
     def test_create_replaces_what_was_never_started(self, bench: Bench) -> None:
@@ -263,7 +268,7 @@ class ExecSuite:
         driver = bench.open()
         config = run(bench, driver, "one", *SPEAK)
         ended(driver, "one")
-        lines = list(driver.log_lines(config.log_path, None, False, stop))
+        lines = said(driver, config, stop)
         assert sorted((line.stream, line.text, line.partial) for line in lines if line.stream == "stderr") == [
             ("stderr", b"err one", False)
         ]
@@ -277,20 +282,23 @@ class ExecSuite:
         driver = bench.open()
         config = run(bench, driver, "one", "sh", "-c", "echo one; echo two; echo three; printf four; exit 0")
         ended(driver, "one")
-        lines = list(driver.log_lines(config.log_path, None, False, stop))
+        lines = said(driver, config, stop)
         assert [line.text for line in lines] == [b"one", b"two", b"three", b"four"]
         for count in range(6):
-            assert list(driver.log_lines(config.log_path, count, False, stop)) == lines[max(0, 4 - count) :]
+            found = driver.log_lines(config.log_path, base.LogQuery(tail=count), stop)
+            assert [line for line in found if line.stream != "run"] == lines[max(0, 4 - count) :]
 
     def test_a_log_that_does_not_exist_is_empty(self, bench: Bench, stop: Never) -> None:
         driver = bench.open()
-        path = bench.config("never", *SLEEP).log_path
-        assert list(driver.log_lines(path, None, False, stop)) == []
+        config = bench.config("never", *SLEEP)
+        assert list(driver.log_lines(config.log_path, base.LogQuery(), stop)) == []
+        assert driver.log_size(config.log_path) == 0
 
     def test_following_a_log(self, bench: Bench, stop: Never) -> None:
         driver = bench.open()
         config = bench.config("one", "sh", "-c", "echo first; exit 0")
-        following = driver.log_lines(config.log_path, None, True, stop)
+        every = driver.log_lines(config.log_path, base.LogQuery(follow=True), stop)
+        following = (line for line in every if line.stream != "run")
         driver.create(config)
         driver.start("one")
         assert next(following).text == b"first"
@@ -300,3 +308,50 @@ class ExecSuite:
         assert next(following).text == b"second"
         stop.stop()
         assert list(following) == []
+
+    def test_marks_tell_where_each_run_begins(self, bench: Bench, stop: Never) -> None:
+        driver = bench.open()
+        path = ""
+        for id, word in (("one", "first"), ("one", "second"), ("two", "third")):
+            config = bench.config(id, "sh", "-c", f"echo {word}; exit 0", log_path=path or bench.config("one").log_path)
+            path = config.log_path
+            driver.create(config)
+            driver.start(id)
+            ended(driver, id)
+        lines = list(driver.log_lines(path, base.LogQuery(), stop))
+        assert [(line.stream, line.text) for line in lines] == [
+            ("run", b"one"),
+            ("stdout", b"first"),
+            ("run", b"one"),
+            ("stdout", b"second"),
+            ("run", b"two"),
+            ("stdout", b"third"),
+        ]
+        assert driver.log_size(path) > 0
+
+    def test_the_lines_of_the_run_before_the_latest(self, bench: Bench, stop: Never) -> None:
+        driver = bench.open()
+        for word in ("first", "second", "third"):
+            config = run(bench, driver, "one", "sh", "-c", f"echo {word}; echo more; exit 0")
+            ended(driver, "one")
+        found = said(driver, config, stop, base.LogQuery(previous=True))
+        assert [line.text for line in found] == [b"second", b"more"]
+        found = said(driver, config, stop, base.LogQuery(previous=True, tail=1))
+        assert [line.text for line in found] == [b"more"]
+
+    def test_lines_since_a_moment(self, bench: Bench, stop: Never) -> None:
+        driver = bench.open()
+        config = run(bench, driver, "one", "sh", "-c", "echo first; exit 0")
+        ended(driver, "one")
+        run(bench, driver, "one", "sh", "-c", "echo second; exit 0")
+        ended(driver, "one")
+        moment = datetime.fromisoformat(said(driver, config, stop)[1].time).timestamp()
+        found = said(driver, config, stop, base.LogQuery(since=moment))
+        assert [line.text for line in found] == [b"second"]
+        assert said(driver, config, stop, base.LogQuery(since=moment + 3600)) == []
+
+    def test_keeping_logs_ends_when_it_is_told_to(self, bench: Bench, stop: Never) -> None:
+        driver = bench.open()
+        run(bench, driver, "one", *SLEEP)
+        stop.stop()
+        driver.keep_logs(stop)

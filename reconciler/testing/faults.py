@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.engine import table
+from reconciler.kinds.container import spec
 from reconciler.testing import leaks, wait
 from reconciler.testing.daemon import Pydockd, condition, container
 
@@ -26,8 +27,9 @@ _PLURALS = ("containers", "images", "networks")
 
 
 def failpoints() -> list[str]:
-    """Every failpoint in the product's source, read without running it. In a name that is made up of parts each part
-    stands for the planner's actions."""
+    """Every failpoint in the source of the product, read without running it. In a name that is made up of parts, a part
+    stands for all that it may be: the planner's actions, or the aspects of a container that can be
+    changed or repaired."""
     found = {name for file in sorted(PRODUCT.rglob("*.py")) for name in _in_file(file)}
     return sorted(found)
 
@@ -46,7 +48,13 @@ def _names(argument: ast.expr) -> list[str]:
         return [str(argument.value)]
     assert isinstance(argument, ast.JoinedStr), ast.unparse(argument)
     pattern = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in argument.values)
-    return [pattern.format(action) for action in table.steps()]
+    (part,) = (ast.unparse(part.value) for part in argument.values if isinstance(part, ast.FormattedValue))
+    if part == "step.action":
+        return [pattern.format(action) for action in table.steps()]
+    assert part == "aspect.name", f"{pattern}: what may {part} be?"
+    repairs = pattern.startswith("repair.")
+    aspects = [each for each in spec.ASPECTS if each.apply is not None and (each.drifted is not None or not repairs)]
+    return [pattern.format(aspect.name) for aspect in aspects]
 
 
 class Subject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from reconciler.testing import btrfs as disks
 from reconciler.testing import docker as peer
 from reconciler.testing import images
 from reconciler.testing.daemon import Pydockd
+from reconciler.testing.nursery import Nursery
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +38,27 @@ def btrfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Where daemons and commands are forked that have everything imported."""
+    with contextlib.closing(Nursery()) as found:
+        yield found
+
+
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pydockd]:
+def born_by(request: pytest.FixtureRequest) -> Nursery | None:
+    """How the daemons of a module begin: forked, or (None) as the installed command, where the module is marked so or
+    ``PYDOCK_TEST_INSTALLED`` is set."""
+    if request.node.get_closest_marker("installed") or os.environ.get("PYDOCK_TEST_INSTALLED"):
+        return None
+    found: Nursery = request.getfixturevalue("nursery")
+    return found
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory, born_by: Nursery | None) -> Iterator[Pydockd]:
     """A running daemon that the tests of a module share, each with objects of its own names."""
-    daemon = Pydockd(tmp_path_factory.mktemp("host"), flags=("--resync", "3600"))
+    daemon = Pydockd(tmp_path_factory.mktemp("host"), flags=("--resync", "3600"), born_by=born_by)
     try:
         yield daemon.start()
     finally:
@@ -47,12 +66,13 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pydockd]:
 
 
 @pytest.fixture
-def make_host(tmp_path: Path) -> Iterator[Callable[..., Pydockd]]:
+def make_host(tmp_path: Path, born_by: Nursery | None) -> Iterator[Callable[..., Pydockd]]:
     """Makes daemons that a test may break; each is removed afterwards with all it made."""
     made: list[Pydockd] = []
 
     def make(**options: object) -> Pydockd:
-        daemon = Pydockd(tmp_path / f"host{len(made)}", flags=("--resync", "3600"), **options)  # type: ignore[arg-type]
+        options = {"flags": ("--resync", "3600"), "born_by": born_by, **options}
+        daemon = Pydockd(tmp_path / f"host{len(made)}", **options)  # type: ignore[arg-type]
         made.append(daemon)
         return daemon
 

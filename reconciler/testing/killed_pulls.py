@@ -1,8 +1,8 @@
 """Pulls in processes that may be killed at any moment.
 
 ``python -m reconciler.testing.killed_pulls`` has everything imported, and forks a child for each line that it reads
-(JSON: the directory to work in, the reference, whether to check all that the store then has); the child pulls, and
-ends. The parent tells the child's pid, and how it ended.
+(JSON: the directory to work in, the reference, the file to write to what is then here; "" looks at nothing); the child
+pulls, and ends. The parent tells the child's pid, and how it ended.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import os
 import subprocess
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
+from reconciler.testing import graph_trees
 from reconciler.testing.pulling import Puller
 
 
@@ -27,10 +29,10 @@ class Forker:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def begin(self, work: Path, reference: str, *, check: bool = False) -> int:
-        """The pid of a process that pulls, and checks what is then here."""
+    def begin(self, work: Path, reference: str, report: Path | None = None) -> int:
+        """The pid of a process that pulls, and writes to ``report`` what is wrong then and which tree is there."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([str(work), reference, check]) + "\n")
+        self._process.stdin.write(json.dumps([str(work), reference, str(report or "")]) + "\n")
         self._process.stdin.flush()
         return self._answer()
 
@@ -50,22 +52,27 @@ class Forker:
         self._process.stdout.close()
 
 
-def _pull(work: Path, reference: str, *, check: bool) -> None:
+def _pull(work: Path, reference: str, report: str) -> None:
     with contextlib.closing(Puller(work)) as puller:
         puller.pull(reference)
-        if check:
-            found = puller.problems()
-            assert not found, found
-            puller.tree(reference)
+        if report:
+            # what a tree must be is told by another that was compared with its blobs: unpacking again takes longer
+            found = {"problems": puller.problems(unpack=False), "tree": _told(puller.tree(reference))}
+            Path(report).write_text(json.dumps(found))
+
+
+def _told(tree: dict[str, graph_trees.Node]) -> dict[str, str]:
+    """Directories that no member names have the time at which they were made."""
+    return {path: repr(replace(node, mtime=None) if node.type == "d" else node) for path, node in tree.items()}
 
 
 def main() -> None:
     for line in sys.stdin:
-        work, reference, check = json.loads(line)
+        work, reference, report = json.loads(line)
         child = os.fork()
         if not child:
             try:
-                _pull(Path(work), reference, check=check)
+                _pull(Path(work), reference, report)
             except BaseException:  # noqa: BLE001 - told, whatever it is
                 traceback.print_exc()
                 os._exit(1)

@@ -14,7 +14,14 @@ from collections.abc import Iterable
 
 from reconciler import errors
 from reconciler.drivers.network import owners, subnets
-from reconciler.drivers.network.base import EndpointConfig, Facet, NetworkConfig, NetworkFacet, PublishedPort
+from reconciler.drivers.network.base import (
+    EndpointConfig,
+    Facet,
+    NetworkConfig,
+    NetworkFacet,
+    PublishedPort,
+    ResolvConf,
+)
 from reconciler.model import names
 
 _NETWORK_FACETS: tuple[NetworkFacet, ...] = ("bridge", "address", "rules", "forwarding")
@@ -72,6 +79,7 @@ class FakeNetwork:
     """A ``NetworkDriver`` on a ``FakeHost``."""
 
     def __init__(self, instance: str = "fake", host: FakeHost | None = None, run_dir: str = "/run/fake") -> None:
+        self.resolvers = ResolvConf("nameserver 192.0.2.53\n")
         self.host = host or FakeHost()
         self._instance = names.check_instance(instance)
         self._run_dir = run_dir
@@ -82,10 +90,10 @@ class FakeNetwork:
     def probe(self) -> str:
         return "no kernel, fake network"
 
-    def free_subnet(self, taken: Iterable[str]) -> str:
+    def free_subnet(self, taken: Iterable[str], large: bool = False) -> str:
         with self.host.lock:
             used = [config.subnet for config in self.host.networks.values()]
-        return subnets.free(self._instance, map(ipaddress.IPv4Network, [*used, *taken]))
+        return subnets.free(self._instance, map(ipaddress.IPv4Network, [*used, *taken]), large)
 
     def ensure_network(self, config: NetworkConfig) -> None:
         key = (self._instance, owners.check_uid(config.uid))
@@ -156,6 +164,9 @@ class FakeNetwork:
 
     def netns_path(self, uid: str) -> str:
         return f"{self._run_dir}/netns/{owners.check_uid(uid)}"
+
+    def resolv_conf(self) -> ResolvConf:
+        return self.resolvers
 
     def drift(
         self, networks: Iterable[NetworkConfig], endpoints: Iterable[EndpointConfig]

@@ -69,5 +69,5 @@ class Puller:
         with self.loop.store.snapshot() as session:
             return [facts.reference for facts in session.images.all()]
 
-    def problems(self) -> list[str]:
-        return store_clean.problems(self.loop.store, self.graph, self.root)
+    def problems(self, *, unpack: bool = True) -> list[str]:
+        return store_clean.problems(self.loop.store, self.graph, self.root, unpack=unpack)

@@ -11,8 +11,9 @@ from reconciler.drivers.graph.base import Graph
 from reconciler.store.base import Store
 
 
-def problems(store: Store, graph: Graph, root: Path) -> list[str]:
+def problems(store: Store, graph: Graph, root: Path, *, unpack: bool = True) -> list[str]:
     """What is wrong, in words; nothing in a clean store. Nobody may be at work. ``root`` is the graph's directory.
+    With ``unpack`` each layer is compared with what its blob unpacks to.
 
     Blobs that no image has yet are in order, if they are whole: a pull that failed keeps them for its next try."""
     with store.snapshot() as session:
@@ -24,7 +25,7 @@ def problems(store: Store, graph: Graph, root: Path) -> list[str]:
         *(f"blob {digest} is recorded and not here" for digest in sorted(blobs - set(graph.blobs()))),
         *(f"layer {name} is recorded and not here" for name in sorted(layers - there)),
         *(f"layer {name} is here and not recorded" for name in sorted(there - layers)),
-        *_other_layers(store, graph),
+        *(_other_layers(store, graph) if unpack else ()),
     ]
 
 

@@ -62,14 +62,39 @@ def test_the_pids_limit_holds_from_inside(host: Pydockd, image: str) -> None:
     host.delete("Container", "forks")
 
 
-def test_no_descriptor_of_ours_and_a_directory_of_its_own(inside: Inside) -> None:
-    found = {entry.name: os.readlink(entry) for entry in Path(f"/proc/{inside.pid}/fd").iterdir()}
-    for number, target in found.items():
-        assert target == "/dev/null" or target.startswith("pipe:") or int(number) > 2, (number, target)
-        assert not any(word in target for word in ("state.db", "socket:", "/root/", "/run/", "anon_inode")), target
+def odd_descriptors(pid: int, conmon: int) -> list[str]:
+    """What a container's process has open beyond an empty standard input and the two pipes that its conmon reads."""
+    found = {int(entry.name): os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    read = {os.readlink(entry) for entry in Path(f"/proc/{conmon}/fd").iterdir()}
+    right = {0: found.get(0) == "/dev/null"} | {
+        number: found.get(number, "").startswith("pipe:") and found[number] in read for number in (1, 2)
+    }
+    return [f"{number}: {found.get(number)}" for number in sorted({*found, *right}) if not right.get(number, False)]
+
+
+def conmon_of(host: Pydockd, inside: Inside) -> int:
+    parent = int(inside.status["PPid"])
+    assert Path(f"/proc/{parent}/comm").read_text() == "conmon\n"
+    return parent
+
+
+def test_no_descriptor_of_ours_and_a_directory_of_its_own(host: Pydockd, inside: Inside) -> None:
+    assert odd_descriptors(inside.pid, conmon_of(host, inside)) == []
     assert inside.is_in("/www")
     assert os.readlink(f"/proc/{inside.pid}/root") == "/"
     assert not os.path.samefile(f"/proc/{inside.pid}/root", "/")
+
+
+def test_each_descriptor_too_many_would_be_seen(host: Pydockd, image: str) -> None:
+    """Those of a container that opens some itself, as if they had been left to it."""
+    opens = "exec 3</etc/hosts 4>/dev/null 5<>/tmp/x 6>&1 1>/dev/null; echo opened >&2"
+    script = f"{opens}; while :; do sleep 3600 & wait $!; done"
+    host.apply(container("opens", image, command=["sh", "-c", script]))
+    found = Inside(host.wait_ready_container("opens")["pid"])
+    wait.until(lambda: "opened" in host.cli("logs", "opens").stdout, 10.0, "its descriptors")
+    seen = odd_descriptors(found.pid, conmon_of(host, found))
+    assert [line.split(": ")[0] for line in seen] == ["1", "3", "4", "5", "6"]
+    host.delete("Container", "opens")
 
 
 @pytest.fixture

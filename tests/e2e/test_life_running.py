@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.engine.table import TABLE, steps
+from reconciler.engine.table import steps
+from reconciler.jobs import table
 from reconciler.testing import wait
 from reconciler.testing.daemon import BIN, Connection, Pydockd, container
 
+pytestmark = pytest.mark.installed
 MANY = 30
 
 
@@ -137,7 +139,7 @@ def test_an_api_process_that_is_killed_comes_back_on_the_same_socket(host: Pydoc
 
 
 def test_commands_lists_every_handler(host: Pydockd) -> None:
-    assert host.api("GET", "/commands")["commands"] == sorted({**TABLE, **steps()})
+    assert host.api("GET", "/commands")["commands"] == sorted({**table.handlers(), **steps()})
 
 
 def test_conmons_get_nothing_of_systemds_sockets(make_host: Callable[..., Pydockd], image: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from reconciler.testing import wait
 from reconciler.testing.daemon import BIN, Connection, Pydockd
 
+pytestmark = pytest.mark.installed
 PYDOCKD = str(BIN / "pydockd")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import errors, settings
+from reconciler.drivers.exec.base import LogLimits
 from reconciler.model import collection
 
 
@@ -152,3 +153,40 @@ def test_when_images_go() -> None:
 def test_odd_marks_are_refused(given: dict[str, object], words: str) -> None:
     with pytest.raises(errors.Invalid, match=words):
         settings.make(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("10m", 10 << 20), ("10mb", 10 << 20), ("512k", 512 << 10), ("1Gi", 1 << 30), ("10M", 10**7)]
+)
+def test_sizes_of_logs_as_docker_and_kubernetes_write_them(text: str, size: int) -> None:
+    assert settings.make({"logs": {"max_size": text, "max_files": 5}}).logs.limits() == LogLimits(size, 5)
+
+
+@pytest.mark.parametrize(
+    ("logs", "words"),
+    [
+        ({"max_size": "ten"}, r"logs.max_size: 'ten' is no quantity"),
+        ({"max_size": "1k"}, r"at least 16Ki"),
+        ({"max_files": 0}, r"logs.max_files 0: expected a number from 1 to 1000"),
+        ({"max-size": "10m"}, r"unknown field `max-size`"),
+    ],
+)
+def test_wrong_limits_of_logs_are_named(logs: dict[str, object], words: str) -> None:
+    with pytest.raises(errors.Invalid, match=words):
+        settings.make({"logs": logs})
+
+
+def test_limits_of_logs_by_flags_and_printed(tmp_path: Path) -> None:
+    file = tmp_path / "pydockd.toml"
+    file.write_text('dns = ["192.0.2.53"]\n[logs]\nmax_size = "20m"\nmax_files = 4\n')
+    made, _ = settings.parse(["--config", str(file), "--log-max-files", "7"], {})
+    assert (made.logs.max_size, made.logs.max_files, made.dns) == ("20m", 7, ("192.0.2.53",))
+    file.write_text(settings.to_toml(made))
+    assert settings.parse(["--config", str(file)], {})[0] == made
+    assert settings.make({}).logs.limits() == LogLimits(10 << 20, 3)
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1", "::1", "0.0.0.0", "resolver.example"])
+def test_a_name_server_must_be_an_address_that_containers_reach(server: str) -> None:
+    with pytest.raises(errors.Invalid, match="dns"):
+        settings.make({"dns": [server]})

@@ -23,7 +23,7 @@ from typing import Any
 from gunicorn.http import errors as http
 from gunicorn.workers import base, gthread
 
-from reconciler.api import status
+from reconciler.api import connection, status
 from reconciler.api.server import privileges
 from reconciler.api.server.heartbeat import Heartbeat
 from reconciler.api.server.intake import Intake, State
@@ -229,7 +229,8 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]
     def handle_request(self, req: Any, conn: Connection) -> Any:
         if conn.intake.wants_continue:
             req._expected_100_continue = False
-        return super().handle_request(req, conn)
+        with connection.reading(conn.parser.unreader.take_buffered):
+            return super().handle_request(req, conn)
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
         """Without the whole body nobody knows where the next request would start: the connection ends, is drained

@@ -30,7 +30,7 @@ def sub(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Comma
 
 
 @sub("df", "pydock system df", "pydock system df -v")
-@click.option("-v", "--verbose", is_flag=True, help="Show each image, container and leftover too.")
+@click.option("-v", "--verbose", is_flag=True, help="Show each image, container, log and leftover too.")
 @click.option(
     "-o", "--output", "form", type=params.PLAIN, default=params.TABLE, help="Output format; a table by default."
 )
@@ -52,7 +52,8 @@ def df(run: session.Session, verbose: bool, form: params.Format) -> None:
     if found["warning"]:
         print(f"Warning: {found['warning']}")
     if verbose:
-        sys.stdout.write(_images(found["images"]) + _containers(found["containers"]) + _leftovers(found["leftovers"]))
+        sys.stdout.write(_images(found["images"]) + _containers(found["containers"]))
+        sys.stdout.write(_logs(found["logs"]) + _leftovers(found["leftovers"]))
 
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -64,6 +65,7 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         _row("Images", len(images), len(used), found["layers"] + found["blobs"], found["reclaimable"]),
         _row("Containers", len(made), running, sum(each["size"] for each in made), 0),
+        _row("Logs", len(found["logs"]), running, sum(each["size"] for each in found["logs"]), 0),
         _row("Leftovers", len(left), 0, over, over),
     ]
 
@@ -92,6 +94,10 @@ def _images(found: list[dict[str, Any]]) -> str:
 def _containers(found: list[dict[str, Any]]) -> str:
     rows = [(each["key"], "yes" if each["running"] else "no", image.freed(each["size"])) for each in found]
     return _part("Writable layers of containers", ("CONTAINER", "RUNS", "SIZE"), rows)
+
+
+def _logs(found: list[dict[str, Any]]) -> str:
+    return _part("Logs", ("CONTAINER", "SIZE"), [(each["key"], image.freed(each["size"])) for each in found])
 
 
 def _leftovers(found: list[dict[str, Any]]) -> str:

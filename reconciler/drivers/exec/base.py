@@ -45,9 +45,10 @@ class Limits(msgspec.Struct, frozen=True):
 class ContainerConfig(msgspec.Struct, frozen=True):
     """All that a run needs. ``user`` as in an image (``name|uid[:group|gid]``, empty is root) and resolved by the
     driver inside ``rootfs`` without following links out of it. ``files`` maps a path in the container to its text
-    (resolv.conf, hosts, hostname): the driver writes them outside the rootfs and binds them in. ``directories`` are
-    paths in the container that the driver makes in the rootfs, as root's, where nothing is. ``netns`` is a path, or
-    empty for none of its own."""
+    (resolv.conf, hosts, hostname): the driver writes them outside the rootfs and binds them in, anew for each run; the
+    container may write to them (all together 1 MiB) unless it is ``read_only``. ``directories`` are paths in the
+    container that the driver makes in the rootfs, as root's, where nothing is. ``netns`` is a path, or empty for none
+    of its own."""
 
     id: str
     rootfs: str
@@ -96,13 +97,32 @@ class RuntimeFacts(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
+class LogLimits(msgspec.Struct, frozen=True):
+    """How much of a container's output is kept: ``max_files`` files of about ``max_size`` bytes, the one that is being
+    written included. The defaults are those of the kubelet's and of many a docker host's."""
+
+    max_size: int = 10 << 20
+    max_files: int = 3
+
+
 class LogLine(msgspec.Struct, frozen=True):
-    """One line as the process wrote it, without its newline (``partial``: the line had no end yet)."""
+    """One line as the process wrote it, without its newline (``partial``: the line had no end yet). Or, on the stream
+    ``run``, a mark: from here on it is the output of another run, of the incarnation that ``text`` names."""
 
     time: str
-    stream: Literal["stdout", "stderr"]
+    stream: Literal["stdout", "stderr", "run"]
     text: bytes
     partial: bool = False
+
+
+class LogQuery(msgspec.Struct, frozen=True):
+    """``tail``: how many of the last lines (None: all). ``since``: Unix seconds, only lines from then on. ``previous``:
+    only the lines of the run before the latest one. ``follow``: wait for more."""
+
+    tail: int | None = None
+    follow: bool = False
+    since: float = 0.0
+    previous: bool = False
 
 
 class ExecDriver(Protocol):
@@ -148,12 +168,16 @@ class ExecDriver(Protocol):
     def limit_files(self, id: str) -> tuple[str, ...]:
         """The cgroup files whose inotify MODIFY tells that somebody changed a limit."""
 
-    def exit_dir(self) -> str:
-        """The directory (one an instance) where a file named by the id appears when a run has ended: to be watched."""
+    def log_lines(self, log_path: str, query: LogQuery, stop: LogStop) -> Iterator[LogLine]:
+        """The lines that ``query`` asks for, oldest first, and the marks that lie between them. With ``follow`` waits
+        for more until ``stop.fd`` becomes readable. A missing log is an empty one."""
 
-    def log_lines(self, log_path: str, tail: int | None, follow: bool, stop: LogStop) -> Iterator[LogLine]:
-        """Lines of a log from the ``tail`` last ones on (None: all); with ``follow`` waits for more until
-        ``stop.fd`` becomes readable. A missing log is an empty one."""
+    def log_size(self, log_path: str) -> int:
+        """Bytes on disk of all files of a log."""
+
+    def keep_logs(self, stop: LogStop) -> None:
+        """Keeps the logs of all runs within their limits until ``stop.fd`` becomes readable: for a thread of its own.
+        Sleeps while nothing is written."""
 
 
 class LogStop(Protocol):

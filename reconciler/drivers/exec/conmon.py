@@ -7,21 +7,26 @@ answers: ``{"data": PID}`` or ``{"data": -1, "message": …}``.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from reconciler import failpoints
+from reconciler.drivers import commands
 from reconciler.drivers.exec import pids, rundir
 from reconciler.errors import Permanent, Temporary
 
 #: a create that takes longer has gone wrong: it is undone and may be tried again
 CREATE_TIMEOUT = 60.0
+#: conmon's first process only forks and writes a pid file (measured: 3 ms)
+FORK_TIMEOUT = 20.0
 _MESSAGE_LIMIT = 1 << 16
 #: all that conmon and the runtime get of our environment; nothing of ours such as NOTIFY_SOCKET may leak into them
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -32,8 +37,27 @@ class _Reply(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class Log(NamedTuple):
+    """``cap``: bytes after which conmon changes files by itself."""
+
+    path: str
+    cap: int
+
+
+_LOG_DRIVER = "k8s-file:"
+
+
+def log_path(command_line: Sequence[bytes]) -> str | None:
+    """The log that a conmon with this command line writes."""
+    driver = _LOG_DRIVER.encode()
+    for flag, value in itertools.pairwise(command_line):
+        if flag == b"-l" and value.startswith(driver):
+            return os.fsdecode(value.removeprefix(driver))
+    return None
+
+
 def arguments(
-    conmon: str, runtime: Sequence[str], run: rundir.Run, log_path: str, *, systemd: bool, runtime_known: bool
+    conmon: str, runtime: Sequence[str], run: rundir.Run, log: Log, *, systemd: bool, runtime_known: bool
 ) -> list[str]:
     """conmon's command line. ``runtime`` is the runtime's path and the flags that come before its command."""
     bundle = str(run.bundle)
@@ -54,7 +78,7 @@ def arguments(
         ),
         *("--exit-dir", str(run.exit_file.parent), "--persist-dir", bundle, "--full-attach"),
         # the log's last lines need not be on the disk before the exit is known
-        *("--no-sync-log", "-l", f"k8s-file:{log_path}", "--log-level", "warning"),
+        *("--no-sync-log", "-l", _LOG_DRIVER + log.path, "--log-size-max", str(log.cap), "--log-level", "warning"),
         *(part for flag in flags for part in ("--runtime-arg", flag)),
         *(("-s",) if systemd else ()),
     ]
@@ -76,7 +100,7 @@ def launch(argv: list[str], run: rundir.Run, join: Callable[[int], None]) -> run
         begin.send(b"\0")
         failpoints.hit("exec.create.begin.after")
         # conmon forks and its first process ends once the pid file is written
-        process.wait()
+        _await_fork(process)
         failpoints.hit("exec.create.fork.after")
         conmon = run.pid(rundir.CONMON_PID_FILE)
         conmon_start = pids.start_time(conmon)
@@ -98,17 +122,27 @@ def _spawn(argv: list[str], run: rundir.Run, sync: int, begin: int) -> subproces
         environment["DBUS_SYSTEM_BUS_ADDRESS"] = os.environ["DBUS_SYSTEM_BUS_ADDRESS"]
     try:
         with open(run.bundle / rundir.CONMON_LOG, "wb") as log:
-            return subprocess.Popen(
+            return commands.start(
                 argv,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 pass_fds=(sync, begin),
-                cwd="/",
             )
     except OSError as error:
         raise Temporary(f"cannot start {argv[0]}: {error.strerror}") from error
+
+
+def _await_fork(process: subprocess.Popen[bytes]) -> None:
+    """Waits for conmon's first process. Raises ``Temporary`` when it fails to end: it is killed then."""
+    try:
+        process.wait(FORK_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        commands.kill(process)
+        raise Temporary(
+            f"conmon (process {process.pid}) has not gone to the background within {FORK_TIMEOUT:g} s: it was killed"
+        ) from None
 
 
 def _reply(sync: socket.socket, run: rundir.Run) -> _Reply:

@@ -21,6 +21,8 @@ from reconciler.drivers.exec import (
     groups,
     host,
     limits,
+    log_files,
+    log_keeper,
     logs,
     oci,
     pids,
@@ -29,6 +31,8 @@ from reconciler.drivers.exec import (
     rundir,
     runtime,
     seccomp,
+    slices,
+    sources,
     systemd,
     trial,
     users,
@@ -64,9 +68,11 @@ class Tools(msgspec.Struct, frozen=True):
 class Driver:
     """Implements ``base.ExecDriver``. Methods may be called from several threads, for different ids at once."""
 
-    def __init__(self, instance: str, run_dir: Path, wanted: str | None) -> None:
+    def __init__(self, instance: str, run_dir: Path, wanted: str | None, log_limits: base.LogLimits) -> None:
         self._base = run_dir / "exec" / instance
         self._wanted = wanted
+        self._log_limits = log_limits
+        self._keeper = log_keeper.Keeper(log_limits)
         layout = host.layout()
         self._groups = groups.Groups(instance, layout, systemd=layout.mode == "v2" and systemd.booted())
         self._probing = threading.Lock()
@@ -96,7 +102,8 @@ class Driver:
                 def attempt(tool: runtime.Runtime) -> None:
                     trial.attempt(tool, host.facts(tool, self._groups, machine.kernel), self._groups, self._base)
 
-                tool = runtime.choose(self._wanted, attempt)
+                with self._slice_in_use():
+                    tool = runtime.choose(self._wanted, attempt)
                 self._tools = Tools(tool, path, host.facts(tool, self._groups, machine.kernel))
             return self._tools
 
@@ -125,26 +132,39 @@ class Driver:
     def _launch(self, config: base.ContainerConfig, run: rundir.Run, tools: Tools) -> None:
         rootfs.check(config.rootfs)
         rootfs.make_directories(config.rootfs, config.directories)
+        sources.check(config.rootfs, config.mounts)
         identity = users.resolve(config.rootfs, config.user)
         bounding = oci.bounding(config, tools.host)
         filters = seccomp.default(bounding, seccomp.this_machine())
-        document = oci.config_json(config, identity, tools.host, filters, run.write_files(config.files))
+        document = oci.config_json(
+            config, identity, tools.host, filters, run.write_files(config.files, writable=not config.read_only)
+        )
         run.write(rundir.CONFIG_FILE, msgspec.json.encode(document))
+        run.note_pids_limit(config.limits.pids)
         failpoints.hit("exec.create.config.after")
         os.makedirs(os.path.dirname(config.log_path), mode=0o700, exist_ok=True)
+        self._keeper.begin(run.id, config.log_path, str(run.control))
         argv = conmon.arguments(
             tools.conmon,
             processes.command(tools.runtime, run),
             run,
-            config.log_path,
+            conmon.Log(config.log_path, log_files.conmon_cap(self._log_limits)),
             systemd=self._groups.systemd,
             runtime_known=tools.runtime.known(),
         )
         failpoints.hit("exec.create.files.after")
         record = conmon.launch(argv, run, partial(self._join_supervisor, run.id))
         failpoints.hit("exec.create.launch.after")
+        run.take_files_off()
+        self._hold_pids(run.id, config.limits.pids)
+        failpoints.hit("exec.create.pids.after")
         run.save(record)
         failpoints.hit("exec.create.record.after")
+
+    def _hold_pids(self, id: str, wanted: int) -> None:
+        limits.hold_pids(self._groups.layout, self._groups.container(id), wanted)
+        if self._groups.systemd and limits.starting_pids(wanted) != wanted:
+            systemd.send(systemd.tasks_message(self._groups.container_unit(id), wanted))
 
     def _join_supervisor(self, id: str, pid: int) -> None:
         where = self._groups
@@ -181,6 +201,8 @@ class Driver:
             raise NotFound(f"there is no created process of {run.id}")
         if pids.alive(found.conmon, found.conmon_start):
             self._join_supervisor(run.id, found.conmon)
+        run.take_files_off()
+        self._hold_pids(run.id, run.pids_limit())
         run.save(found)
         return found
 
@@ -211,6 +233,7 @@ class Driver:
         run = self._run(id)
         if self._remains(run):
             processes.clear(run, self._groups, self._any_runtime())
+        self._keeper.drop(id)
         self._drop_slice()
 
     def _any_runtime(self) -> runtime.Runtime | None:
@@ -230,17 +253,18 @@ class Driver:
         with self._slice_lock:
             self._creating += 1
         try:
-            yield
+            with slices.in_use(self._groups):
+                yield
         finally:
             with self._slice_lock:
                 self._creating -= 1
             self._drop_slice()
 
     def _drop_slice(self) -> None:
-        """Removes the slice with the last container; systemd cares for its own."""
+        """Removes the slice with the last container."""
         with self._slice_lock:
-            if not self._creating and not self._groups.systemd:
-                cgroups.remove_empty(self._groups.layout, self._groups.top)
+            if not self._creating:
+                slices.drop(self._groups)
                 failpoints.hit("exec.slice.remove.after")
 
     @_passing
@@ -263,11 +287,16 @@ class Driver:
     def limit_files(self, id: str) -> tuple[str, ...]:
         return limits.files(self._groups.layout, self._groups.container(groups.check_id(id)))
 
-    def exit_dir(self) -> str:
-        return str(self._base / "exits")
+    def log_lines(self, log_path: str, query: base.LogQuery, stop: base.LogStop) -> Iterator[base.LogLine]:
+        return logs.lines(log_path, query, stop)
 
-    def log_lines(self, log_path: str, tail: int | None, follow: bool, stop: base.LogStop) -> Iterator[base.LogLine]:
-        return logs.lines(log_path, tail, follow, stop)
+    @_passing
+    def log_size(self, log_path: str) -> int:
+        return log_files.size(log_path)
+
+    def keep_logs(self, stop: base.LogStop) -> None:
+        self._keeper.add(processes.logs(self._base, self._groups))
+        self._keeper.run(stop)
 
     def _run(self, id: str) -> rundir.Run:
         return rundir.Run(self._base, groups.check_id(id))

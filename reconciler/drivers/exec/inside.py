@@ -24,3 +24,18 @@ def open_path(root: int, path: str, flags: int = 0) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), path)
     return int(fd)
+
+
+def mode(rootfs: str, path: str) -> int | None:
+    """The mode of what ``path`` leads to below ``rootfs``; None when there is nothing."""
+    root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = open_path(root, path)
+    except OSError:
+        return None
+    finally:
+        os.close(root)
+    try:
+        return os.fstat(fd).st_mode
+    finally:
+        os.close(fd)

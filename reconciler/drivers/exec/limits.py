@@ -20,6 +20,16 @@ _NO_LIMIT = ("max", "-1", f"max {CPU_PERIOD}", str(CPU_PERIOD))
 _PAGE = os.sysconf("SC_PAGESIZE")
 
 
+#: tasks that a runtime's own first process may need until the program takes its place: runc's is written in Go and
+#: has 5 to 9 threads, depending on the machine
+_RUNTIME_PIDS = 64
+
+
+def starting_pids(pids: int) -> int:
+    """The limit under which a runtime creates the process; 0 is none. ``pids`` is in force before the program runs."""
+    return max(pids, _RUNTIME_PIDS) if pids else 0
+
+
 def cpu_quota(cpu_millis: int) -> int:
     """Microseconds of ``CPU_PERIOD`` for thousandths of a core; 0 is no limit."""
     return max(CPU_QUOTA_MIN, cpu_millis * CPU_PERIOD // 1000) if cpu_millis else 0
@@ -89,6 +99,18 @@ def _write_all(layout: cgroups.Layout, group: str, waiting: dict[tuple[str, str]
         raise _too_much_in_use(int(used or 0), limits)
     for key, error in refused.items():
         raise Permanent(f"{key[1]} takes no {waiting[key]}: {error.strerror}") from error
+
+
+def hold_pids(layout: cgroups.Layout, group: str, pids: int) -> None:
+    """Lowers the limit of tasks to that of the program, once the runtime's first process waits for its start and needs
+    no more threads. Raises ``Temporary`` when the kernel refuses."""
+    if pids and starting_pids(pids) != pids:
+        path = f"{layout.directory('pids', group)}/pids.max"
+        try:
+            cgroups.write_text(path, str(pids))
+        except FileNotFoundError:
+            # the process has ended meanwhile, and its group is gone
+            return
 
 
 def _write(layout: cgroups.Layout, group: str, key: tuple[str, str], text: str) -> OSError | None:

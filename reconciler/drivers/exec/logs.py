@@ -1,7 +1,7 @@
 """Reading a container's log in conmon's k8s-file format.
 
-Each record is a line ``RFC3339nano stream F|P text``: ``P`` is a piece of a longer line, ``F`` its end. The file may
-grow while it is read, and may be renamed away with a new one taking its place.
+Each record is a line ``RFC3339nano stream F|P text``: ``P`` is a piece of a longer line, ``F`` its end. A log is a
+chain of files (``log_files``); the last one may grow while it is read, and another may take its place.
 """
 
 from __future__ import annotations
@@ -10,17 +10,33 @@ import contextlib
 import os
 import select
 from collections.abc import Iterator
-from typing import IO, Literal, NamedTuple
+from datetime import datetime
+from typing import Literal, NamedTuple, Protocol
 
 from reconciler.drivers import inotify
-from reconciler.drivers.exec.base import LogLine, LogStop
+from reconciler.drivers.exec import log_files
+from reconciler.drivers.exec.base import LogLine, LogQuery, LogStop
+from reconciler.drivers.exec.log_chain import Chain
 
 #: a longer line is handed out in parts of about this size (``partial``), so that memory stays bounded
 MAX_LINE = 1 << 20
 _MAX_PIECES = 1 << 14
 _BLOCK = 1 << 16
+#: a file's time may lie so many seconds before that of its last record: file systems read a coarser clock
+_COARSE = 1.0
 
 Stream = Literal["stdout", "stderr"]
+_MARK = b" " + log_files.MARK + b" "
+
+
+class File(Protocol):
+    """What is read from: a chain of files, or one."""
+
+    def seek(self, offset: int) -> object: ...
+
+    def tell(self) -> int: ...
+
+    def read(self, count: int) -> bytes: ...
 
 
 class Record(NamedTuple):
@@ -78,34 +94,76 @@ class Joiner:
         return LogLine(pieces.time, stream, b"".join(pieces.texts), partial)
 
 
-def lines(path: str, tail: int | None, follow: bool, stop: LogStop) -> Iterator[LogLine]:
+def mark_of(line: bytes) -> LogLine | None:
+    """The mark that a record of ours sets: here a run begins, of the incarnation that ``text`` names."""
+    parts = line.split(b" ", 4)
+    if len(parts) != 5 or parts[1] != log_files.MARK or parts[2:4] != [b"F", b"run"]:
+        return None
+    return LogLine(parts[0].decode("ascii", "replace"), "run", parts[4])
+
+
+def lines(path: str, query: LogQuery, stop: LogStop) -> Iterator[LogLine]:
     """As ``ExecDriver.log_lines``."""
-    if follow:
-        yield from _follow(path, tail, stop)
-        return
+    if query.follow and not query.previous:
+        yield from _since(_follow(path, query.tail, query.since, stop), query.since)
+    else:
+        yield from _since(_all(path, query), query.since)
+
+
+def _since(found: Iterator[LogLine], since: float) -> Iterator[LogLine]:
+    """From the first line on that was written at ``since`` or later; the last mark before it comes first."""
+    latest: LogLine | None = None
+    for line in found:
+        if since and _seconds(line.time) < since:
+            latest = line if line.stream == "run" else latest
+            continue
+        if latest is not None:
+            yield latest
+        yield line
+        break
+    yield from found
+
+
+def _seconds(time: str) -> float:
+    """Unix seconds of a record's time; now, so that it is shown, for what is none."""
     try:
-        with open(path, "rb") as file:
-            yield from _all(file, tail)
-    except FileNotFoundError:
-        return
+        return datetime.fromisoformat(time).timestamp()
+    except ValueError:
+        return float("inf")
 
 
-def _all(file: IO[bytes], tail: int | None) -> Iterator[LogLine]:
-    end = os.fstat(file.fileno()).st_size
-    joiner = Joiner()
-    reader = _Reader(file, joiner, tail)
-    # what is written from now on is left out, or a busy log would never end
-    yield from reader.read(end)
-    yield from joiner.rest()
+def _all(path: str, query: LogQuery) -> Iterator[LogLine]:
+    chain = Chain(path, 0.0 if query.previous else query.since - _COARSE)
+    try:
+        # what is written from now on is left out, or a busy log would never end
+        begin, end = _previous(chain) if query.previous else (0, chain.size())
+        joiner = Joiner()
+        yield from _Reader(chain, joiner, query.tail, begin, end).read(end)
+        yield from joiner.rest()
+    finally:
+        chain.close()
+
+
+def _previous(chain: Chain) -> tuple[int, int]:
+    """Where the records of the run before the latest one begin and end; (0, 0) when there are none."""
+    end = -1
+    for at, raw in _backwards(chain, chain.size()):
+        if _MARK in raw[:64] and mark_of(raw) is not None:
+            if end >= 0 and end > at + len(raw) + 1:
+                return at, end
+            # of a create that was tried again nothing but its mark is left
+            end = at
+    return (0, max(end, 0))
 
 
 class _Reader:
-    """Reads records from where the last call stopped; the first call starts where ``tail`` says."""
+    """Reads records from where the last call stopped; the first call starts where ``tail`` says, but not before
+    ``begin``."""
 
-    def __init__(self, file: IO[bytes], joiner: Joiner, tail: int | None) -> None:
+    def __init__(self, file: File, joiner: Joiner, tail: int | None, begin: int, end: int) -> None:
         self._file = file
         self._joiner = joiner
-        start, self._shown_from = (0, 0) if tail is None else tail_position(file, tail)
+        start, self._shown_from = (begin, begin) if tail is None else tail_position(file, tail, begin, end)
         self._at = start
         file.seek(start)
         self._broken = b""
@@ -116,28 +174,36 @@ class _Reader:
             *whole, self._broken = (self._broken + block).split(b"\n")
             for raw in whole:
                 self._at += len(raw) + 1
-                record = parse(raw)
-                # pieces from before the tail belong to lines that end after it, whole lines do not
-                wanted = self._at > self._shown_from
-                line = self._joiner.add(record, wanted) if record else None
-                if line is not None and wanted:
+                line = self._line(raw)
+                if line is not None:
                     yield line
 
-    def truncated(self) -> bool:
-        return os.fstat(self._file.fileno()).st_size < self._at
+    def _line(self, raw: bytes) -> LogLine | None:
+        # pieces from before the tail belong to lines that end after it, whole lines do not
+        wanted = self._at > self._shown_from
+        record = parse(raw)
+        if record is None:
+            return mark_of(raw) if wanted else None
+        line = self._joiner.add(record, wanted)
+        return line if wanted else None
+
+    def beyond(self, size: int) -> bool:
+        """Whether the file has become shorter than what was read of it."""
+        return size < self._at
 
 
-def tail_position(file: IO[bytes], count: int) -> tuple[int, int]:
-    """(where to start reading, after which byte a line's end must lie to be among the ``count`` last).
+def tail_position(file: File, count: int, begin: int, end: int) -> tuple[int, int]:
+    """(where to start reading, after which byte a line's end must lie to be among the ``count`` last before ``end``).
 
     Reads from the end no more than it takes: the lines themselves, and for the pieces of theirs that lie before the
     boundary at most ``MAX_LINE`` bytes.
     """
-    end = os.fstat(file.fileno()).st_size
     start = boundary = end
     shown: set[Stream] = set()
     seen = 0
     for at, raw in _backwards(file, end):
+        if at < begin:
+            break
         record = parse(raw) if seen < count or shown else None
         if seen == count and (not shown or boundary - at > MAX_LINE):
             break
@@ -155,7 +221,7 @@ def tail_position(file: IO[bytes], count: int) -> tuple[int, int]:
     return start, boundary
 
 
-def _backwards(file: IO[bytes], end: int) -> Iterator[tuple[int, bytes]]:
+def _backwards(file: File, end: int) -> Iterator[tuple[int, bytes]]:
     """Complete lines before byte ``end``, last first, each with its offset."""
     rest = b""
     whole = False
@@ -176,51 +242,36 @@ def _backwards(file: IO[bytes], end: int) -> Iterator[tuple[int, bytes]]:
         yield 0, rest
 
 
-def _follow(path: str, tail: int | None, stop: LogStop) -> Iterator[LogLine]:
+def _follow(path: str, tail: int | None, since: float, stop: LogStop) -> Iterator[LogLine]:
     watch = inotify.Inotify()
     poller = select.poll()
     poller.register(watch.fileno(), select.POLLIN)
     poller.register(stop.fileno(), select.POLLIN)
     joiner = Joiner()
-    file: IO[bytes] | None = None
-    reader: _Reader | None = None
+    chain = Chain(path, since - _COARSE)
     try:
+        reader = _Reader(chain, joiner, tail, 0, chain.size())
         while True:
             # watches first, then a look: nothing is missed between the two
             with contextlib.suppress(FileNotFoundError):  # it went with its container: only ``stop`` can come
                 watch.add(os.path.dirname(path) or ".", inotify.CREATE | inotify.MOVED_TO)
                 watch.add(path, inotify.MODIFY)  # if it is not there yet, the directory tells when it comes
-            if file is not None and reader is not None:
+            yield from reader.read()
+            while chain.grow():
                 yield from reader.read()
-            if file is None or reader is None or _replaced(path, file) or reader.truncated():
-                fresh = _open(path)
-                if fresh is not None:
-                    if file is not None:
-                        file.close()
-                    file, reader, tail = fresh, _Reader(fresh, joiner, tail), None
-                    yield from reader.read()
+            if reader.beyond(chain.size()):
+                chain.restart()
+                reader = _Reader(chain, joiner, None, 0, 0)
+                yield from reader.read()
+            chain.forget_read()
             if any(fd == stop.fileno() for fd, _ in poller.poll()):
-                if file is not None and reader is not None:  # what was written before the stop, and no more
-                    yield from reader.read(os.fstat(file.fileno()).st_size)
+                while chain.grow():
+                    pass
+                # what was written before the stop, and no more
+                yield from reader.read(chain.size())
                 break
             watch.read()
         yield from joiner.rest()
     finally:
         watch.close()
-        if file is not None:
-            file.close()
-
-
-def _open(path: str) -> IO[bytes] | None:
-    try:
-        return open(path, "rb")
-    except FileNotFoundError:
-        return None
-
-
-def _replaced(path: str, file: IO[bytes]) -> bool:
-    """Whether another file has taken the path's place."""
-    try:
-        return not os.path.samestat(os.stat(path), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
+        chain.close()

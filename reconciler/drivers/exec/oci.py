@@ -40,7 +40,7 @@ READ_ONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sys
 #: in a network namespace of its own a container may bind any port and ping without a capability, as with Docker
 NETWORK_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 
-_FILE_OPTIONS = ["bind", "rprivate", "ro", "nosuid", "nodev", "noexec"]
+_FILE_OPTIONS = ["nosuid", "nodev", "noexec"]
 _DESCRIPTORS = re.compile(r"/proc/[^/]+/(task/[^/]+/)?(fd|fdinfo|map_files|cwd|root)(/|$)")
 
 
@@ -174,7 +174,7 @@ def _resources(wanted: base.Limits, host: Host) -> Json:
     resources: Json = {"devices": [{"allow": False, "access": "rwm"}]}
     if wanted.pids or (host.runtime == "runc" and "pids" in host.controllers):
         # said outright, or systemd would put its own limit there; crun takes no -1
-        resources["pids"] = {"limit": wanted.pids or -1}
+        resources["pids"] = {"limit": limits.starting_pids(wanted.pids) or -1}
     if wanted.memory:
         resources["memory"] = {"limit": wanted.memory, **({"swap": wanted.memory} if host.swap else {})}
     if wanted.cpu_millis:
@@ -185,8 +185,8 @@ def _resources(wanted: base.Limits, host: Host) -> Json:
 def _mounts(config: base.ContainerConfig, host: Host, file_sources: dict[str, str]) -> list[Json]:
     own = {posixpath.normpath(mount.target): _mount(mount, host) for mount in config.mounts}
     for target, source in file_sources.items():
-        # the runtime's directory is memory: a container that could write there could fill it
-        own.setdefault(posixpath.normpath(target), _bind(source, target, _FILE_OPTIONS))
+        mode = "ro" if config.read_only else "rw"
+        own.setdefault(posixpath.normpath(target), _bind(source, target, ["bind", "rprivate", mode, *_FILE_OPTIONS]))
     default = [mount for mount in _default_mounts() if not _replaced(mount["destination"], own)]
     return default + [own[target] for target in sorted(own, key=lambda path: path.count("/"))]
 

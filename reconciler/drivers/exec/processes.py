@@ -8,9 +8,10 @@ import select
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from reconciler import failpoints
-from reconciler.drivers.exec import base, cgroups, groups, pids, rundir, runtime
+from reconciler.drivers.exec import base, cgroups, conmon, groups, pids, rundir, runtime
 from reconciler.errors import Permanent, Temporary
 
 #: a signal's number is added to this in an exit code
@@ -62,6 +63,17 @@ def record(run: rundir.Run, where: groups.Groups) -> rundir.Record | None:
     if os.fsencode(run.bundle) not in pids.command_line(conmon):
         conmon_start = 0
     return rundir.Record(pid=pid, pid_start=pid_start, conmon=conmon, conmon_start=conmon_start)
+
+
+def logs(directory: Path, where: groups.Groups) -> Iterator[tuple[str, str, str]]:
+    """Of each run below ``directory`` whose conmon lives: its id, its log, and conmon's control FIFO."""
+    for id in rundir.ids(directory):
+        run = rundir.Run(directory, id)
+        found = record(run, where)
+        if found is not None and pids.alive(found.conmon, found.conmon_start):
+            path = conmon.log_path(pids.command_line(found.conmon))
+            if path is not None:
+                yield id, path, str(run.control)
 
 
 def _running(run: rundir.Run, found: rundir.Record, tool: runtime.Runtime) -> base.ProcessFacts:

@@ -1,7 +1,7 @@
 """The run-time files of one instance: all on tmpfs, so that a reboot leaves nothing.
 
 ```
-BASE/exits/ID            the exit code, written by conmon when a run has ended (watch this directory)
+BASE/exits/ID            the exit code, written by conmon when a run has ended
 BASE/runtime/ID/         the OCI runtime's own state
 BASE/runs/ID/            the bundle: config.json, files/, pid, conmon.pid, run.json, started, oom, conmon's sockets
 ```
@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from reconciler import failpoints
+from reconciler.drivers.exec import small_disk
 
 CONFIG_FILE = "config.json"
 PID_FILE = "pid"
@@ -27,6 +28,7 @@ CONMON_LOG = "conmon.log"
 _RUN_FILE = "run.json"
 _STARTED_FILE = "started"
 _OOM_FILE = "oom"
+_PIDS_FILE = "pids-limit"
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -53,6 +55,9 @@ class Run:
         self.bundle = base / "runs" / id
         self.exit_file = base / "exits" / id
         self.state = base / "runtime" / id
+        #: conmon reads commands from it
+        self.control = self.bundle / "ctl"
+        self.files = self.bundle / "files"
         self._exits = base / "exits"
 
     def exists(self) -> bool:
@@ -68,15 +73,24 @@ class Run:
         failpoints.hit("exec.file.write.after")
         temporary.rename(self.bundle / name)
 
-    def write_files(self, files: dict[str, str]) -> dict[str, str]:
-        """Writes each text outside the rootfs; target in the container → the host's file."""
+    def write_files(self, files: dict[str, str], writable: bool) -> dict[str, str]:
+        """Writes each text outside the rootfs; target in the container → the host's file. Those that are ``writable``
+        are on a small file system of their own (``take_files_off``)."""
+        if writable:
+            small_disk.mount(str(self.files))
+        else:
+            self.files.mkdir(mode=0o700)
         sources: dict[str, str] = {}
         for index, (target, text) in enumerate(files.items()):
-            path = self.bundle / f"file{index}"
+            path = self.files / str(index)
             path.write_text(text)
             path.chmod(0o644)
             sources[target] = str(path)
         return sources
+
+    def take_files_off(self) -> None:
+        """The container has its files: the host needs to see them no longer."""
+        small_disk.take_off(str(self.files))
 
     def record(self) -> Record | None:
         try:
@@ -86,6 +100,13 @@ class Run:
 
     def save(self, record: Record) -> None:
         self.write(_RUN_FILE, msgspec.json.encode(record))
+
+    def note_pids_limit(self, pids: int) -> None:
+        """The limit that the configuration does not say, because the runtime itself needs more."""
+        (self.bundle / _PIDS_FILE).write_text(str(pids))
+
+    def pids_limit(self) -> int:
+        return self.pid(_PIDS_FILE)
 
     def mark_started(self) -> None:
         (self.bundle / _STARTED_FILE).touch()
@@ -116,6 +137,7 @@ class Run:
         for path in (self.exit_file, *self._half_written()):
             path.unlink(missing_ok=True)
         failpoints.hit("exec.clear.exit.after")
+        self.take_files_off()
         for directory in (self.state, self.bundle):
             if os.path.lexists(directory):
                 shutil.rmtree(directory, ignore_errors=True)

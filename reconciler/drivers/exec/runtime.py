@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 
 import msgspec
 
+from reconciler.drivers import commands
 from reconciler.errors import Permanent
 
 #: tried in this order when no runtime is named
@@ -87,23 +87,15 @@ def identify(path: str) -> Runtime:
 def call(argv: Sequence[str]) -> str:
     """Runs a short command and returns its output. Raises ``Permanent`` with its last words when it fails."""
     try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT,
-            env={"PATH": _path()},
-            cwd="/",
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise Permanent(f"{argv[0]} has not answered within {_TIMEOUT} s") from None
+        status, output, errors = commands.run(argv, _TIMEOUT, env={"PATH": _path()})
+    except TimeoutError as error:
+        raise Permanent(str(error)) from None
     except OSError as error:
         raise Permanent(f"{argv[0]} cannot be run: {error.strerror}") from error
-    if done.returncode != 0:
-        words = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-        raise Permanent(_plain(words[-1]) if words else f"it ended with code {done.returncode}")
-    return done.stdout.decode(errors="replace")
+    if status != 0:
+        words = (errors or output).strip().splitlines()
+        raise Permanent(_plain(words[-1]) if words else f"it ended with code {status}")
+    return output
 
 
 def _plain(line: str) -> str:

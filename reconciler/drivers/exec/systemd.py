@@ -56,6 +56,16 @@ def limits_message(unit: str, limits: base.Limits) -> Message:
     return _call("SetUnitProperties", "sba(sv)", (unit, True, properties))
 
 
+def tasks_message(unit: str, pids: int) -> Message:
+    """SetUnitProperties for the number of tasks alone."""
+    return _call("SetUnitProperties", "sba(sv)", (unit, True, [("TasksMax", ("t", pids))]))
+
+
+def stop_message(unit: str) -> Message:
+    """StopUnit. A slice stops whatever is in it, so it is asked for only when that is nothing."""
+    return _call("StopUnit", "ss", (unit, "replace"))
+
+
 def _call(method: str, signature: str, body: tuple[Any, ...]) -> Message:
     from jeepney import DBusAddress, new_method_call
 

@@ -64,6 +64,4 @@ def _clean(flags: list[str], bundle: Path, where: groups.Groups) -> None:
         except Permanent:
             shutil.rmtree(bundle.parent / "runtime" / ID, ignore_errors=True)
     cgroups.remove(where.layout, where.container(ID), _TIMEOUT)
-    if not where.systemd:
-        cgroups.remove_empty(where.layout, where.top)
     shutil.rmtree(bundle, ignore_errors=True)

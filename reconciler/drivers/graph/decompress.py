@@ -9,6 +9,7 @@ Output is made in pieces of at most ``CHUNK`` bytes, so that a bomb costs no mem
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import queue
 import threading
@@ -32,6 +33,13 @@ _FOREIGN = {
     b"7z\xbc\xaf\x27\x1c": "7z",
     b"hsqs": "squashfs",
 }
+_MODULES = {
+    "gzip": ["isal.igzip_lib"],
+    "zstd": ["zstandard"],
+    "xz": ["lzma", "bz2"],
+    "bzip2": ["lzma", "bz2"],
+    "plain": [],
+}
 _AHEAD = 4
 
 
@@ -43,32 +51,41 @@ class TooLarge(Exception):
     """the layer is larger than allowed"""
 
 
-def load() -> None:
-    """Brings in what could not be found any more behind walls."""
-    import bz2  # noqa: F401
-    import lzma  # noqa: F401
-
-    import zstandard  # noqa: F401
-    from isal import igzip_lib  # noqa: F401
+def load(fd: int) -> None:
+    """Brings in what unpacks the file, which could not be found any more behind walls. Raises as ``chunks``."""
+    for module in _MODULES[_packing(fd)]:
+        importlib.import_module(module)
 
 
 def chunks(fd: int) -> Iterator[bytes]:
     """The decompressed bytes of a seekable file. Raises ``Damaged``, also for what is packed as nobody unpacks it
     here."""
+    packing = _packing(fd)
+    if packing == "gzip":
+        return _gzip(fd)
+    if packing == "zstd":
+        return _zstd(fd)
+    if packing in ("xz", "bzip2"):
+        return _streams(fd, packing)
+    return iter(lambda: os.read(fd, CHUNK), b"")
+
+
+def _packing(fd: int) -> str:
     magic = os.pread(fd, 6, 0)
     if magic.startswith(_GZIP):
-        return _gzip(fd)
+        return "gzip"
     if magic.startswith(_ZSTD) or (magic[1:4] == b"\x2a\x4d\x18" and 0x50 <= magic[0] <= 0x5F):
-        return _zstd(fd)
+        return "zstd"
     if magic == _XZ:
-        return _streams(fd, "xz")
-    if os.pread(fd, 5, 257) != b"ustar":  # the name of a plain archive's first member may begin with any letters
-        if magic.startswith(_BZIP2):
-            return _streams(fd, "bzip2")
-        for first, name in _FOREIGN.items():
-            if magic.startswith(first):
-                raise Damaged(f"it is packed with {name}: expected gzip, zstd, xz, bzip2 or a plain tar archive")
-    return iter(lambda: os.read(fd, CHUNK), b"")
+        return "xz"
+    if os.pread(fd, 5, 257) == b"ustar":
+        return "plain"  # the name of its first member may begin with any letters
+    if magic.startswith(_BZIP2):
+        return "bzip2"
+    for first, name in _FOREIGN.items():
+        if magic.startswith(first):
+            raise Damaged(f"it is packed with {name}: expected gzip, zstd, xz, bzip2 or a plain tar archive")
+    return "plain"
 
 
 def _streams(fd: int, kind: str) -> Iterator[bytes]:

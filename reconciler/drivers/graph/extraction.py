@@ -1,4 +1,4 @@
-"""Running the extraction helper: the daemon's side of ``extract``.
+"""Running the extraction helper: the daemon's side of ``extract_helper``.
 
 The helper may have been taken over by what it reads, so nothing it answers is trusted further than it is checked:
 the answer is bounded, the digest compared, its paths lead to what is below the layer's directory only and are walked
@@ -32,7 +32,8 @@ class Limits(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """What to unpack: see ``extract.Request``. ``copied``: the tree that ``target`` is a copy of, if it is one."""
+    """What to unpack: see ``extract_helper.Request``. ``copied``: the tree that ``target`` began as a copy of, or
+    empty."""
 
     blob: Opener
     target: str
@@ -130,7 +131,7 @@ def diff_id(blob: Opener, temporaries: str, limits: Limits) -> str:
 
 
 def request(layer: Layer, limits: Limits, descriptor: int) -> dict[str, Any]:
-    """What the helper is asked: see ``extract.Request``."""
+    """What the helper is asked: see ``extract_helper.Request``."""
     space = os.statvfs(layer.target)
     size = min(limits.bytes, space.f_bavail * space.f_frsize * 9 // 10)
     entries = min(limits.entries, space.f_favail * 9 // 10) if space.f_files else limits.entries

@@ -11,39 +11,19 @@ Overlay's layers hold only what they bring, so that many can be unpacked before 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from reconciler import errors, failpoints
-from reconciler.drivers.graph import chains, comparing, extraction, files, layer_tree, stacked, syscalls, volumes
-from reconciler.drivers.graph import trees as copying
+from reconciler.drivers.graph import chains, comparing, extraction, files, records, syscalls, volumes
+from reconciler.drivers.graph.prepared import Prepared
+from reconciler.drivers.graph.records import Record
 from reconciler.model import references
 
 Form = Literal["overlay", "applied"]
 _NOTHING = "empty"
-#: of directories that a layer only implies, times the layers below
-_MOST_LOOKUPS = 20_000
-
-
-class Record(NamedTuple):
-    """``parent`` is a chain id or empty; ``size`` the bytes its own files take."""
-
-    parent: str
-    diff_id: str
-    size: int
-
-
-class Prepared:
-    """A layer that was unpacked before those below it, aside."""
-
-    def __init__(self, chain: str, path: str, result: extraction.Result, trees: volumes.Volumes) -> None:
-        self.chain, self.path, self.result, self._trees = chain, path, result, trees
-
-    def discard(self) -> None:
-        self._trees.remove(self.path)
 
 
 class Layers:
@@ -54,15 +34,14 @@ class Layers:
         self, root: str, temporaries: str, form: Form, limits: extraction.Limits, trees: volumes.Volumes
     ) -> None:
         self.directory = os.path.join(root, "layers")
-        self._records = os.path.join(root, "chains")
         self._temporaries, self._form, self._limits, self._trees = temporaries, form, limits, trees
-        self._settling = threading.Lock()
+        self._settling, self._placing = threading.Lock(), threading.Lock()
         #: held while a tree is put in another's place, and while trees are mounted
         self.standing = threading.Lock()
         #: filled and verified by this process, and not yet recorded
         self._filled: dict[str, Record] = {}
-        for path in (self.directory, self._records):
-            os.makedirs(path, mode=0o700, exist_ok=True)
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        self._records = records.Records(os.path.join(root, "chains"), temporaries)
 
     def clean(self) -> None:
         """Removes trees that were never recorded: what a crash left."""
@@ -72,10 +51,10 @@ class Layers:
                 self._trees.remove(os.path.join(self.directory, name))
 
     def has(self, chain: str) -> bool:
-        return os.path.exists(self._record_path(chain))
+        return self._records.has(chain)
 
     def all(self) -> tuple[str, ...]:
-        return tuple(sorted(name.replace("-", ":", 1) for name in os.listdir(self._records)))
+        return self._records.all()
 
     def path(self, chain: str) -> str:
         """The tree's directory. Raises ``NotFound`` for a layer that is not here."""
@@ -84,16 +63,7 @@ class Layers:
 
     def record(self, chain: str) -> Record:
         """What was recorded of a layer. Raises ``NotFound``, or ``Permanent`` for a damaged record."""
-        try:
-            with open(self._record_path(chain), "rb") as file:
-                found = json.load(file)
-            return Record(found["parent"], found["diff_id"], found["size"])
-        except FileNotFoundError:
-            raise errors.NotFound(f"layer {chain} is not in the store") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise errors.Permanent(
-                f"the record of layer {chain} is damaged: remove and pull the image again"
-            ) from error
+        return self._records.read(chain)
 
     def parents(self, chain: str) -> list[str]:
         """The chain ids below ``chain``, nearest first."""
@@ -139,21 +109,24 @@ class Layers:
         lower = self._lower(parent)
         aside = prepared.path if prepared else files.temporary(self._temporaries, "layer")
         try:
-            if prepared and self._put_on(aside, lower, prepared.result):
+            if prepared and prepared.put_on([self._tree(each) for each in lower]):
                 size = prepared.result.size
             else:
                 self._trees.remove(aside)
                 size = self._unpack(aside, lower, diff_id, blob)
             failpoints.hit("graph.layer.fill.after")
-            path = self._tree(chain)
-            self._trees.remove(path)
-            os.rename(aside, path)
+            with self._placing:
+                if chain in self._filled or self.has(chain):
+                    return self._known(chain).size  # another was faster, and may be mounted by now
+                path = self._tree(chain)
+                self._trees.remove(path)
+                os.rename(aside, path)
+                self._filled[chain] = Record(parent, diff_id, size)
             failpoints.hit("graph.layer.name.after")
         except OSError as error:
             raise _failed(chain, error) from error
         finally:
             self._trees.remove(aside)
-        self._filled[chain] = Record(parent, diff_id, size)
         return size
 
     def settle(self, chain: str) -> None:
@@ -183,7 +156,7 @@ class Layers:
     def _commit(self, chain: str, record: Record) -> None:
         self._sync()
         failpoints.hit("graph.layer.sync.after")
-        files.write(self._record_path(chain), json.dumps(record._asdict()).encode(), self._temporaries)
+        self._records.write(chain, record)
         failpoints.hit("graph.layer.record.after")
 
     def check(self, chain: str, blob: extraction.Opener) -> list[str]:
@@ -256,22 +229,6 @@ class Layers:
             mark_opaque(target, path)
         return result.size
 
-    def _put_on(self, target: str, lower: list[str], result: extraction.Result) -> bool:
-        """Gives a prepared tree what only the layers below can tell: what directories are like that its archive only
-        implies. False if they are none there: then it should have been unpacked elsewhere."""
-        if len(result.implied) * len(lower) > _MOST_LOOKUPS:
-            return False
-        trees = [self._tree(chain) for chain in lower]
-        root = [] if result.rooted else [(b"", True)]
-        try:
-            for path, bare in (*root, *result.implied):
-                with stacked.directory(trees, path) as below, stacked.directory([target], path) as made:
-                    if bare and made >= 0:
-                        _dress_implied(made, below)
-        except stacked.NoDirectory:
-            return False
-        return True
-
     def nothing(self) -> str:
         """The name of an empty directory, to stack where there is no layer."""
         os.makedirs(os.path.join(self.directory, _NOTHING), mode=0o755, exist_ok=True)
@@ -280,9 +237,9 @@ class Layers:
     def remove(self, chain: str) -> None:
         """The record goes first: what is left after a crash is a leftover."""
         self._filled.pop(chain, None)
-        files.discard(self._record_path(chain))
+        self._records.remove(chain)
         failpoints.hit("graph.layer.remove.record.after")
-        files.sync_directory(self._records)
+        self._records.sync()
         aside = files.temporary(self._temporaries, "gone")
         try:
             os.rename(self._tree(chain), aside)
@@ -293,9 +250,6 @@ class Layers:
 
     def _tree(self, chain: str) -> str:
         return os.path.join(self.directory, chains.short_name(chain))
-
-    def _record_path(self, chain: str) -> str:
-        return os.path.join(self._records, references.check_digest(chain).replace(":", "-", 1))
 
 
 def _check_chain(chain: str, parent: str, diff_id: str) -> None:
@@ -310,16 +264,6 @@ def _opened(path: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _dress_implied(made: int, below: int) -> None:
-    """Makes a directory like what shows of it ``below``, or if nothing does (-1) as one that the archive implies."""
-    if below >= 0:
-        found = os.fstat(below)
-        copying.metadata(below, made, found)
-        os.utime(made, ns=(found.st_mtime_ns, found.st_mtime_ns))
-    else:
-        layer_tree.dress_implied(made, os.stat("..", dir_fd=made))
 
 
 def _failed(chain: str, error: OSError) -> errors.Temporary:

@@ -6,7 +6,9 @@ place or further up, is there but not seen.
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -75,6 +77,23 @@ class Mounts:
 def read(pid: int | str = "self") -> Mounts:
     with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         return Mounts(file.read())
+
+
+def everywhere() -> Iterator[Mount]:
+    """The mounts of every mount namespace that some process is in, covered ones too. It reads one table for each, and
+    a link of each process. Processes that come or go meanwhile may be left out."""
+    seen: set[str] = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            namespace = os.readlink(f"/proc/{pid}/ns/mnt")
+            if namespace in seen:
+                continue
+            with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+                lines = file.read().splitlines()
+        except OSError:
+            continue
+        seen.add(namespace)
+        yield from map(parse, lines)
 
 
 def parse(line: str) -> Mount:

@@ -170,10 +170,20 @@ class OverlayDriver:
 
     def renew_layer(self, chain_id: str, blob: str) -> None:
         with self.graph.trees.standing:
-            standing = [id for id in sorted(self.mounts()) if chain_id in self._below(id)]
+            standing = [id for id in sorted(self._mounted_anywhere()) if chain_id in self._below(id)]
             if standing:
                 raise errors.Conflict(f"layer {chain_id} is mounted: {', '.join(standing)}")
             self.graph.renew_layer(chain_id, blob)
+
+    def _mounted_anywhere(self) -> set[str]:
+        """Ids that some namespace has mounted: one that was unmounted here may still be a container's root."""
+        uppers = {os.path.join(self._snapshots.path(id), "upper"): id for id in self._snapshots.all()}
+        found = set()
+        for mount in mountinfo.everywhere():
+            if mount.kind == "overlay":
+                words = (word.partition("=") for word in mount.options.split(","))
+                found |= {uppers[value] for key, _, value in words if key == "upperdir" and value in uppers}
+        return found
 
     def _below(self, id: str) -> list[str]:
         top = self._snapshots.base(id)

@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from reconciler import failpoints
 from reconciler.drivers.graph import base, blobs, extraction, layers, measure, mountinfo, syscalls, volumes
+from reconciler.drivers.graph import prepared as prepared_layers
 
 
 class GraphStore:
@@ -65,13 +66,13 @@ class GraphStore:
     def has_layer(self, chain_id: str) -> bool:
         return self.trees.has(chain_id)
 
-    def prepare_layer(self, chain_id: str, parent: str, diff_id: str, blob: str) -> layers.Prepared | None:
+    def prepare_layer(self, chain_id: str, parent: str, diff_id: str, blob: str) -> prepared_layers.Prepared | None:
         return self.trees.prepare(chain_id, parent, diff_id, self._opener(blob))
 
     def unpack_layer(
         self, chain_id: str, parent: str, diff_id: str, blob: str, prepared: base.Prepared | None = None
     ) -> int:
-        assert prepared is None or isinstance(prepared, layers.Prepared)
+        assert prepared is None or isinstance(prepared, prepared_layers.Prepared)
         return self.trees.fill(chain_id, parent, diff_id, self._opener(blob), prepared)
 
     def settle_layer(self, chain_id: str) -> None:

@@ -7,26 +7,23 @@ input raises ``Malformed``; nothing here touches the file system.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Protocol
 
-BLOCK = 512
+from reconciler.drivers.graph import tar_fields, tar_sparse
+from reconciler.drivers.graph.entries import shown
+from reconciler.drivers.graph.tar_fields import XATTR
+
+BLOCK = tar_sparse.BLOCK
+Malformed = tar_fields.Malformed
 #: a PAX header or long name; Go's archive/tar has the same limit
 MAX_HEADER = 1 << 20
-MAX_SPARSE = 1 << 18
 
 FILE, LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
 _KINDS = frozenset((FILE, LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO))
 #: types of header that stand for a regular file: old Unix, contiguous, sparse
 _REGULAR = frozenset((b"\0", b"7", b"S"))
-XATTR = b"SCHILY.xattr."
-_DECIMAL = re.compile(rb"-?[0-9]{1,20}(\.[0-9]*)?")
 _ZERO = bytes(BLOCK)
-
-
-class Malformed(Exception):
-    """the archive is damaged"""
 
 
 class Source(Protocol):
@@ -87,15 +84,15 @@ class Reader:
         while (header := self._header()) is not None:
             kind = header[156:157]
             if kind == b"x":
-                records, sparse = _records(self._special(header), records)
+                records, sparse = tar_fields.records(self._special(header), records)
             elif kind == b"g":
-                self._global, _ = _records(self._special(header), self._global)
+                self._global, _ = tar_fields.records(self._special(header), self._global)
             elif kind == b"L":
                 records.setdefault(b"path", self._special(header).partition(b"\0")[0])
             elif kind == b"K":
                 records.setdefault(b"linkpath", self._special(header).partition(b"\0")[0])
             elif kind == b"V":
-                self._skip_to(_number(header, 124, 136))
+                self._skip_to(max(0, tar_fields.number(header, 124, 136)))
             else:
                 yield self._entry(header, {**self._global, **records} if self._global else records, sparse)
                 records, sparse = {}, []
@@ -118,7 +115,7 @@ class Reader:
         if len(block) < BLOCK:
             raise Malformed("the archive ends in the middle of a header")
         stated = block[148:156].strip(b" \0")
-        if not stated.isdigit() or sum(block) - sum(block[148:156]) + 256 != _number(block, 148, 156):
+        if not stated.isdigit() or sum(block) - sum(block[148:156]) + 256 != tar_fields.number(block, 148, 156):
             raise Malformed("a header's checksum is wrong: this is no tar archive, or it is damaged")
         return block
 
@@ -135,9 +132,9 @@ class Reader:
 
     def _special(self, header: bytes) -> bytes:
         """The content of a header that is itself a member."""
-        size = _number(header, 124, 136)
-        if size > MAX_HEADER:
-            raise Malformed(f"a header of {size} bytes is larger than the {MAX_HEADER} allowed")
+        size = tar_fields.number(header, 124, 136)
+        if not 0 <= size <= MAX_HEADER:
+            raise Malformed(f"a header of {size} bytes: expected 0 to {MAX_HEADER}")
         data = self._source.take(size + -size % BLOCK)
         if len(data) < size:
             raise Malformed("the archive ends in the middle of a header")
@@ -147,17 +144,18 @@ class Reader:
         entry = Entry()
         kind = header[156:157]
         entry.kind = FILE if kind in _REGULAR else kind
-        entry.name = records.get(b"path") or _ustar_name(header)
+        entry.name = records.get(b"path") or tar_fields.ustar_name(header)
         if entry.kind not in _KINDS:
-            raise Malformed(f"{_shown(entry.name)} has the unknown type {kind!r}")
-        entry.link = records.get(b"linkpath") or _text(header, 157, 257)
-        entry.mode = _number(header, 100, 108) & 0o7777
-        entry.uid = _owner(records.get(b"uid"), header, 108, 116)
-        entry.gid = _owner(records.get(b"gid"), header, 116, 124)
-        entry.mtime = _time(records.get(b"mtime"), header)
-        entry.device = (
-            (_number(header, 329, 337), _number(header, 337, 345)) if kind in (CHARACTER, BLOCK_DEVICE) else (0, 0)
-        )
+            raise Malformed(f"{shown(entry.name)} has the unknown type {kind!r}")
+        entry.link = records.get(b"linkpath") or tar_fields.text(header, 157, 257)
+        entry.mode = tar_fields.number(header, 100, 108) & 0o7777
+        entry.uid = tar_fields.owner(records.get(b"uid"), header, 108, 116)
+        entry.gid = tar_fields.owner(records.get(b"gid"), header, 116, 124)
+        entry.mtime = tar_fields.time(records.get(b"mtime"), header)
+        if kind in (CHARACTER, BLOCK_DEVICE):
+            entry.device = tar_fields.number(header, 329, 337), tar_fields.number(header, 337, 345)
+        else:
+            entry.device = 0, 0
         entry.xattrs = (
             {key[len(XATTR) :]: value for key, value in records.items() if key.startswith(XATTR)} if records else {}
         )
@@ -166,163 +164,33 @@ class Reader:
         if entry.kind == FILE and kind != b"S" and entry.name.endswith(b"/"):
             entry.kind = DIRECTORY
         if b"\0" in entry.name or b"\0" in entry.link:
-            raise Malformed(f"{_shown(entry.name)} has a NUL in its name")
+            raise Malformed(f"{shown(entry.name)} has a NUL in its name")
         return entry
 
     def _sized(self, entry: Entry, header: bytes, records: dict[bytes, bytes], sparse: list[bytes]) -> None:
-        stored = _decimal(records[b"size"]) if records.get(b"size") else _number(header, 124, 136)
+        stored = tar_fields.decimal(records[b"size"]) if records.get(b"size") else tar_fields.number(header, 124, 136)
         if stored < 0:
-            raise Malformed(f"{_shown(entry.name)} has a negative size")
+            raise Malformed(f"{shown(entry.name)} has a negative size")
         entry.stored = entry.size = stored if entry.kind == FILE else 0
         self._skip_to(entry.stored)
         if header[156:157] == b"S":
-            self._gnu_sparse(entry, header)
+            entry.size = tar_fields.number(header, 483, 495)
+            entry.segments = tar_sparse.old_map(entry.name, header, self._source.take)
         elif any(key.startswith(b"GNU.sparse.") for key in records):
             self._pax_sparse(entry, records, sparse)
         if entry.segments is not None:
-            _check_segments(entry)
-
-    def _gnu_sparse(self, entry: Entry, header: bytes) -> None:
-        """The old form: pairs in the header and in blocks that follow it."""
-        entry.size = _number(header, 483, 495)
-        entry.segments = _pairs(header, 386, 4)
-        more = header[482]
-        while more:
-            block = self._source.take(BLOCK)
-            if len(block) < BLOCK or len(entry.segments) > MAX_SPARSE:
-                raise Malformed(f"the map of the sparse file {_shown(entry.name)} is damaged")
-            entry.segments += _pairs(block, 0, 21)
-            more = block[504]
+            tar_sparse.check(entry.name, entry.segments, entry.size, entry.stored)
 
     def _pax_sparse(self, entry: Entry, records: dict[bytes, bytes], sparse: list[bytes]) -> None:
         """The forms 0.0, 0.1 (map in the header) and 1.0 (map in front of the data)."""
         entry.name = records.get(b"GNU.sparse.name") or entry.name
         real = records.get(b"GNU.sparse.realsize") or records.get(b"GNU.sparse.size")
         if real is None:
-            raise Malformed(f"the sparse file {_shown(entry.name)} has no size")
-        entry.size = _decimal(real)
+            raise Malformed(f"the sparse file {shown(entry.name)} has no size")
+        entry.size = tar_fields.decimal(real)
         if records.get(b"GNU.sparse.major") == b"1":
-            entry.segments = self._map_in_data(entry)
+            entry.segments, self._left = tar_sparse.map_in_data(entry.name, self._left, self._source.take)
+            entry.stored = self._left
             return
         listed = records[b"GNU.sparse.map"].split(b",") if records.get(b"GNU.sparse.map") else sparse
-        if len(listed) > 2 * MAX_SPARSE:
-            raise Malformed(f"the map of the sparse file {_shown(entry.name)} is too long")
-        entry.segments = _paired([_decimal(number) for number in listed], entry)
-
-    def _map_in_data(self, entry: Entry) -> list[tuple[int, int]]:
-        numbers: list[int] = []
-        text = b""
-        while not numbers or len(numbers) < 1 + 2 * numbers[0]:
-            block = self._source.take(min(BLOCK, self._left)) if self._left else b""
-            if not block or (numbers and numbers[0] > MAX_SPARSE):
-                raise Malformed(f"the map of the sparse file {_shown(entry.name)} is damaged")
-            self._left -= len(block)
-            *lines, text = (text + block).split(b"\n")
-            numbers += [_decimal(line) for line in lines[: 1 + 2 * MAX_SPARSE]]
-            if numbers and len(numbers) > 1 + 2 * numbers[0]:
-                numbers = numbers[: 1 + 2 * numbers[0]]
-        entry.stored = self._left
-        return _paired(numbers[1:], entry)
-
-
-def _pairs(block: bytes, start: int, count: int) -> list[tuple[int, int]]:
-    found = []
-    for at in range(start, start + 24 * count, 24):
-        if block[at] == 0:
-            break
-        found.append((_number(block, at, at + 12), _number(block, at + 12, at + 24)))
-    return found
-
-
-def _paired(numbers: list[int], entry: Entry) -> list[tuple[int, int]]:
-    if len(numbers) % 2:
-        raise Malformed(f"the map of the sparse file {_shown(entry.name)} is damaged")
-    return list(zip(numbers[::2], numbers[1::2], strict=True))
-
-
-def _check_segments(entry: Entry) -> None:
-    """In order, apart from each other, inside the file, and as long together as the data."""
-    end = total = 0
-    for offset, length in entry.segments or ():
-        if offset < end or length < 0:
-            raise Malformed(f"the map of the sparse file {_shown(entry.name)} is not in order")
-        end = offset + length
-        total += length
-    if end > entry.size or total != entry.stored:
-        raise Malformed(f"the map of the sparse file {_shown(entry.name)} does not fit its data")
-
-
-def _records(data: bytes, known: dict[bytes, bytes]) -> tuple[dict[bytes, bytes], list[bytes]]:
-    """``LENGTH KEY=VALUE NEWLINE`` records over ``known`` ones, and the sparse numbers, whose keys repeat. An empty
-    value takes a key away."""
-    found = dict(known)
-    sparse: list[bytes] = []
-    at = 0
-    while at < len(data):
-        blank = data.find(b" ", at, at + 10)
-        digits = data[at:blank] if blank > at else b""
-        end = at + int(digits) if digits.isdigit() else 0
-        equals = data.find(b"=", blank, end)
-        if not blank < equals < end <= len(data) or data[end - 1] != 0x0A:
-            raise Malformed("an extended header is damaged")
-        key, value = data[blank + 1 : equals], data[equals + 1 : end - 1]
-        if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
-            sparse.append(value)
-        elif value or key.startswith(XATTR):
-            found[key] = value
-        else:
-            found.pop(key, None)
-        at = end
-    return found, sparse
-
-
-def _ustar_name(header: bytes) -> bytes:
-    name = _text(header, 0, 100)
-    prefix = _text(header, 345, 500) if header[257:263] == b"ustar\0" else b""
-    return prefix + b"/" + name if prefix else name
-
-
-def _text(block: bytes, start: int, end: int) -> bytes:
-    return block[start:end].partition(b"\0")[0]
-
-
-def _number(block: bytes, start: int, end: int) -> int:
-    """Octal digits, or a base-256 number where the first bit is set."""
-    if block[start] & 0x80:
-        value = int.from_bytes(block[start:end], "big", signed=False) - (1 << (8 * (end - start) - 1))
-        return value - (1 << (8 * (end - start) - 1)) if block[start] & 0x40 else value
-    digits = block[start:end].strip(b" \0")
-    if digits.strip(b"01234567"):
-        raise Malformed(f"a header has {digits[:16]!r} where a number must be")
-    return int(digits, 8) if digits else 0
-
-
-def _decimal(text: bytes) -> int:
-    if not text.isdigit() or len(text) > 19:
-        raise Malformed(f"a header has {text[:20]!r} where a number must be")
-    return int(text)
-
-
-def _owner(record: bytes | None, header: bytes, start: int, end: int) -> int:
-    """A user or group. 2^32-1 would mean *leave it* to the kernel."""
-    number = _decimal(record) if record else _number(header, start, end)
-    if not 0 <= number < 0xFFFFFFFF:
-        raise Malformed(f"a header has the owner {number}: expected 0 to 4294967294")
-    return number
-
-
-def _time(record: bytes | None, header: bytes) -> int:
-    """Nanoseconds, from decimal seconds of any precision."""
-    if not record:
-        return _number(header, 136, 148) * 1_000_000_000
-    if not _DECIMAL.fullmatch(record):
-        raise Malformed(f"a header has {record[:20]!r} where a time must be")
-    seconds, _, fraction = record.partition(b".")
-    nanoseconds = int((fraction + b"000000000")[:9])
-    whole = int(seconds or b"0") * 1_000_000_000
-    return whole - nanoseconds if record.startswith(b"-") else whole + nanoseconds
-
-
-def _shown(name: bytes) -> str:
-    """A name for a message."""
-    return repr(name[:200].decode(errors="backslashreplace"))
+        entry.segments = tar_sparse.map_in_header(entry.name, listed)

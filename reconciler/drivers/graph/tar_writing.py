@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Mapping
 
-from reconciler.drivers.graph import tar
+from reconciler.drivers.graph import tar, tar_fields
 
 _NAME = 100
 _OWNER = 0o7777777
@@ -23,7 +23,7 @@ def member(
     """The header of a member that is like ``found``; a file's bytes follow, and then ``padding``."""
     size = found.st_size if kind == tar.FILE else 0
     records = _records(name, link, found, size)
-    records += [(tar.XATTR + key, value) for key, value in sorted((xattrs or {}).items())]
+    records += [(tar_fields.XATTR + key, value) for key, value in sorted((xattrs or {}).items())]
     block = bytearray(tar.BLOCK)
     _fill(block, name, kind, size)
     block[100:108] = b"%07o\0" % stat.S_IMODE(found.st_mode)

@@ -74,13 +74,21 @@ class EndpointConfig(msgspec.Struct, frozen=True):
     ports: tuple[PublishedPort, ...] = ()
 
 
+class ResolvConf(msgspec.Struct, frozen=True):
+    """``text`` for a container's /etc/resolv.conf; ``warning`` is a sentence when it names no server."""
+
+    text: str
+    warning: str = ""
+
+
 class NetworkDriver(Protocol):
     def probe(self) -> str:
         """A line naming what is used (kernel, nftables library and version). Raises ``Permanent`` if it cannot work
         here."""
 
-    def free_subnet(self, taken: Iterable[str]) -> str:
-        """A /24 that overlaps neither ``taken`` nor any address or route of the host. Instances look in different
+    def free_subnet(self, taken: Iterable[str], large: bool = False) -> str:
+        """A /24 that overlaps neither ``taken`` nor any address or route of the host; ``large``: a /16, or the largest
+        that is free where there is none. Instances look in different
         places first; should two take the same nevertheless, ``ensure_network`` of the second raises ``Conflict``:
         choose again."""
 
@@ -103,6 +111,9 @@ class NetworkDriver(Protocol):
 
     def netns_path(self, uid: str) -> str:
         """Where the endpoint's namespace file is (whether or not it exists)."""
+
+    def resolv_conf(self) -> ResolvConf:
+        """What containers ask for names: the host's servers that they can reach, with its search list and options."""
 
     def drift(
         self, networks: Iterable[NetworkConfig], endpoints: Iterable[EndpointConfig]

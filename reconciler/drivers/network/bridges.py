@@ -33,10 +33,10 @@ class Bridges:
         self._host = host
         self._lock = threading.Lock()
 
-    def free_subnet(self, taken: Iterable[str]) -> str:
+    def free_subnet(self, taken: Iterable[str], large: bool) -> str:
         with self._pool.socket() as socket:
             used = _used(socket)
-        return subnets.free(self._instance, [*used, *map(ipaddress.IPv4Network, taken)])
+        return subnets.free(self._instance, [*used, *map(ipaddress.IPv4Network, taken)], large)
 
     def ensure(self, config: NetworkConfig) -> None:
         """Firewall before address and route_localnet: no packet passes unguarded."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 import errno
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from reconciler import errors
 from reconciler.drivers.network import host as hosts
-from reconciler.drivers.network import owners, probe
-from reconciler.drivers.network.base import EndpointConfig, Facet, NetworkConfig, NetworkFacet
+from reconciler.drivers.network import owners, probe, resolvers
+from reconciler.drivers.network.base import EndpointConfig, Facet, NetworkConfig, NetworkFacet, ResolvConf
 from reconciler.drivers.network.bridges import Bridges
 from reconciler.drivers.network.endpoint_drift import EndpointDrift
 from reconciler.drivers.network.endpoints import Endpoints
@@ -28,6 +28,12 @@ from reconciler.drivers.network.pool import Pool
 from reconciler.drivers.network.veths import Veths
 from reconciler.model import names
 
+#: BR_MAX_PORTS of the kernel's net/bridge/br_private.h: 1024 numbers, of which 0 is none
+_BRIDGE_FULL = (
+    "the network's bridge has 1023 containers, the most that the kernel lets into one, however large the subnet is: "
+    "put this container into another network"
+)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -35,10 +41,13 @@ T = TypeVar("T")
 _PERMANENT = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.EAFNOSUPPORT, errno.ERANGE)
 
 
-def open_driver(instance: str, run_dir: Path, host_file: Path = hosts.FILE) -> LinuxNetwork:
+def open_driver(
+    instance: str, run_dir: Path, host_file: Path = hosts.FILE, name_servers: Sequence[str] = ()
+) -> LinuxNetwork:
     """The driver for ``instance`` in the calling thread's network namespace. Namespace files go to ``run_dir/netns``;
-    ``host_file`` is what all instances of the host share. Touches nothing in the kernel yet."""
-    return LinuxNetwork(names.check_instance(instance), run_dir / "netns", host_file)
+    ``host_file`` is what all instances of the host share; ``name_servers`` are for containers where the host's own
+    cannot be reached. Touches nothing in the kernel yet."""
+    return LinuxNetwork(names.check_instance(instance), run_dir / "netns", host_file, name_servers)
 
 
 def _kernel_errors(method: Callable[P, T]) -> Callable[P, T]:
@@ -51,6 +60,8 @@ def _kernel_errors(method: Callable[P, T]) -> Callable[P, T]:
         except NftError as error:
             raise errors.Temporary(f"nftables: {error}") from error
         except OSError as error:
+            if error.errno == errno.EXFULL:
+                raise errors.Temporary(_BRIDGE_FULL) from error
             words = f"network: {method.__name__}: {error.strerror or error}"
             if error.errno in _PERMANENT:
                 raise errors.Permanent(words) from error
@@ -62,7 +73,8 @@ def _kernel_errors(method: Callable[P, T]) -> Callable[P, T]:
 class LinuxNetwork:
     """A ``NetworkDriver``; its interface is the manual."""
 
-    def __init__(self, instance: str, directory: Path, host_file: Path) -> None:
+    def __init__(self, instance: str, directory: Path, host_file: Path, name_servers: Sequence[str]) -> None:
+        self._name_servers = tuple(name_servers)
         self._pool = Pool()
         self._events = Events()
         self._namespaces = Namespaces(directory)
@@ -79,8 +91,8 @@ class LinuxNetwork:
         return f"Linux {os.uname().release}, {self._firewall.tool} {probe.run(self._firewall)}"
 
     @_kernel_errors
-    def free_subnet(self, taken: Iterable[str]) -> str:
-        return self._bridges.free_subnet(taken)
+    def free_subnet(self, taken: Iterable[str], large: bool = False) -> str:
+        return self._bridges.free_subnet(taken, large)
 
     @_kernel_errors
     def ensure_network(self, config: NetworkConfig) -> None:
@@ -113,6 +125,9 @@ class LinuxNetwork:
     @_kernel_errors
     def list(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         return tuple(sorted(self._bridges.uids())), tuple(sorted(self._endpoints.uids()))
+
+    def resolv_conf(self) -> ResolvConf:
+        return resolvers.find(self._name_servers)
 
     def event_fds(self) -> tuple[int, ...]:
         return self._events.fds()

@@ -19,7 +19,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from reconciler.drivers.network import codec
+from reconciler.drivers.network import codec, kernel
 from reconciler.drivers.network.codec import HEADER
 from reconciler.drivers.network.pyroute import netlink, nlmsgerr
 
@@ -34,6 +34,14 @@ _BATCH = 32
 _RECEIVE_BUFFER = 1 << 20
 _ERROR_NUMBER = codec.layout(nlmsgerr.fields)
 (_ERROR_WORDS,) = codec.numbers(nlmsgerr, "NLMSGERR_ATTR_MSG")
+
+
+#: by protocol: what it is for, and the module that has it
+_NEEDED = {
+    NETFILTER: ("netfilter netlink (for nftables and connection tracking)", "nfnetlink"),
+    SOCK_DIAG: ("socket diagnosis", "inet_diag"),
+    ROUTE: ("routing netlink", "rtnetlink"),
+}
 
 
 class Message(NamedTuple):
@@ -56,7 +64,8 @@ class Socket:
     """A netlink socket of the calling thread's network namespace; afterwards any thread may use it, one at a time."""
 
     def __init__(self, protocol: int, groups: Sequence[int] = ()) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        with kernel.needs(*_NEEDED.get(protocol, ("netlink", "netlink"))):
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         self._sequence = itertools.count(1)
         try:
             self._configure(protocol, groups)

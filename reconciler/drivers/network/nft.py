@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import shutil
-import subprocess
 from typing import Protocol
 
 from reconciler import errors
+from reconciler.drivers import commands
 
+#: seconds that the nft command may take (measured: 12 ms, and 0.3 s for 10,000 elements)
+TIMEOUT = 30.0
 _LIBRARY = "libnftables.so.1"
 _SEARCHED = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"
 _STATELESS, _JSON = 1 << 2, 1 << 4
@@ -101,10 +103,14 @@ class Command:
 
     def _call(self, arguments: list[str], text: str) -> str:
         command = [self._path, *arguments]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise NftError(done.stderr.strip() or f"nft ended with status {done.returncode}")
-        return done.stdout
+        try:
+            # others wait for the firewall meanwhile
+            status, output, words = commands.run(command, TIMEOUT, text)
+        except TimeoutError as error:
+            raise NftError(str(error)) from None
+        if status:
+            raise NftError(words.strip() or f"nft ended with status {status}")
+        return output
 
     def close(self) -> None:
         """Holds nothing."""

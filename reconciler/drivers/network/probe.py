@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from reconciler import errors
-from reconciler.drivers.network import links, netlink, nft, system
+from reconciler.drivers.network import kernel, links, netlink, nft, system
 from reconciler.drivers.network.firewall import Firewall
 
 
@@ -18,15 +18,22 @@ def run(firewall: Firewall) -> str:
     try:
         return firewall.version()
     except nft.NftError as error:
-        raise errors.Permanent(f"this kernel's nftables lacks something: {error}") from error
+        missing = kernel.lacks("nftables with NAT and connection tracking", *kernel.NFTABLES)
+        raise errors.Permanent(f"{missing.message} (nftables says: {_first_line(error)})") from error
+
+
+def _first_line(error: nft.NftError) -> str:
+    return (str(error).splitlines() or [""])[0]
 
 
 def _try_links() -> None:
     system.unshare_network()
     with contextlib.closing(netlink.Socket(netlink.ROUTE)) as socket:
-        socket.change([links.add_bridge("bridge", "02:70:00:00:00:01"), links.set_link("bridge", up=True)])
+        with kernel.needs("bridges", "bridge"):
+            socket.change([links.add_bridge("bridge", "02:70:00:00:00:01"), links.set_link("bridge", up=True)])
         bridge = links.link(socket.get([links.get_link("bridge")])[0])
         index = bridge.ifindex if bridge else 0
         with open("/proc/thread-self/ns/net", "rb") as namespace:
             veth = links.add_veth("veth", index, "peer", "02:70:00:00:00:02", 1500, namespace.fileno())
-            socket.change([veth, links.set_hairpin("veth")])
+            with kernel.needs("virtual Ethernet pairs", "veth"):
+                socket.change([veth, links.set_hairpin("veth")])

@@ -71,6 +71,16 @@ def test_the_pids_limit_holds(bench: RealBench) -> None:
     assert "fork" in text
 
 
+def test_a_program_may_have_fewer_tasks_than_its_runtime(bench: RealBench) -> None:
+    """runc alone has more threads than that: its start is not counted, whatever the limit."""
+    driver = bench.open()
+    for _ in range(3):
+        run(bench, driver, "one", *SLEEP, limits=base.Limits(pids=1))
+        assert driver.limits("one") == base.Limits(pids=1)
+        driver.signal("one", signal.SIGKILL)
+        assert ended(driver, "one").signal == signal.SIGKILL
+
+
 def test_a_limit_below_what_is_in_use_is_refused_in_a_sentence(bench: RealBench) -> None:
     driver = bench.open()
     script = "head -c 20000000 /dev/zero >/dev/shm/x; echo ready; sleep 1000"
@@ -199,3 +209,9 @@ def test_a_container_on_v2_has_its_own_view(tmp_path: Path, rootfs: Path) -> Non
         run(bench, bench.open(), "one", *SLEEP)
         assert groups_of(bench.open().inspect("one").pid)[""] == f"/{bench.groups.slice}/one"
         bench.close()
+
+
+def test_a_start_that_comes_to_nothing_leaves_no_group(bench: RealBench) -> None:
+    """As where the network's driver finds the kernel lacking, after the runtime was tried."""
+    bench.open().probe()
+    assert not cgroups.exists(bench.groups.layout, bench.groups.top)

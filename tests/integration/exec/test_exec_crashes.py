@@ -34,11 +34,14 @@ for step in sys.argv[3].split(","):
 
 CREATING = (
     "exec.create.clear.after",
+    "exec.files.mount.after",
     "exec.create.files.after",
     "exec.create.spawn.after",
     "exec.create.fork.after",
     "exec.create.join.after",
     "exec.create.launch.after",
+    "exec.files.unmount.after",
+    "exec.create.pids.after",
     "exec.create.record.after",
 )
 STARTING = ("exec.start.adopt.after", "exec.start.mark.after", "exec.start.release.after")
@@ -94,13 +97,14 @@ def test_killed_in_a_create_then_deleted(bench: RealBench, point: str) -> None:
     assert not cgroups.exists(bench.groups.layout, bench.groups.top)
 
 
-@pytest.mark.parametrize("point", CREATING[-2:])
+@pytest.mark.parametrize("point", CREATING[-4:])
 def test_a_create_that_was_done_but_for_its_record_can_be_started(bench: RealBench, point: str) -> None:
-    kill_at(bench, point, "create", bench.config("one", *SLEEP))
+    kill_at(bench, point, "create", bench.config("one", *SLEEP, limits=base.Limits(pids=5)))
     driver = bench.open()
     created = driver.inspect("one")
     assert (created.status, created.supervised) == ("created", True)
     started = driver.start("one")
+    assert driver.limits("one") == base.Limits(pids=5)
     assert (started.status, started.pid, started.pid_start) == ("running", created.pid, created.pid_start)
     conmon = driver.conmon_process("one")
     assert conmon is not None
@@ -109,7 +113,7 @@ def test_a_create_that_was_done_but_for_its_record_can_be_started(bench: RealBen
     assert ended(driver, "one").signal == signal.SIGKILL
 
 
-@pytest.mark.parametrize("point", CREATING[2:5])
+@pytest.mark.parametrize("point", [f"exec.create.{name}.after" for name in ("spawn", "fork", "join")])
 def test_a_create_that_nobody_waits_for_loses_its_conmon_and_is_not_started(bench: RealBench, point: str) -> None:
     """conmon ends when it cannot answer: a process started then would be without log and exit code."""
     kill_at(bench, point, "create", bench.config("one", *SLEEP))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from reconciler.testing.exec_bench import RealBench
-from reconciler.testing.exec_suite import run
+from reconciler.testing.exec_suite import ended, run
 from reconciler.testing.wait import until
 
 _MS_REC_SHARED = 0x4000 | (1 << 20)
@@ -56,3 +58,41 @@ def test_mounts_made_inside_stay_inside(bench: RealBench, mounted: Path) -> None
     assert Path("/proc/self/mountinfo").read_text() == before
     driver.delete("one")
     assert Path("/proc/self/mountinfo").read_text() == before
+
+
+HOSTS = {"/etc/hosts": "127.0.0.1 localhost\n"}
+
+
+def test_a_container_may_write_to_its_hosts_file_within_bounds(bench: RealBench) -> None:
+    text = bench.output(
+        "echo 192.0.2.9 mine >> /etc/hosts; cat /etc/hosts; "
+        "dd if=/dev/zero of=/etc/hosts bs=64k count=100 2>&1; stat -c %s /etc/hosts",
+        files=HOSTS,
+    )
+    assert "127.0.0.1 localhost\n192.0.2.9 mine\n" in text
+    assert "No space left on device" in text
+    assert int(text.splitlines()[-1]) <= 1 << 20
+
+
+def said(log: Path, times: int) -> bool:
+    return log.read_text().count("localhost") == times
+
+
+def test_its_files_are_fresh_in_each_run_and_nothing_is_mounted_on_the_host(bench: RealBench) -> None:
+    driver = bench.open()
+    config = bench.config("one", "sh", "-c", "cat /etc/hosts; echo more >> /etc/hosts; exec sleep 1000", files=HOSTS)
+    log = Path(config.log_path)
+    for number in (1, 2):
+        driver.create(config)
+        driver.start("one")
+        until(partial(said, log, number), 5.0, "its words")
+        assert str(bench.base) not in Path("/proc/self/mountinfo").read_text()
+        driver.signal("one", signal.SIGKILL)
+        ended(driver, "one")
+    assert "more" not in log.read_text()
+
+
+def test_with_a_read_only_root_they_are_read_only(bench: RealBench) -> None:
+    text = bench.output("echo x >> /etc/hosts; cat /etc/hosts", files=HOSTS, read_only=True)
+    assert "Read-only file system" in text
+    assert "127.0.0.1 localhost" in text

@@ -11,15 +11,17 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import images, registry_hostile
 from reconciler.testing.killed_pulls import Forker
+from reconciler.testing.pulling import Puller
 from reconciler.testing.registry_hostile import HostileServer
 
-_LAYERS, _FILES = 4, 60
+_LAYERS, _FILES = 3, 40
 _KILLS, _SEEDS = 25, range(8)
 
 
@@ -32,13 +34,13 @@ def image(seed: int) -> images.Image:
     return images.build(layers)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[HostileServer]:
     with registry_hostile.hostile() as found:
         yield found
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def forker() -> Iterator[Forker]:
     with contextlib.closing(Forker()) as found:
         yield found
@@ -50,11 +52,27 @@ def here(work: pathlib.Path) -> set[str]:
     return {f"sha256:{path.name}" for path in directory.iterdir()} if directory.exists() else set()
 
 
-def seconds_of_a_pull(forker: Forker, work: pathlib.Path, reference: str) -> float:
-    began = time.monotonic()
-    forker.begin(work, reference)
+@dataclass(frozen=True)
+class Whole:
+    """A pull that nothing disturbed: what there is then, and the seconds that it takes."""
+
+    tree: dict[str, str]
+    takes: float
+
+
+def whole(forker: Forker, work: pathlib.Path, reference: str) -> Whole:
+    """Each layer is what its blob unpacks to."""
+    report, seconds = work / "report", []
+    for name in ("first", "second"):
+        began = time.monotonic()
+        forker.begin(work / name, reference)
+        assert forker.end() == 0
+        seconds.append(time.monotonic() - began)
+    forker.begin(work / "second", reference, report)
     assert forker.end() == 0
-    return time.monotonic() - began
+    with contextlib.closing(Puller(work / "second")) as puller:
+        assert puller.problems() == []
+    return Whole(json.loads(report.read_text())["tree"], min(seconds))
 
 
 @pytest.mark.parametrize("seed", _SEEDS)
@@ -64,21 +82,24 @@ def test_killed_at_random_moments_of_a_pull(
     made = image(seed)
     reference = server.serve_image(made)
     layers = [layer["digest"] for layer in json.loads(made.manifest)["layers"]]
-    takes = min(seconds_of_a_pull(forker, tmp_path / f"whole{number}", reference) for number in range(3))
+    undisturbed, report = whole(forker, tmp_path, reference), tmp_path / "report"
+    assert len(undisturbed.tree) > _LAYERS * _FILES
     moments, killed, saved = random.Random(seed), 0, 0
     for number in range(_KILLS):
         work = tmp_path / str(number)
         work.mkdir()
         child = forker.begin(work, reference)
-        time.sleep(moments.uniform(0, takes))
+        time.sleep(moments.uniform(0, undisturbed.takes))
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         killed += forker.end() == -signal.SIGKILL
         before = here(work)
         saved += len(before)
         server.seen.clear()
-        forker.begin(work, reference, check=True)
+        report.unlink()
+        forker.begin(work, reference, report)
         assert forker.end() == 0, f"the pull after kill {number}"
+        assert json.loads(report.read_text()) == {"problems": [], "tree": undisturbed.tree}, f"kill {number}"
         again = {path.rpartition("/")[2] for path in server.paths if "/blobs/" in path} & before
         assert not again, f"fetched again after kill {number}"
         assert here(work) >= set(layers)

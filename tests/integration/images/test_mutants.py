@@ -25,6 +25,7 @@ MUTANTS = 100
 LAXER = {
     "unknown typeflag '\\x37'": "contiguous files are files like others (POSIX)",
     "refusing to change type of root directory": "a name that ends in a slash is a directory's, whatever the type says",
+    ": not a directory": "what stands in the way of a directory becomes one, as umoci 0.5 has it",
     "invalid tar header": "fields that mean nothing for a member's type are not read, such as the device of a file",
 }
 #: words of ours, and why we refuse what umoci unpacks

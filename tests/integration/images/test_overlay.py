@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from reconciler import errors
-from reconciler.drivers.graph import chains, mountinfo, overlayfs, syscalls
+from reconciler.drivers.graph import chains, extraction, mountinfo, overlayfs, syscalls
 from reconciler.testing import graph_tars as tars
+from reconciler.testing import images
 from reconciler.testing.graph_suite import Place
 
 #: enters a mount namespace of its own, makes the directory its root as a runtime does, tells so, and serves requests:
@@ -247,3 +249,41 @@ def test_prepare_is_quick(place: Place) -> None:
 def _mounts() -> list[mountinfo.Mount]:
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         return [mountinfo.parse(line) for line in file.read().splitlines()]
+
+
+def test_a_layer_is_not_renewed_under_a_container_whose_mount_is_gone_here(place: Place) -> None:
+    """Somebody unmounted it on the host; the container, in a namespace of its own, runs on."""
+    archive = tars.archive([tars.Member(b"a", b"1")])
+    chain = place.layer(archive)
+    rootfs = place.driver.prepare("one", (chain,))
+    blob = images.digest(images.packed(archive, "gzip"))
+    command = ["unshare", "-m", "--propagation", "private", "sh", "-c", f"cd {rootfs} && echo in && read x && cat a"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as container:
+        assert container.stdout is not None
+        assert container.stdout.readline() == b"in\n"
+        place.driver.unmount("one")
+        with pytest.raises(errors.Conflict, match=r"is mounted: one$"):
+            place.driver.renew_layer(chain, blob)
+        assert container.communicate(b"\n")[0] == b"1"
+    place.driver.renew_layer(chain, blob)
+
+
+def test_a_layer_that_two_unpack_at_once_is_not_swapped(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slower one finds it unpacked, and perhaps mounted."""
+    archive = tars.archive([tars.Member(b"a", b"1")])
+    blob, diff_id, run = place.put(archive), images.digest(archive), extraction.run
+    trees: list[int] = []
+
+    def meanwhile(*arguments: Any) -> extraction.Result | None:
+        done = run(*arguments)
+        monkeypatch.setattr(extraction, "run", run)
+        place.graph.unpack_layer(diff_id, "", diff_id, blob)
+        place.graph.settle_layer(diff_id)
+        trees.append(next((place.root / "layers").iterdir()).stat().st_ino)
+        return done
+
+    monkeypatch.setattr(extraction, "run", meanwhile)
+    assert place.graph.unpack_layer(diff_id, "", diff_id, blob) == 1
+    place.graph.settle_layer(diff_id)
+    assert [each.stat().st_ino for each in (place.root / "layers").iterdir()] == trees
+    assert place.leftovers() == []

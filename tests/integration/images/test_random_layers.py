@@ -18,7 +18,16 @@ from collections.abc import Iterator
 import pytest
 
 from reconciler import errors
-from reconciler.drivers.graph import chains, decompress, entries, extract, extraction, layer_tree, syscalls
+from reconciler.drivers.graph import (
+    chains,
+    confine,
+    decompress,
+    entries,
+    extract_helper,
+    extraction,
+    layer_tree,
+    syscalls,
+)
 from reconciler.testing import btrfs as disks
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import graph_trees, random_layers
@@ -132,9 +141,9 @@ def alone(memory: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Alo
         with layer.blob() as file:
             request = extraction.request(layer, limits, file.fileno())
             stream = decompress.Stream(file.fileno(), request["max_bytes"])
-            lower = layer_tree.UNKNOWN if layer.ahead else extract.lower_view(request)
+            lower = layer_tree.UNKNOWN if layer.ahead else extract_helper.lower_view(request)
             try:
-                answer = extract.unpacked(request, stream, os.open(layer.target, entries.DIRECTORY), lower)  # type: ignore[arg-type]
+                answer = extract_helper.unpacked(request, stream, os.open(layer.target, entries.DIRECTORY), lower)  # type: ignore[arg-type]
             except layer_tree.Needed:
                 answer = {"needed": True}
             except layer_tree.Refused as error:
@@ -142,6 +151,13 @@ def alone(memory: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Alo
             stream.drain()  # its thread reads the file to the end
         return extraction.result(layer, answer)
 
+    def reopened(mount: int) -> int:
+        descriptor = reopen(mount)
+        os.close(mount)  # the helper has it closed by its end
+        return descriptor
+
+    reopen = confine.reopened
+    monkeypatch.setattr(confine, "reopened", reopened)
     monkeypatch.setattr(extraction, "run", run)
     found, mask = Alone(memory), os.umask(0)
     try:

@@ -147,17 +147,36 @@ def test_jobs(server: Server, pydock: Run) -> None:
     assert pydock("jobs", "--for", "container/web") == (0, "", "No jobs found.\n")
 
 
+def _asked(server: Server) -> dict[str, object]:
+    """The query, without the text that is new each time."""
+    return {name: value for name, value in server.last("GET").query.items() if name != "markWith"}
+
+
+def test_marks_of_another_incarnation_go_to_standard_error(server: Server, pydock: Run) -> None:
+    path = f"GET {BASE}/namespaces/default/containers/web/log"
+    server.answers[path] = lambda request: Answer(
+        iter([b"one\n", str(request.query["markWith"]).encode() + b"--- made anew ---\ntwo\n"])
+    )
+    assert pydock("logs", "web") == (0, "one\ntwo\n", "--- made anew ---\n")
+
+
 def test_logs(server: Server, pydock: Run) -> None:
     path = f"GET {BASE}/namespaces/default/containers/web/log"
     server.answers[path] = lambda request: Answer(iter([b"one\n", b"t\xc3\xa9\n"]))
     assert pydock("logs", "web") == (0, "one\nté\n", "")
-    assert server.last("GET").query == {}
     server.put("container", "web", status={"phase": "Succeeded"})
     assert pydock("logs", "container/web", "--tail", "2", "--timestamps", "-f").status == 0
-    query = next(request.query for request in server.asked if request.query)
+    query = next(request.query for request in server.asked if "follow" in request.query)
+    query.pop("markWith", None)
     assert query == {"tailLines": "2", "timestamps": "true", "follow": "true"}
     pydock("logs", "web", "--tail=-1")
-    assert server.last("GET").query == {}
+    assert _asked(server) == {}
+    pydock("logs", "web", "--since", "1m30s", "-p")
+    assert _asked(server) == {"sinceSeconds": "90", "previous": "true"}
+    pydock("logs", "web", "--since", "2026-01-02T03:04:05+02:00")
+    moment = datetime.fromisoformat(str(_asked(server)["sinceTime"]))
+    assert moment == datetime.fromisoformat("2026-01-02T01:04:05Z")
+    assert pydock("logs", "web", "--since", "soon").status == pydock("logs", "web", "-p", "-f").status == 2
     assert pydock("logs", "ghost") == (1, "", "pydock: container/default/ghost not found\n")
     assert pydock("logs").status == pydock("logs", "a", "b").status == pydock("logs", "image/a").status == 2
 

@@ -66,12 +66,14 @@ USAGE = {
     ],
     "layers": 3072, "blobs": 1024, "reclaimable": 1024, "pulling": False, "warning": "",
     "containers": [{"key": "container/default/web", "id": "i", "running": True, "size": 512}],
+    "logs": [{"key": "container/default/web", "size": 100}],
     "leftovers": [{"what": "blob", "name": "sha256:c", "size": 7}],
 }  # fmt: skip
 SUMMARY = """\
 TYPE         TOTAL   ACTIVE   SIZE     RECLAIMABLE
 Images       2       1        4.0KiB   1.0KiB (25%)
 Containers   1       1        512B     0B
+Logs         1       1        100B     0B
 Leftovers    1       0        7B       7B (100%)
 Disk: 90% of 10.0GiB used, 1.0GiB free, driver overlay
 """
@@ -94,6 +96,10 @@ web:2       111111111111   2.0KiB   1.0KiB   1.0KiB   <unknown>   <none>
 Writable layers of containers:
 CONTAINER               RUNS   SIZE
 container/default/web   yes    512B
+
+Logs:
+CONTAINER               SIZE
+container/default/web   100B
 
 Leftovers:
 WHAT   NAME       SIZE

@@ -178,7 +178,7 @@ class TestNetworks:
 
         free, offers = loop.network.free_subnet, ["10.200.1.0/24", "10.200.2.0/24"]
         loop.network.ensure_network = overlapping_once  # type: ignore[method-assign,assignment]
-        loop.network.free_subnet = lambda taken: offers.pop(0) if offers else free(taken)  # type: ignore[method-assign]
+        loop.network.free_subnet = lambda taken, large: offers.pop(0) if offers else free(taken)  # type: ignore[method-assign]
         loop.apply(network("net"))
         loop.pass_time(2)
         assert tried == ["10.200.1.0/24", "10.200.2.0/24"]

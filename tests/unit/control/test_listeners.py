@@ -23,6 +23,20 @@ def test_a_socket_is_for_its_group_alone(tmp_path: Path) -> None:
         assert not os.get_inheritable(made.fileno())
 
 
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o177])
+def test_who_is_in_the_group_can_reach_the_socket(tmp_path: Path, mask: int) -> None:
+    """Whatever the daemon's umask; a directory that was there keeps its mode."""
+    tmp_path.chmod(0o750)
+    path = tmp_path / "deep" / "deeper" / "pydock.sock"
+    before = os.umask(mask)
+    try:
+        listeners.unix(str(path), "daemon").close()
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(each.stat().st_mode) for each in (path.parent, path.parent.parent, tmp_path)]
+    assert modes == [0o755, 0o755, 0o750]
+
+
 def test_one_that_nobody_listens_on_is_replaced(tmp_path: Path) -> None:
     path = str(tmp_path / "pydock.sock")
     listeners.unix(path, "").close()

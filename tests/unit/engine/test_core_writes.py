@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler import errors
+from reconciler.drivers.network.base import ResolvConf
 from reconciler.engine.job import Job
 from reconciler.model.keys import Key
 from reconciler.model.objects import BUILTIN, Owner, SourceNote
@@ -227,6 +228,60 @@ def test_logs_are_those_of_the_live_object(loop: Loop, tmp_path: Path) -> None:
     with open(os.devnull, "wb") as sink:
         loop.engine.run(Job("logs", args={"namespace": "default", "name": "web"}, fds=(sink.fileno(),)))
     assert loop.entry(WEB).desired.uid in asked[0]
+
+
+def test_logs_tell_where_another_incarnation_begins_if_asked(loop: Loop, tmp_path: Path) -> None:
+    for words in ("first", "second"):
+        loop.apply(container("web", command=["sh", "-c", f"echo {words}; exit 0"], restartPolicy="Never"))
+
+    def read(**more: object) -> str:
+        with open(tmp_path / "out", "w+b") as sink:
+            args = {"namespace": "default", "name": "web", **more}
+            loop.engine.run(Job("logs", args=args, fds=(sink.fileno(),)))
+            sink.seek(0)
+            return sink.read().decode()
+
+    assert read() == "first\nsecond\n"
+    first, mark, second = read(mark_with="TEXT").splitlines()
+    assert (first, second) == ("first", "second")
+    assert mark.startswith("TEXT--- made anew 20")
+    assert loop.observed("web").incarnation.id in mark  # type: ignore[union-attr]
+    assert read(previous=True) == "first\n"
+    assert read(tail=1, mark_with="TEXT") == "second\n"
+    found = {each["key"]: each["size"] for each in loop.ask("system_df")["logs"]}
+    assert found["container/default/web"] > 0
+
+
+def test_a_container_without_a_name_server_says_so(loop: Loop) -> None:
+    loop.network.resolvers = ResolvConf("search corp.example\n", "containers have no name server: …")
+    loop.apply(container("web"))
+    (event,) = [event for event in loop.events(WEB) if event.reason == "NoNameServer"]
+    assert (event.type, event.message) == ("Warning", "containers have no name server: …")
+    config = loop.world.runs[loop.observed("web").incarnation.id].config  # type: ignore[union-attr]
+    assert config.files["/etc/resolv.conf"] == "search corp.example\n"
+
+
+def test_the_default_network_holds_thousands_and_others_a_few_hundred(loop: Loop) -> None:
+    loop.apply(network("small"))
+    loop.apply(container("web"))
+    with loop.store.snapshot() as session:
+        sizes = {subnet.partition("/")[2] for subnet in session.leases.subnets().values()}
+    assert sizes == {"16", "24"}
+
+
+def test_a_network_that_is_full_is_named_with_its_size_and_the_remedy(loop: Loop) -> None:
+    loop.apply(network("tiny", subnet="10.9.0.0/30"))
+    loop.apply(container("first", networks=[{"name": "tiny"}]))
+    loop.apply(container("second", networks=[{"name": "tiny"}]))
+    key = container_key("second")
+    _, _, message = loop.ready(key)
+    assert "network tiny is full" in message
+    assert "the 1 address of 10.9.0.0/30" in message
+    assert "spec.subnet" in message
+    assert any("network tiny is full" in event.message for event in loop.events(key))
+    loop.delete(container_key("first"))
+    loop.pass_time(600)
+    assert loop.ready(key)[0] == "True"
 
 
 def test_a_successor_comes_after_the_one_that_goes(loop: Loop) -> None:

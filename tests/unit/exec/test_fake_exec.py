@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +16,8 @@ __all__ = ["stop"]
 
 
 class FakeBench:
-    def __init__(self, directory: Path) -> None:
-        self.world = World(exits=directory)
+    def __init__(self) -> None:
+        self.world = World()
 
     def open(self) -> base.ExecDriver:
         return FakeExec(self.world)
@@ -44,14 +43,14 @@ class FakeBench:
 
 class TestFakeExec(ExecSuite):
     @pytest.fixture
-    def bench(self, tmp_path: Path) -> FakeBench:
-        return FakeBench(tmp_path)
+    def bench(self) -> FakeBench:
+        return FakeBench()
 
 
 def test_a_failure_can_be_ordered() -> None:
     driver = FakeExec()
     driver.fail["create"] = Temporary("not now")
-    config = FakeBench(Path("/nowhere")).config("one", *SLEEP)
+    config = FakeBench().config("one", *SLEEP)
     with pytest.raises(Temporary, match="not now"):
         driver.create(config)
     assert driver.create(config).status == "created"
@@ -62,5 +61,5 @@ def test_a_lifelike_process_can_be_watched() -> None:
     from reconciler.drivers.exec import pids
 
     driver = FakeExec(World(lifelike=True))
-    facts = driver.create(FakeBench(Path("/nowhere")).config("one", *SLEEP))
+    facts = driver.create(FakeBench().config("one", *SLEEP))
     assert pids.alive(facts.pid, facts.pid_start)

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reconciler.drivers.exec import logs
-from reconciler.drivers.exec.base import LogLine
+from reconciler.drivers.exec.base import LogLine, LogQuery
 from reconciler.testing.exec_suite import Never, stop
 from reconciler.testing.wait import until
 
@@ -27,7 +27,7 @@ def text(*records: tuple[str, str, bytes]) -> bytes:
 
 
 def read(path: Path, tail: int | None = None) -> list[LogLine]:
-    return list(logs.lines(str(path), tail, False, io.BytesIO()))  # type: ignore[arg-type]
+    return list(logs.lines(str(path), LogQuery(tail=tail), io.BytesIO()))
 
 
 def test_parsing() -> None:
@@ -107,7 +107,7 @@ def test_only_the_end_of_a_large_log_is_read(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(text(("stderr", "F", b"early"), *[("stdout", "F", b"y" * 90)] * 60000, ("stderr", "F", b"late")))
     with open(path, "rb") as file:
-        start, boundary = logs.tail_position(file, 2)
+        start, boundary = logs.tail_position(file, 2, 0, path.stat().st_size)
     assert start == boundary
     assert os.path.getsize(path) - start < 400
     assert [line.text for line in read(path, 2)] == [b"y" * 90, b"late"]
@@ -124,7 +124,7 @@ def append(log: Path, *records: tuple[str, str, bytes]) -> None:
 
 
 def follow(log: Path, tail: int | None, stop: Never) -> Iterator[LogLine]:
-    return logs.lines(str(log), tail, True, stop)
+    return logs.lines(str(log), LogQuery(tail=tail, follow=True), stop)
 
 
 def test_following_from_the_tail_on(log: Path, stop: Never) -> None:
@@ -173,7 +173,7 @@ def test_following_a_truncated_log_starts_again(log: Path, stop: Never) -> None:
 
 def test_what_came_before_the_stop_is_read_to_its_end(log: Path, stop: Never) -> None:
     log.write_bytes(text(("stdout", "F", b"one")))
-    found = logs.lines(str(log), None, True, stop)
+    found = logs.lines(str(log), LogQuery(follow=True), stop)
     assert next(found).text == b"one"
     with log.open("ab") as file:
         file.write(text(("stdout", "F", b"two"), ("stdout", "P", b"three")))
@@ -186,7 +186,8 @@ def test_a_log_whose_directory_goes_while_it_is_followed(tmp_path: Path, stop: N
     log.parent.mkdir()
     log.write_bytes(text(("stdout", "F", b"one")))
     found: list[bytes] = []
-    thread = threading.Thread(target=lambda: found.extend(line.text for line in logs.lines(str(log), None, True, stop)))
+    lines = logs.lines(str(log), LogQuery(follow=True), stop)
+    thread = threading.Thread(target=lambda: found.extend(line.text for line in lines))
     thread.start()
     until(lambda: found == [b"one"], 10, "the first line")
     log.unlink()

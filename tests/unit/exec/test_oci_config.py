@@ -192,3 +192,12 @@ def test_what_no_runtime_can_run_is_refused_in_a_sentence(changes: dict[str, Any
 def test_an_ordinary_configuration_passes() -> None:
     oci.check(CONFIG)
     oci.check(change(cwd="/proc", env=("A=", "B=c=d")))
+
+
+def test_files_of_ours_are_writable_unless_the_root_is_read_only() -> None:
+    def options(**changes: object) -> list[str]:
+        mounts = build(change(**changes), ROOT, HOST)["mounts"]
+        return next(list(each["options"]) for each in mounts if each["destination"] == "/etc/hosts")
+
+    assert "rw" in options()
+    assert "ro" in options(read_only=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.drivers.exec import capabilities, conmon, pids, rundir, runtime
-from reconciler.errors import Permanent
+from reconciler.errors import Permanent, Temporary
+from reconciler.testing.wait import until
 
 
 def script(directory: Path, name: str, version: str = "", code: int = 0) -> str:
@@ -107,17 +108,49 @@ def test_a_host_without_conmon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_command_line_of_conmon() -> None:
     run = rundir.Run(Path("/run/e"), "x1")
-    plain = conmon.arguments("/c", ["/r", "--root=/s"], run, "/log", systemd=False, runtime_known=True)
+    plain = conmon.arguments("/c", ["/r", "--root=/s"], run, conmon.Log("/log", 77), systemd=False, runtime_known=True)
     assert " ".join(plain) == (
         "/c --api-version 1 -c x1 -u x1 -n x1 -r /r -b /run/e/runs/x1 -p /run/e/runs/x1/pid "
         "-P /run/e/runs/x1/conmon.pid --exit-dir /run/e/exits --persist-dir /run/e/runs/x1 --full-attach "
-        "--no-sync-log -l k8s-file:/log "
+        "--no-sync-log -l k8s-file:/log --log-size-max 77 "
         "--log-level warning --runtime-arg --root=/s --runtime-arg --log=/run/e/runs/x1/runtime.log "
         "--runtime-arg --log-format=json"
     )
-    other = conmon.arguments("/c", ["/r"], run, "/log", systemd=True, runtime_known=False)
+    other = conmon.arguments("/c", ["/r"], run, conmon.Log("/log", 77), systemd=True, runtime_known=False)
     assert other[-1] == "-s"
     assert "--runtime-arg" not in other
+    assert conmon.log_path([word.encode() for word in plain]) == "/log"
+    assert conmon.log_path([b"sleep", b"-l", b"1"]) is None
+
+
+def hanging(directory: Path) -> Path:
+    """A program that never ends, and has started another one that holds its output."""
+    path = directory / "hangs"
+    path.write_text(f"#!/bin/sh\nsleep 1000 &\necho $! $$ >{directory}/pids\nwait\n")
+    path.chmod(0o755)
+    return path
+
+
+def all_ended(directory: Path) -> bool:
+    return all(pids.start_time(int(pid)) is None for pid in (directory / "pids").read_text().split())
+
+
+def test_a_conmon_that_hangs_is_killed_and_the_create_may_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conmon, "FORK_TIMEOUT", 0.2)
+    run = rundir.Run(tmp_path, "x1")
+    run.bundle.mkdir(parents=True)
+    with pytest.raises(Temporary, match=r"conmon \(process \d+\) has not gone to the background within 0.2 s"):
+        conmon.launch([str(hanging(tmp_path))], run, lambda pid: None)
+    until(lambda: all_ended(tmp_path), 5.0, "all of it to end")
+
+
+def test_a_runtime_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_TIMEOUT", 0.2)
+    with pytest.raises(Permanent, match=r"hangs has not ended within 0.2 s: it was killed"):
+        runtime.call([str(hanging(tmp_path)), "state"])
+    until(lambda: all_ended(tmp_path), 5.0, "all of it to end")
 
 
 def test_the_runtime_s_own_words(tmp_path: Path) -> None:

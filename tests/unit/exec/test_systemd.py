@@ -50,6 +50,20 @@ def test_the_message_on_the_wire() -> None:
     assert parser.get_next_message().body == SCOPE.body
 
 
+def test_the_number_of_tasks_alone() -> None:
+    message = systemd.tasks_message("pydock-x1.scope", 5)
+    assert message.header.fields[jeepney.HeaderFields.member] == "SetUnitProperties"
+    assert message.body == ("pydock-x1.scope", True, [("TasksMax", ("t", 5))])
+    assert message.serialise(serial=1)
+
+
+def test_a_slice_is_stopped() -> None:
+    message = systemd.stop_message("pydock-main.slice")
+    assert message.header.fields[jeepney.HeaderFields.member] == "StopUnit"
+    assert message.header.fields[jeepney.HeaderFields.signature] == "ss"
+    assert message.body == ("pydock-main.slice", "replace")
+
+
 @pytest.mark.parametrize(
     ("limits", "values"),
     [

@@ -144,6 +144,7 @@ def told(document: dict[str, Any]) -> list[str]:
         ({"stopSignal": "65"}, "spec.stopSignal: '65' is no signal: expected one such as SIGTERM, QUIT, 15"),
         ({"stopSignal": 15.0}, "spec.stopSignal: found the number 15.0, expected a text or a whole number"),
         ({"stopSignal": True}, "spec.stopSignal: found the boolean true, expected a text or a whole number"),
+        ({"mounts": [{"mountPath": "/dev/.", "tmpfs": {}}]}, "/dev holds the container's own devices"),
         ({"securityContext": {"capabilities": {"add": ["net_raw"]}}}, "did you mean NET_RAW?"),
         ({"terminationGracePeriodSeconds": -1}, "expected 0 to 86400"),
         ({"restartPolicy": "always"}, "did you mean Always?"),
@@ -181,6 +182,7 @@ def test_containers_that_are_refused(spec: dict[str, Any], said: str) -> None:
         {"resources": {"limits": {"cpu": "1.5", "memory": "6Mi", "pids": 1}}},
         *({"stopSignal": signal} for signal in ("SIGRTMIN+3", "TERM", "sigterm", "15", 15, "rtmax-1", 64)),
         {"mounts": [{"mountPath": "/a", "tmpfs": {"sizeLimit": 1048576}}]},
+        {"mounts": [{"mountPath": "/dev/mine", "tmpfs": {}}]},
         {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"], "drop": ["ALL"]}}},
     ],
 )

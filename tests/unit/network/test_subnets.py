@@ -55,3 +55,21 @@ def test_overlap_names_what_is_in_the_way() -> None:
     others = [Network("10.0.0.0/24"), Network("10.0.2.0/23")]
     assert subnets.overlap("10.0.3.0/24", others) == Network("10.0.2.0/23")
     assert subnets.overlap("10.0.1.0/24", others) is None
+
+
+def test_a_large_one_is_a_16_or_what_is_left() -> None:
+    assert subnets.free("one", (), large=True).endswith("/16")
+    assert subnets.free("one", (), large=True) != subnets.free("two", (), large=True)
+    # a /24 in each /16 of the pool, as networks of their own leave it
+    taken = [Network((int(net.network_address), 24)) for net in Network("10.208.0.0/12").subnets(new_prefix=16)]
+    found = subnets.free("one", taken, large=True)
+    assert found.endswith("/18")
+    assert subnets.overlap(found, taken) is None
+    assert subnets.free("one", [Network("10.0.0.0/8")], large=True).endswith("/24")
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**20 - 1), st.integers(12, 32)), max_size=30))
+def test_a_large_one_never_overlaps_what_is_taken(taken: list[tuple[int, int]]) -> None:
+    networks = [Network(((10 << 24) + (208 << 16) + number, prefix), strict=False) for number, prefix in taken]
+    found = subnets.free("seed", networks, large=True)
+    assert subnets.overlap(found, networks) is None

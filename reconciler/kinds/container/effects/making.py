@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from reconciler import failpoints
+from reconciler import errors, failpoints
 from reconciler.drivers.network.base import EndpointConfig
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
@@ -18,6 +18,7 @@ from reconciler.kinds.container.effects import common
 from reconciler.kinds.container.observed import Attachment, ContainerObserved, Incarnation
 from reconciler.kinds.container.spec import ContainerSpec
 from reconciler.kinds.network.effects import config as network_config
+from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model import names
 from reconciler.model.objects import Desired
 from reconciler.model.plan import Step
@@ -110,7 +111,7 @@ def _attach(parts: Parts, session: Session, desired: Desired, effective: Contain
             session.leases.release(desired.uid, network_uid)
     attachments = []
     for index, (network, state) in enumerate(found):
-        address = session.leases.address(network.uid, desired.uid, state.subnet, state.gateway)
+        address = _address(session, desired.uid, network, state)
         attachments.append(
             Attachment(
                 network_uid=network.uid,
@@ -124,3 +125,15 @@ def _attach(parts: Parts, session: Session, desired: Desired, effective: Contain
             )
         )
     return tuple(attachments)
+
+
+def _address(session: Session, uid: str, network: Desired, state: NetworkObserved) -> str:
+    try:
+        return session.leases.address(network.uid, uid, state.subnet, state.gateway)
+    except errors.Temporary:
+        count = max(0, ipaddress.ip_network(state.subnet).num_addresses - 3)
+        raise errors.Temporary(
+            f"network {network.key.name} is full: the {count} address{'es' if count != 1 else ''} of {state.subnet} "
+            "are in use; remove containers from it, put this one into another network, or give it a larger subnet "
+            "(spec.subnet of the Network; its containers are made anew)"
+        ) from None

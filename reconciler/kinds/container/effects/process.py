@@ -62,6 +62,7 @@ def start(parts: Parts, job: Job, claim: _Start) -> None:
     facts = parts.exec.start(incarnation.id)
     failpoints.hit("start.start.after")
     _record_start(parts, state, facts)
+    _warn_of_names(parts, state.desired)
     failpoints.hit("start.record.after")
 
 
@@ -173,6 +174,14 @@ def _record_start(parts: Parts, claim: common.Claim, facts: ProcessFacts) -> Non
         ended = runs.after_exit(msgspec.structs.replace(started, **exit_fields(facts)), now)
         session.observed.put(claim.uid, ended)
         tell_exit(session, claim.desired, ended, now.wall)
+
+
+def _warn_of_names(parts: Parts, desired: Desired) -> None:
+    """An event where a container cannot look up names."""
+    if warning := parts.network.resolv_conf().warning:
+        with parts.store.transaction(durable=False) as session:
+            record, now = session.events.record, parts.clock.now().wall
+            record(str(desired.key), desired.uid, "Warning", "NoNameServer", warning, now)
 
 
 def _await_exit(parts: Parts, job: Job, id: str, seconds: float) -> bool:

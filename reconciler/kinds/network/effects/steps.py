@@ -18,7 +18,7 @@ from reconciler.kinds.network.wiring import network_observed
 from reconciler.model import names
 from reconciler.model.objects import Desired
 from reconciler.model.plan import Step
-from reconciler.model.view import Entry
+from reconciler.model.view import DEFAULT_NETWORK, Entry
 from reconciler.store.base import Session
 
 
@@ -120,7 +120,7 @@ def _plan_names(
     taken = session.leases.subnets()
     subnet = effective.subnet or taken.get(desired.uid)
     if subnet is None:
-        subnet = parts.network.free_subnet(taken.values())
+        subnet = parts.network.free_subnet(taken.values(), large=desired.key == DEFAULT_NETWORK)
     session.leases.take_subnet(desired.uid, subnet)
     return msgspec.structs.replace(
         observed,

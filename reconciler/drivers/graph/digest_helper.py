@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> NoReturn:
 
 def _run(request: Request) -> dict[str, Any]:
     confine.die_with(request["parent"])
-    decompress.load()
+    decompress.load(request["blob"])
     confine.leave_host()
     confine.enter(confine.view(request["place"], read_only=True), seconds=request["seconds"], file_size=0)
     stream = decompress.Stream(request["blob"], request["max_bytes"])

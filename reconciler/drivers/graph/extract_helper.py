@@ -13,7 +13,17 @@ import os
 import sys
 from typing import Any, NoReturn, TypedDict
 
-from reconciler.drivers.graph import budget, confine, decompress, entries, layer_tree, overlayfs, syscalls, tar, unpack
+from reconciler.drivers.graph import (
+    budget,
+    confine,
+    decompress,
+    entries,
+    layer_tree,
+    overlayfs,
+    syscalls,
+    tar,
+    unpack,
+)
 
 
 class Request(TypedDict):
@@ -55,7 +65,7 @@ def main(arguments: list[str]) -> NoReturn:
 def _run(request: Request) -> dict[str, Any]:
     confine.die_with(request["parent"])
     sys.setrecursionlimit(8 * entries.MAX_DEPTH)
-    decompress.load()
+    decompress.load(request["blob"])
     confine.leave_host()
     upper = confine.view(request["target"], read_only=False)
     lower = layer_tree.UNKNOWN if request["ahead"] else lower_view(request)
