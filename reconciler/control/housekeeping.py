@@ -1,4 +1,4 @@
-"""Slow work behind the events: the timed resync, and keeping tables and images bounded."""
+"""Slow work that needs no event: the timed resync, and keeping tables and images bounded."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Housekeeping:
         orphans.sweep(self._parts)
 
     def collect(self) -> None:
-        """Images that are used are marked so, and a job removes those that are due; see ``images.garbage``."""
+        """Notes which images are used, and has a job remove those that are due; see ``images.garbage``."""
         garbage.mark(self._parts.images)
         due = garbage.plan(self._parts.images)
         if not due.empty:

@@ -16,9 +16,9 @@ _LISTEN_FDS_START = 3
 
 
 def open_all(hosts: Sequence[str], group: str, environ: Mapping[str, str]) -> list[socket.socket]:
-    """Listening sockets for ``hosts`` (``unix:///PATH``, mode 0660 of root and ``group``, or ``fd://``).
+    """Opens listening sockets for ``hosts`` (``unix:///PATH``, mode 0660 of root and ``group``, or ``fd://``).
 
-    Raises ``errors.Permanent`` naming the address that cannot be had; those opened before it are closed.
+    Raises ``errors.Permanent`` naming the address that is not available; those opened before it are closed.
     """
     opened: list[socket.socket] = []
     try:
@@ -86,7 +86,7 @@ def close_all(sockets: Sequence[socket.socket]) -> None:
 
 
 def remove_paths(hosts: Sequence[str]) -> None:
-    """Takes away the socket files that ``open_all`` made."""
+    """Removes the socket files that ``open_all`` made."""
     for host in hosts:
         if host.startswith("unix://"):
             with contextlib.suppress(FileNotFoundError):

@@ -1,6 +1,5 @@
-"""Memory of a process with many threads, most of which are gone again after a burst of work.
-
-Other C libraries than glibc know neither arenas nor trimming: there both functions do nothing.
+"""Saves memory in a process with many threads, most of which end after a burst of work. Without glibc both functions do
+nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +12,14 @@ _ARENA_MAX = -8
 
 
 def keep_to_one_arena() -> None:
-    """From now on all threads allocate from one arena. glibc gives each its own otherwise, and what a burst leaves in
-    them stays: 10 MB after 30 containers were started at once. Python's lock lets one thread run at a time anyway."""
+    """Makes all threads allocate from one arena from now on. By default glibc gives each thread its own, and keeps what
+    a burst leaves there: 10 MB after 30 containers were started at once. Nothing is lost, because Python's lock lets
+    only one thread run at a time."""
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def give_back() -> None:
-    """Returns free pages to the kernel, those between used ones too: 4 to 8 MB after some bursts, in 2 ms."""
+    """Returns free pages to the kernel, also those between used ones: 4 to 8 MB after some bursts, in 2 ms."""
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

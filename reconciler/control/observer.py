@@ -8,14 +8,14 @@ from reconciler.model.keys import Key
 
 
 class Observer:
-    """``observe(key)`` is level-triggered: it reads the present state whatever the event was that asked for it."""
+    """``observe(key)`` is level-triggered: it reads the present state, whichever event asked for it."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     def observe(self, key: Key, closely: bool) -> bool:
-        """Looks at all objects of that key; whether there was news. ``closely`` also compares mounts, links, rules and
-        limits (some milliseconds)."""
+        """Looks at all objects of that key, and returns whether anything has changed. ``closely`` also compares mounts,
+        links, rules and limits (some milliseconds)."""
         with self._parts.store.snapshot() as session:
             entries = session.entries([key])
         observe = effects.of(key.kind).observe

@@ -1,4 +1,4 @@
-"""Remains that the store does not know: what a crash left between a removal and its record."""
+"""Remains that are not in the store: what a crash left between a removal and its record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger("pydock.orphans")
 
 
 def sweep(parts: Parts) -> int:
-    """Removes what is left of objects that the store does not know; how many things went.
+    """Removes what is left of objects that are not in the store. Returns how many things were removed.
 
     An empty store beside running containers is no reason to end them: then nothing is removed.
     """
@@ -36,11 +36,11 @@ def sweep(parts: Parts) -> int:
 
 
 def sweep_graph(parts: Parts) -> int:
-    """Removes blobs and layers that no image needs; how many went. Only before any job runs: a pull records its image
-    last.
+    """Removes blobs and layers that no image needs. Returns how many were removed. To be called only before any job
+    runs: a pull records its image last.
 
-    What a pull that was cut off had fetched stays as long as somebody wants an image that is not here: it is likely of
-    that one.
+    While somebody wants an image that is not here, what an interrupted pull has fetched stays: it is likely to be part
+    of that image.
     """
     with parts.store.snapshot() as session:
         if session.changes.latest() == 0 or usage.awaited(session):

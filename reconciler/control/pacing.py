@@ -1,4 +1,5 @@
-"""What keeps the loop from doing too much at once: one pull of an image, so many repairs of one object in a while."""
+"""Keeps the loop from doing too much at once: one pull of each image, a limited number of looks at once, and of repairs
+of one object."""
 
 from __future__ import annotations
 
@@ -12,15 +13,15 @@ from reconciler import errors
 from reconciler.model.keys import Key
 from reconciler.model.plan import Step
 
-#: so many repairs of one object in so many seconds mean that somebody keeps undoing them
+#: this many repairs of one object in this many seconds mean that somebody keeps undoing them
 _MOST, _WHILE = 30, 10.0
-#: seconds until the next one then
+#: seconds until the next repair in that case
 _PAUSE = 5.0
 
 
 class Shared:
-    """Who carries out which shared step now, such as a pull: whoever else wants it waits for that key, and holds no
-    worker meanwhile."""
+    """Which key carries out which shared step now, such as a pull. Other keys that want the step wait for that key, and
+    hold no worker meanwhile."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -28,7 +29,7 @@ class Shared:
 
     @contextlib.contextmanager
     def claim(self, what: str, key: Key) -> Iterator[Key | None]:
-        """None while the pull is ``key``'s; else the key that has it."""
+        """Gives None if the step is ``key``'s while the block runs, or else the key that has it."""
         with self._guard:
             holder = self._holders.setdefault(what, key)
         try:
@@ -44,8 +45,8 @@ class Shared:
 
 
 class Places:
-    """So many looks at once, so that the first end early instead of all late. Whoever takes longer than others should
-    wait for it (a pull, a grace period, what hangs) holds no place any more."""
+    """Limits the looks at once, so that the first end early instead of all late. A look that takes longer than others
+    should wait for (a pull, a grace period, one that hangs) no longer holds a place."""
 
     def __init__(self, count: int, patience: float) -> None:
         """``patience`` in seconds."""
@@ -55,7 +56,7 @@ class Places:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Waits for a place, at most as long as the others may hold theirs."""
+        """Waits for a place, at most for as long as the others may hold theirs."""
         me = threading.get_ident()
         with self._free:
             while (pause := self._until_free(time.monotonic())) > 0:
@@ -69,14 +70,14 @@ class Places:
                 self._free.notify()
 
     def _until_free(self, now: float) -> float:
-        """Seconds until a place is free if nobody leaves before."""
+        """Seconds until a place becomes free even if nobody leaves."""
         ends = sorted(since + self._patience - now for since in self._since.values())
         held = [left for left in ends if left > 0]
         return 0.0 if len(held) < self._count else held[-self._count]
 
 
 class Mends:
-    """Counts repairs, so that a fight with another program does not become a loop."""
+    """Counts repairs, so that a fight with another program does not go on without a pause."""
 
     def __init__(self) -> None:
         self._times: dict[Key, deque[float]] = {}

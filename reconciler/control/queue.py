@@ -14,9 +14,9 @@ K = TypeVar("K", bound=Hashable)
 
 
 class KeyQueue(Generic[K]):
-    """Keys wait in order of arrival; those that are added ``later`` wait behind all others, so that thousands which
-    only wait for something hold up no repair. Of several calls for a key the more urgent one counts. A key that is
-    added while a worker has it comes again once the worker is done with it.
+    """Keys wait in order of arrival; those that are added ``later`` wait behind all others, so that thousands of keys
+    that only wait for something do not delay a repair. If a key is added several times, the most urgent one counts. A
+    key that is added while a worker has it comes again once the worker is done with it.
 
     Deadlines are CLOCK_BOOTTIME seconds; of several for one key the earliest counts.
     """
@@ -49,7 +49,7 @@ class KeyQueue(Generic[K]):
                 self._changed.notify()
 
     def take(self, timeout: float | None = None) -> K | None:
-        """The next key, which is the caller's until ``done``; None when closed or after ``timeout`` seconds."""
+        """Takes the next key, which is the caller's until ``done``. None when closed, or after ``timeout`` seconds."""
         until = None if timeout is None else _now() + timeout
         with self._changed:
             while not self._closed:
@@ -72,7 +72,7 @@ class KeyQueue(Generic[K]):
             self._changed.notify_all()
 
     def wait_free(self, timeout: float) -> bool:
-        """Waits until no key is taken, at most ``timeout`` seconds; whether it came to that."""
+        """Waits until no key is taken, at most ``timeout`` seconds. Returns whether none is."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._taken, timeout)
 

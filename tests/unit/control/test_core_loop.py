@@ -379,17 +379,17 @@ def test_a_dependency_that_comes_while_its_dependent_is_planned_wakes_it(loop: L
     loop.look(WEB)
     finish, came = loop.reconciler._finish, []
 
-    def late(key: Key, changed: bool, failed: bool) -> bool:
+    def late(key: Key, changed: bool, failed: bool, owners: set[str]) -> bool:
         if key == WEB and not came:
             came.append(True)
             loop.ask("apply", document=container("other"), manager="test")
             # its own look comes at once and finds nobody who waits
             loop.reconciler.queue.take(timeout=0)
-            gone = finish(key, changed, failed)
+            gone = finish(key, changed, failed, owners)
             loop.reconciler.reconcile(OTHER)
             loop.reconciler.queue.done(OTHER)
             return gone
-        return finish(key, changed, failed)
+        return finish(key, changed, failed, owners)
 
     loop.reconciler._waiting.clear()
     loop.reconciler._finish = late  # type: ignore[method-assign]
