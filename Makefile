@@ -19,6 +19,8 @@ DEBIAN_BENCH := $(DEBIAN_DEMO) podman docker.io skopeo debootstrap e2fsprogs
 
 JOBS ?= $(shell nproc)
 PYTEST := $(BIN)/python -m pytest
+# whole files to each worker, the longest first (reconciler/testing/order.py)
+SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help: ## show this list
@@ -33,11 +35,11 @@ demo: $(STAMPS)/debian-demo $(STAMPS)/python ## set up and watch files turn into
 
 .PHONY: test
 test: $(STAMPS)/debian-test $(STAMPS)/python-dev check ## set up, check the code and run all tests
-	$(PYTEST) -n $(JOBS) --dist worksteal tests
+	$(PYTEST) $(SPREAD) --durations=25 --durations-min=1 tests
 
 .PHONY: test-unit
 test-unit: $(STAMPS)/debian-test $(STAMPS)/python-dev ## run the fast tests only
-	$(PYTEST) -n $(JOBS) tests/unit
+	$(PYTEST) $(SPREAD) tests/unit
 
 .PHONY: check
 check: lint types contracts
