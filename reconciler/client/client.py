@@ -217,7 +217,7 @@ class Client:
         latest one. Lines that start with ``mark_with`` tell where another incarnation begins."""
         return self.read(
             "logs", namespace=namespace, name=name, tail=tail, follow=follow, timestamps=timestamps,
-            since_time=since_time, since_seconds=since_seconds, previous=previous, mark_with=mark_with,
+            since_time=since_time, since_seconds=since_seconds or None, previous=previous, mark_with=mark_with,
         )  # fmt: skip
 
     def pull(self, reference: str, credentials: Credentials | None = None) -> Iterator[Object]:

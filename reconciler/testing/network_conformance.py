@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import select
 import threading
 from typing import Protocol
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from reconciler import errors
+from reconciler.drivers.network import subnets
 from reconciler.drivers.network.base import EndpointConfig, Facet, NetworkConfig, NetworkDriver, NetworkFacet
 from reconciler.testing import network_tools as tools
 from reconciler.testing import wait
@@ -76,6 +78,9 @@ class NetworkConformance:
         third = harness.driver.free_subnet([second])
         assert len({config.subnet, second, third}) == 3
         assert third.endswith("/24")
+        large = harness.driver.free_subnet([third], large=True)
+        assert int(large.partition("/")[2]) < 24
+        assert subnets.overlap(large, [ipaddress.IPv4Network(each) for each in (config.subnet, third)]) is None
 
     def test_overlapping_subnet_is_a_conflict(self, harness: Harness) -> None:
         config = self._network(harness)

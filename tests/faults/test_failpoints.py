@@ -30,6 +30,8 @@ LOGINS = "/apis/pydock.dev/v1/logins"
 MAIN = ("create", "start", "stop", "delete")
 #: in all that do: some minutes more
 EVERYWHERE = bool(os.environ.get("PYDOCK_TEST_EVERY_FAILPOINT"))
+#: bytes of each file of a container's log
+LOG_LIMIT = 16 << 10
 #: of cgroup v1 and v2
 LIMIT_FILES = ("memory.limit_in_bytes", "memory.max")
 
@@ -291,6 +293,20 @@ def changed_network(stage: Stage) -> bool:
     return ready("Network", "lan")(stage) and any(x["ifname"] == bridge and x["mtu"] == 1400 for x in listed if x)
 
 
+def flood(stage: Stage) -> None:
+    """The container writes far more than its log may hold: here by its own standard output."""
+    line = b"x" * 99 + b"\n"
+    with open(f"/proc/{stage.host.status('subject')['pid']}/fd/1", "wb", buffering=0) as output:
+        for _ in range(400):
+            output.write(line * 10)
+
+
+def log_bounded(stage: Stage) -> bool:
+    directory = stage.host.root / "logs" / stage.uid()
+    size = sum({each.stat().st_ino: each.stat().st_size for each in directory.iterdir()}.values())
+    return stage.subject.runs_once() and size < 5 * LOG_LIMIT
+
+
 def updated(stage: Stage) -> bool:
     limits = {file.read_text().strip() for file in limit_files(stage)}
     return stage.subject.runs_once() and limits == {str(80 << 20)} and faults.answers(stage.second_port)
@@ -305,6 +321,7 @@ OPERATIONS = (
     Operation("create", apply, lambda stage: stage.subject.runs_once()),
     Operation("damage", damage, repaired, "create"),
     Operation("update", update, updated, "create"),
+    Operation("flood", flood, log_bounded, "create"),
     Operation("restart", ask("restart"), Stage.fresh, "create"),
     Operation("stop", ask("stop"), stopped, "create"),
     Operation("start", ask("start"), Stage.fresh, "stop"),
@@ -342,7 +359,16 @@ def stage(
     work = tmp_path_factory.mktemp("failpoints")
     # so that the daemon has a switch to flip: a test before may have left it on in this worker's namespace
     Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
-    flags = ("--resync", "3600", "--image-gc-max-age", "1ms", "--image-gc-min-age", "0")
+    flags = (
+        "--resync",
+        "3600",
+        "--image-gc-max-age",
+        "1ms",
+        "--image-gc-min-age",
+        "0",
+        "--log-max-size",
+        str(LOG_LIMIT),
+    )
     host = Pydockd(work / "host", flags=flags, born_by=born_by)
     other = images.push(registry.address, "other", "1", images.busybox(page=f"other {os.getpid()}\n"))
     subject, filed = (faults.Subject(host, image, name, images.free_port()) for name in ("subject", "filed"))

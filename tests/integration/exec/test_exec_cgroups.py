@@ -209,3 +209,9 @@ def test_a_container_on_v2_has_its_own_view(tmp_path: Path, rootfs: Path) -> Non
         run(bench, bench.open(), "one", *SLEEP)
         assert groups_of(bench.open().inspect("one").pid)[""] == f"/{bench.groups.slice}/one"
         bench.close()
+
+
+def test_a_start_that_comes_to_nothing_leaves_no_group(bench: RealBench) -> None:
+    """As where the network's driver finds the kernel lacking, after the runtime was tried."""
+    bench.open().probe()
+    assert not cgroups.exists(bench.groups.layout, bench.groups.top)

@@ -173,7 +173,7 @@ def test_following_a_truncated_log_starts_again(log: Path, stop: Never) -> None:
 
 def test_what_came_before_the_stop_is_read_to_its_end(log: Path, stop: Never) -> None:
     log.write_bytes(text(("stdout", "F", b"one")))
-    found = logs.lines(str(log), None, True, stop)
+    found = logs.lines(str(log), LogQuery(follow=True), stop)
     assert next(found).text == b"one"
     with log.open("ab") as file:
         file.write(text(("stdout", "F", b"two"), ("stdout", "P", b"three")))
@@ -186,7 +186,8 @@ def test_a_log_whose_directory_goes_while_it_is_followed(tmp_path: Path, stop: N
     log.parent.mkdir()
     log.write_bytes(text(("stdout", "F", b"one")))
     found: list[bytes] = []
-    thread = threading.Thread(target=lambda: found.extend(line.text for line in logs.lines(str(log), None, True, stop)))
+    lines = logs.lines(str(log), LogQuery(follow=True), stop)
+    thread = threading.Thread(target=lambda: found.extend(line.text for line in lines))
     thread.start()
     until(lambda: found == [b"one"], 10, "the first line")
     log.unlink()

@@ -63,7 +63,7 @@ def test_a_record_of_the_version_before_is_read_and_nothing_has_changed() -> Non
 
 def test_their_arguments_are_the_driver_s() -> None:
     made = table.configure(ASPECTS, Run(msgspec.convert(WRITTEN, ContainerSpec), FACTS, "h"))
-    given = {"id", "rootfs", "netns", "log_path", "files", "labels"}
+    given = {"id", "rootfs", "netns", "log_path", "files", "directories", "labels"}
     assert made.keys() == {field.name for field in msgspec.structs.fields(ContainerConfig)} - given
     assert made["limits"] == Limits(cpu_millis=500, memory=64 * 1024**2, pids=4096)
     assert made["cwd"] == "/w"

@@ -63,3 +63,12 @@ def test_without_nftables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Firewall, "version", version)
     with pytest.raises(errors.Permanent, match=r"modprobe -a nf_tables nft_chain_nat .* says: .*not supported\)"):
         tried()
+
+
+def test_a_bridge_that_is_full_is_explained() -> None:
+    @driver._kernel_errors
+    def ensure_endpoint() -> None:
+        raise OSError(errno.EXFULL, os.strerror(errno.EXFULL))
+
+    with pytest.raises(errors.Temporary, match=r"1023 containers, the most that the kernel .* into another network"):
+        ensure_endpoint()

@@ -25,9 +25,9 @@ class Plain:
         self._arguments = Arguments(ask, route.fixed)
 
     def __call__(self, req: falcon.Request, resp: falcon.Response, **path: str) -> None:
+        args = self._arguments.read(req, path)
         if self._ask.descriptor == "in":
             body.media_type(req, (body.ARCHIVE,))
-        args = self._arguments.read(req, path)
         if self._ask.streams:
             self._stream(req, resp, args)
             return
