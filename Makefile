@@ -17,8 +17,14 @@ DEBIAN_TEST := $(DEBIAN_DEMO) crun skopeo umoci buildah btrfs-progs podman docke
 # what the benchmarks add: peers
 DEBIAN_BENCH := $(DEBIAN_DEMO) podman docker.io skopeo debootstrap e2fsprogs
 
-JOBS ?= $(shell nproc)
+# one more than processors: a test waits for its daemon much of the time
+JOBS ?= $(shell expr $$(nproc) + 1)
 PYTEST := $(BIN)/python -m pytest
+# whole files to each worker, the longest first (reconciler/testing/order.py)
+SPREAD := -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+# so that no daemon of a test compiles what was edited, also where the environment forbids it to keep what it compiled
+COMPILE := @env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q reconciler
 
 .PHONY: help
 help: ## show this list
@@ -33,11 +39,12 @@ demo: $(STAMPS)/debian-demo $(STAMPS)/python ## set up and watch files turn into
 
 .PHONY: test
 test: $(STAMPS)/debian-test $(STAMPS)/python-dev check ## set up, check the code and run all tests
-	$(PYTEST) -n $(JOBS) --dist worksteal tests
+	$(COMPILE)
+	$(PYTEST) $(SPREAD) --durations=25 --durations-min=1 tests
 
 .PHONY: test-unit
 test-unit: $(STAMPS)/debian-test $(STAMPS)/python-dev ## run the fast tests only
-	$(PYTEST) -n $(JOBS) tests/unit
+	$(PYTEST) $(SPREAD) tests/unit
 
 .PHONY: check
 check: lint types contracts

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from reconciler.engine.handlers import network_config
 
 from bench.clock import Stopwatch
 from reconciler import store
 from reconciler.drivers.exec import base, pids
+from reconciler.engine.handlers import network_config
 from reconciler.kinds.container.observed import ContainerObserved
 from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model.keys import Key

@@ -14,7 +14,7 @@ import subprocess
 
 import pytest
 
-from reconciler.testing import leaks, runs
+from reconciler.testing import leaks, order, runs
 
 pytest_plugins = ("reconciler.testing.fixtures",)
 
@@ -50,6 +50,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_BEFORE] = leaks.snapshot(None)
     else:
         _enter_namespaces()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = order.longest_first(items)
 
 
 @pytest.hookimpl(tryfirst=True)

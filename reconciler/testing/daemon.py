@@ -124,35 +124,45 @@ class Pydockd:
                         file.unlink()
                 self.env.pop("PYDOCK_FAILPOINT", None)
                 self.start(env={"PYDOCK_FAILPOINT": ""}, ready=False)
-            self.remove_all()
+            # Images are files of ours: they go with the directory
+            self.remove_all(("containers", "networks"))
             self.stop()
         except (AssertionError, OSError, subprocess.SubprocessError):
             self._tear_down()
             raise
         self._tear_down()
 
-    def remove_all(self) -> None:
-        """Deletes all manifests and objects, and waits until none is left."""
+    def remove_all(self, plurals: Sequence[str] = ("containers", "images", "networks")) -> None:
+        """Deletes all manifests, and all objects of these kinds, and waits until none is left. What is being deleted is
+        not given its grace."""
         self.wait_ready()
         for file in self.manifests.rglob("*"):
             if file.is_file():
                 file.unlink()
-        wait.until(self._emptied, 60.0, "all objects to be gone")
+        wait.until(lambda: self._emptied(plurals), 60.0, "all objects to be gone")
 
-    def _emptied(self) -> bool:
+    def _emptied(self, plurals: Sequence[str]) -> bool:
         left = 0
         for source in self.api("GET", "/apis/pydock.dev/v1/sources")["items"]:
             if source["held"]:
                 # refused while more is coming to be held: next time
                 shown = {"name": source["name"], "digest": source["digest"]}
                 self.request("POST", "/apis/pydock.dev/v1/sources/ack", shown)
-        for plural in ("containers", "images", "networks"):
+        for plural in plurals:
             for item in self.api("GET", f"/apis/pydock.dev/v1/{plural}")["items"]:
                 left += 1
                 meta = item["metadata"]
-                if "deletionTimestamp" not in meta and item["status"].get("owner", {}).get("source") == "api":
+                if "deletionTimestamp" in meta:
+                    self._hurry(item["status"].get("pid", 0))
+                elif item["status"].get("owner", {}).get("source") == "api":
                     self.request("DELETE", path(item["kind"], meta["name"], meta.get("namespace", "")))
         return left == 0
+
+    def _hurry(self, pid: int) -> None:
+        """Kills a container's process, if it is still the one that this instance started."""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if pid and f"pydock-{self.instance}" in Path(f"/proc/{pid}/cgroup").read_text():
+                os.kill(pid, signal.SIGKILL)
 
     def _tear_down(self) -> None:
         """The last resort: drivers of this instance remove what they find."""

@@ -16,7 +16,9 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.testing import graph_trees
+from reconciler.drivers.graph import helper_process
+from reconciler.testing import forked_helpers, graph_trees
+from reconciler.testing.nursery import preload
 from reconciler.testing.pulling import Puller
 
 
@@ -67,6 +69,8 @@ def _told(tree: dict[str, graph_trees.Node]) -> dict[str, str]:
 
 
 def main() -> None:
+    helper_process._start = forked_helpers.start
+    preload()
     for line in sys.stdin:
         work, reference, report = json.loads(line)
         child = os.fork()

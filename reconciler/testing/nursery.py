@@ -9,10 +9,10 @@ makes. All that is spared is the start of an interpreter and its imports: two th
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import json
+import logging
 import os
 import pkgutil
 import select
@@ -24,12 +24,13 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import reconciler
 from reconciler import failpoints, manifest, store
 from reconciler.bootstrap import api as api_process
 from reconciler.bootstrap import daemon
+from reconciler.testing import forking
 
 #: room for the command lines of children, which are written over ours
 _ROOM = 4000
@@ -133,67 +134,32 @@ class _Child(BaseException):
         self.command = command
 
 
-class _ForkedApi(subprocess.Popen[bytes]):
-    """The API process as the daemon starts it, without the start of another interpreter."""
-
-    def _execute_child(self, args: list[str], *rest: Any) -> None:
-        # what subprocess hands on: executable, preexec_fn, close_fds, pass_fds, cwd, env, and more
-        pass_fds, env = rest[3], rest[5]
-        self.pid = os.fork()
-        if not self.pid:
-            _serve_api(args, set(pass_fds), env)
-        self._child_created = True
-
-
-def _serve_api(command: list[str], keep: set[int], env: Mapping[str, str]) -> NoReturn:
+def _serve_api(command: list[str]) -> None:
     from reconciler.bootstrap import serve
 
-    status = 1
-    try:
-        os.setsid()
-        os.chdir("/")
-        _become(command, env)
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        for name in os.listdir("/proc/self/fd"):
-            if int(name) > 2 and int(name) not in keep:
-                with contextlib.suppress(OSError):
-                    os.close(int(name))
-        import logging
-
-        logging.root.handlers.clear()
-        serve.main(command[command.index("reconciler.wsgi") + 1 :])
-        status = 0
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
-
-
-def _become(command: Sequence[str], env: Mapping[str, str]) -> None:
-    """Has the command line and the environment of a program of its own."""
-    os.environ.clear()
-    os.environ.update(env)
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    # arg_start and arg_end of proc(5), the 48th and 49th field
-    begin, end = int(fields[45]), int(fields[46])
-    line = b"".join(os.fsencode(word) + b"\0" for word in command)[: end - begin]
-    ctypes.memmove(begin, line.ljust(end - begin, b"\0"), end - begin)
-    sys.argv = list(command)
+    logging.root.handlers.clear()
+    serve.main(command[command.index("reconciler.wsgi") + 1 :])
 
 
 def _popen(arguments: list[str], fds: Sequence[int]) -> subprocess.Popen[bytes]:
     """The first API process is forked; one that takes its place, when this process has many threads, is started."""
     if threading.active_count() > 2:
         return _start_api(arguments, fds)
-    return _ForkedApi(arguments, pass_fds=fds, env=api_process.environment())
+    return forking.Forked(
+        _serve_api,
+        arguments,
+        stdin=subprocess.DEVNULL,
+        env=api_process.environment(),
+        pass_fds=fds,
+        start_new_session=True,
+        cwd="/",
+    )
 
 
 _start_api = api_process._popen
 
 
-def _preload() -> None:
+def preload() -> None:
     """Everything of the product, and what it imports late."""
     for module in pkgutil.walk_packages(reconciler.__path__, "reconciler."):
         if not module.name.startswith(_NOT_AHEAD):
@@ -220,7 +186,7 @@ def _serve(control: socket.socket) -> None:
                 for number, fd in enumerate(fds):
                     os.dup2(fd, number)
                     os.close(fd)
-                _become(request["command"], request["env"])
+                forking.become(request["command"], request["env"])
                 raise _Child(request["command"])
         for fd in fds:
             os.close(fd)
@@ -232,7 +198,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     control.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LARGEST)
-    _preload()
+    preload()
     try:
         _serve(control)
         return

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import json
 import os
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -139,13 +142,39 @@ def test_nothing_is_pulled_away_from_under_a_running_container(host: Pydockd, re
     assert check(host, "--repair")[0] == 0
 
 
+@contextlib.contextmanager
+def empty_registry(reference: str) -> Iterator[None]:
+    """A server in the place of the registry of ``reference``, that has nothing."""
+    port = int(reference.partition("/")[0].rpartition(":")[2])
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Nothing) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Nothing(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
 def test_what_cannot_be_had_again_is_told_and_stays(make_host: Callable[..., Pydockd], tmp_path: Path) -> None:
     host = make_host().start()
     with images.registry() as server:
         reference = images.push(server.address, "x", "1", images.busybox())
         assert host.cli("pull", reference).returncode == 0
     blobs(host)[-1].write_bytes(b"damaged")
-    status, findings, _ = check(host, "--repair")
+    # one that does not answer at all would be asked again and again for some seconds
+    with empty_registry(reference):
+        status, findings, _ = check(host, "--repair")
     assert status == 1
     assert reference.partition("/")[0] in findings[0]["outcome"]
     assert blobs(host)[0].exists()

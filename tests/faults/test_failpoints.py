@@ -6,6 +6,7 @@ just before the operation, dies in it, and is started again unarmed.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -26,6 +27,8 @@ IN_TIME = 20.0
 STORED = "/apis/pydock.dev/v1/graph/images"
 SYSTEM = "/apis/pydock.dev/v1/system"
 LOGINS = "/apis/pydock.dev/v1/logins"
+#: of kinds that have nothing in the kernel, of which there is none yet
+LATER = {"purge.after", "step.purge.before", "step.purge.after"}
 #: a failpoint is tried in those of these that come by it, or else in the first that does
 MAIN = ("create", "start", "stop", "delete")
 #: in all that do: some minutes more
@@ -63,6 +66,8 @@ class Stage:
     incarnation: int = 0
     #: a test has begun and not ended well: objects of its may be there
     used: bool = False
+    #: the subject takes longer to stop than anybody waits
+    patient: bool = False
 
     def start(self) -> None:
         self.host.start(env={"PYDOCK_FAILPOINT": f"@{self.arm}", "PYDOCK_FAILPOINT_RECORD": str(self.record)})
@@ -131,6 +136,20 @@ def ask(verb: str) -> Callable[[Stage], object]:
         )
 
     return do
+
+
+def create_patient(stage: Stage) -> None:
+    """Its process does not heed SIGTERM: a stop of it can be taken back."""
+    stage.patient = True
+    apply(stage, terminationGracePeriodSeconds=600)
+
+
+def is_stopping(stage: Stage) -> bool:
+    return any(each.get("reason") == "Stopping" for each in stage.host.status("subject").get("conditions", ()))
+
+
+def resumed(stage: Stage) -> bool:
+    return stage.subject.runs_once() and not is_stopping(stage)
 
 
 def recreate(stage: Stage) -> None:
@@ -303,7 +322,12 @@ def flood(stage: Stage) -> None:
 
 def log_bounded(stage: Stage) -> bool:
     directory = stage.host.root / "logs" / stage.uid()
-    size = sum({each.stat().st_ino: each.stat().st_size for each in directory.iterdir()}.values())
+    files: dict[int, int] = {}
+    for each in directory.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it has another name by now, or is removed
+            found = each.stat()
+            files[found.st_ino] = found.st_size
+    size = sum(files.values())
     return stage.subject.runs_once() and size < 5 * LOG_LIMIT
 
 
@@ -325,6 +349,9 @@ OPERATIONS = (
     Operation("restart", ask("restart"), Stage.fresh, "create"),
     Operation("stop", ask("stop"), stopped, "create"),
     Operation("start", ask("start"), Stage.fresh, "stop"),
+    Operation("create-patient", create_patient, resumed),
+    Operation("stop-patient", ask("stop"), is_stopping, "create-patient"),
+    Operation("resume", ask("start"), resumed, "stop-patient"),
     Operation("recreate", recreate, Stage.fresh, "create"),
     Operation("delete", delete("Container", lambda stage: stage.subject.name), subject_gone, "create"),
     Operation("network", network, ready("Network", "lan")),
@@ -423,6 +450,9 @@ def clean(stage: Stage) -> None:
     manifest_file(stage).unlink(missing_ok=True)
     for kind, name in (("Container", "subject"), ("Image", "other"), ("Network", "lan")):
         assert stage.host.request("DELETE", path(kind, name))[0] in (200, 404)
+    for pid in stage.subject.processes() if stage.patient else ():
+        faults.kill(pid)
+    stage.patient = False
     wait.until(lambda: faults.emptied(stage.host), IN_TIME, "all objects to be gone")
     forget_other(stage)
     logout_on_host(stage)
@@ -444,10 +474,11 @@ def reached(stage: Stage) -> dict[str, list[str]]:
 
 
 def test_every_failpoint_is_reached(reached: dict[str, list[str]]) -> None:
-    assert sorted(reached) == faults.failpoints()
+    assert sorted({*reached, *LATER}) == faults.failpoints()
+    assert not LATER & reached.keys()
 
 
-@pytest.mark.parametrize("point", faults.failpoints())
+@pytest.mark.parametrize("point", sorted({*faults.failpoints()} - LATER))
 def test_killed_at(stage: Stage, reached: dict[str, list[str]], point: str) -> None:
     recover(stage)
     for name in chosen(reached[point]):

@@ -97,6 +97,16 @@ class Tree:
         while (path := path.rpartition(b"/")[0]) in self.borrowed:
             self.borrowed.remove(path)
 
+    def tell(self, path: bytes) -> None:
+        """The archive names the directory ``path``. Raises ``Needed`` if it has implied others in it before: what those
+        inherited is told by what it is like below."""
+        prefix = path + b"/" if path else b""
+        bare = self.implied.get(path, False) if path else self.top.lower == UNKNOWN
+        if bare and any(each.startswith(prefix) and each != path for each in self.implied):
+            raise Needed
+        if path in self.implied:
+            self.implied[path] = False
+
     def walk(self, path: bytes, *, make: bool) -> Directory | None:
         """The directory ``path``; with ``make`` what is missing, or no directory, becomes one, else None is returned.
         Valid until the next walk."""

@@ -27,21 +27,23 @@ class Prepared:
         if len(result.implied) * len(lower) > _MOST_LOOKUPS:
             return False
         root = [] if result.rooted else [(b"", True)]
+        bare = {path for path, is_bare in (*root, *result.implied) if is_bare}
         try:
-            for path, bare in (*root, *result.implied):
+            for path, is_bare in (*root, *result.implied):
                 with stacked.directory(lower, path) as below, stacked.directory([self.path], path) as made:
-                    if bare and made >= 0:
-                        _dress_implied(made, below)
+                    if is_bare and made >= 0:
+                        _dress(made, below, inherits=path.rpartition(b"/")[0] in bare)
         except stacked.NoDirectory:
             return False
         return True
 
 
-def _dress_implied(made: int, below: int) -> None:
-    """Makes a directory like what shows of it ``below``, or if nothing does (-1) as one that the archive implies."""
+def _dress(made: int, below: int, *, inherits: bool) -> None:
+    """Makes an implied directory like what shows of it ``below``, or if nothing does (-1) as one that is new there.
+    ``inherits``: the one that it is in had still to be told by the layers below when this was made."""
     if below >= 0:
         found = os.fstat(below)
         trees.metadata(below, made, found)
         os.utime(made, ns=(found.st_mtime_ns, found.st_mtime_ns))
-    else:
+    elif inherits:
         layer_tree.dress_implied(made, os.stat("..", dir_fd=made))

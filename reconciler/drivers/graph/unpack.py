@@ -101,6 +101,8 @@ class Unpacker:
         if entry.kind != tar.DIRECTORY:
             raise Refused("the root is not a directory in it")
         directory = self._enter(b"")
+        if not self.rooted:
+            self._tree.tell(b"")
         members.dress(directory.upper, entry, fresh=False)
         self._tree.times[b""] = entry.mtime
         self.rooted = True
@@ -121,8 +123,7 @@ class Unpacker:
             os.close(descriptor)
         path = directory.below(name)
         self._tree.times[path] = entry.mtime
-        if path in self._tree.implied:
-            self._tree.implied[path] = False
+        self._tree.tell(path)
 
     def _link(self, entry: tar.Entry, parent: bytes, name: bytes) -> None:
         target = layer_tree.clean(entry.link)

@@ -34,8 +34,10 @@ def place(tmp_path: pathlib.Path) -> Iterator[Place]:
     "upper",
     [[tars.whiteout(b"usr")], [tars.directory(b"usr"), tars.opaque(b"usr")],
      [tars.hard_link(b"linked", b"usr/old")],
-     [tars.Member(b"n", b"1"), tars.directory(b"n"), tars.Member(b"n/x", b"1")]],
-    ids=["a whiteout", "an opaque directory", "a hard link", "replaced"],
+     [tars.Member(b"n", b"1"), tars.directory(b"n"), tars.Member(b"n/x", b"1")],
+     [tars.Member(b"usr/n/x", b"1"), tars.directory(b"usr", 0o2711)],
+     [tars.Member(b"n/x", b"1"), tars.directory(b".", 0o2711)]],
+    ids=["a whiteout", "an opaque directory", "a hard link", "replaced", "named after others in it", "the root too"],
 )  # fmt: skip
 def test_what_needs_the_layers_below_waits_for_its_turn(place: Place, upper: list[tars.Member]) -> None:
     lower = [tars.directory(b"usr", 0o711), tars.Member(b"usr/old", b"old"), tars.symlink(b"link", b"usr")]
@@ -57,6 +59,18 @@ def test_directories_that_are_implied_are_like_those_below(place: Place) -> None
     assert found["usr"].mtime == found["usr/lib"].mtime == lower[0].mtime
     assert found["quite"].mtime == 0
     assert {"usr/lib/old", "usr/lib/new"} < set(found)
+
+
+def test_what_an_implied_directory_inherits(place: Place) -> None:
+    """From a directory that is told by the layers below, or by its own layer before it."""
+    lower = [tars.directory(b"below", 0o2711, gid=50), tars.directory(b"plain")]
+    upper = [tars.Member(b"below/new/in/f"), tars.directory(b"own", 0o2750, gid=60), tars.Member(b"own/new/f"),
+             tars.directory(b"own", 0o750), tars.Member(b"plain/new/f")]  # fmt: skip
+    found = graph_trees.describe(place.driver.prepare("one", place.stack(lower, upper)))
+    made = {path: (found[path].mode, found[path].gid) for path in ("below/new", "below/new/in", "own/new", "plain/new")}
+    assert made == {"below/new": (0o2755, 50), "below/new/in": (0o2755, 50), "own/new": (0o2755, 60),
+                    "plain/new": (0o755, 0)}  # fmt: skip
+    assert place.prepared == 1
 
 
 @pytest.mark.parametrize("above", [b"link", b"link/deeper"])

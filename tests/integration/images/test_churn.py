@@ -109,7 +109,7 @@ class Churn:
 
     def contain(self, dice: random.Random) -> None:
         """Containers of random images, pulled before or not; some stopped, at most a dozen."""
-        while not self.ended.wait(0.005):
+        while not self.ended.wait(0.02):
             with self.containers:
                 if len(self.made) >= 12 or (self.made and dice.random() < 0.4):
                     self.remove(dice.choice(list(self.made)))

@@ -17,6 +17,9 @@ from reconciler.drivers.graph import extraction, helper_process, syscalls
 from reconciler.testing import graph_tars as tars
 from reconciler.testing import images
 
+#: of the helper as it is started
+pytestmark = pytest.mark.installed
+
 SHORT = extraction.Limits(bytes=1 << 20, entries=10, patience=helper_process.Patience(quiet=1.0, busy=1.0))
 ARCHIVE = tars.archive([tars.Member(b"f", b"data")])
 #: waits until it is ended

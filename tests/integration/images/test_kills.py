@@ -3,28 +3,35 @@ keeps."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import pathlib
 import signal
 import subprocess
-import sys
 
 import pytest
 
+from reconciler import failpoints
 from reconciler.testing import graph_tars as tars
+from reconciler.testing.forking import Forked
 from reconciler.testing.graph_suite import Place
 
-_WORK = """
-import pathlib, sys
-from reconciler.testing import graph_tars as tars
-from reconciler.testing.graph_suite import Place
-place = Place(pathlib.Path(sys.argv[1]), sys.argv[2])
-chain = place.stack([tars.Member(b"a", b"1")], [tars.Member(b"b", b"2")])
-place.driver.prepare("one", chain)
-place.driver.remove("one")
-place.graph.remove_layer(chain[1])
-place.driver.prepare("two", chain[:1])
-"""
+SMALL = [tars.Member(b"a", b"1")]
+
+
+def work(root: pathlib.Path, driver: str, first: list[tars.Member], **env: str) -> Forked:
+    """A process that goes through what there is, with ``first`` in the lower layer."""
+
+    def run(_: list[str]) -> None:
+        importlib.reload(failpoints)
+        place = Place(root, driver)
+        chain = place.stack(first, [tars.Member(b"b", b"2")])
+        place.driver.prepare("one", chain)
+        place.driver.remove("one")
+        place.graph.remove_layer(chain[1])
+        place.driver.prepare("two", chain[:1])
+
+    return Forked(run, ["work"], env={**os.environ, **env})
 
 
 @pytest.fixture(params=["overlay", "vfs", "btrfs"])
@@ -44,11 +51,7 @@ def root(driver: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path) ->
 
 def points(root: pathlib.Path, driver: str) -> list[str]:
     record = root / "points"
-    subprocess.run(
-        [sys.executable, "-c", _WORK, str(root / "learn"), driver],
-        env={**os.environ, "PYDOCK_FAILPOINT_RECORD": str(record)},
-        check=True,
-    )
+    assert work(root / "learn", driver, SMALL, PYDOCK_FAILPOINT_RECORD=str(record)).wait(60) == 0
     names = record.read_text().split()
     return [f"{name}:{names[: index + 1].count(name)}" for index, name in enumerate(names) if name.startswith("graph.")]
 
@@ -58,12 +61,7 @@ def test_kills_at_every_point(root: pathlib.Path, driver: str) -> None:
     assert len(found) >= 20
     for index, point in enumerate(found):
         place = root / str(index)
-        process = subprocess.run(
-            [sys.executable, "-c", _WORK, str(place), driver],
-            env={**os.environ, "PYDOCK_FAILPOINT": point},
-            check=False,
-        )
-        assert process.returncode == -signal.SIGKILL, point
+        assert work(place, driver, SMALL, PYDOCK_FAILPOINT=point).wait(60) == -signal.SIGKILL, point
         _check(place, driver, point)
 
 
@@ -85,8 +83,7 @@ def _check(root: pathlib.Path, driver: str, point: str) -> None:
 
 @pytest.mark.parametrize("after", [0.02, 0.05, 0.1])
 def test_kills_in_the_middle_of_an_extraction(root: pathlib.Path, driver: str, after: float) -> None:
-    work = _WORK.replace('[tars.Member(b"a", b"1")]', '[tars.Member(b"f%d" % n, b"x" * 5000) for n in range(20_000)]')
-    process = subprocess.Popen([sys.executable, "-c", work, str(root / "graph"), driver])
+    process = work(root / "graph", driver, [tars.Member(b"f%d" % n, b"x" * 5000) for n in range(20_000)])
     try:
         _await_extraction(root / "graph" / "tmp", process, int(after * 1000))
     finally:

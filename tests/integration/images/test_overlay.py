@@ -240,9 +240,9 @@ def test_prepare_is_quick(place: Place) -> None:
     chain = place.stack(*[[tars.Member(b"f%d" % number)] for number in range(5)])
     took = []
     for number in range(20):
-        start = time.perf_counter()
+        start = time.thread_time()
         place.driver.prepare(f"s{number}", chain)
-        took.append(time.perf_counter() - start)
+        took.append(time.thread_time() - start)
     assert statistics.median(took) < 0.003
 
 

@@ -22,6 +22,9 @@ from reconciler.testing import graph_tars as tars
 from reconciler.testing import images
 from reconciler.testing.graph_suite import Place
 
+#: of the helper as it is started
+pytestmark = pytest.mark.installed
+
 #: goes behind the walls as the helper does, then tries what a helper that was taken over would try
 _PRISONER = """
 import ctypes, json, os, socket, sys, threading

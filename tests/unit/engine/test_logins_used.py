@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from reconciler.engine.handlers import logins
 
 from reconciler import errors
+from reconciler.engine.handlers import logins
 from reconciler.model import references
 from reconciler.testing.loop import Loop
 

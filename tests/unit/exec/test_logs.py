@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import threading
@@ -171,30 +172,59 @@ def test_following_a_truncated_log_starts_again(log: Path, stop: Never) -> None:
     assert next(lines).text == b"new"
 
 
-def test_what_came_before_the_stop_is_read_to_its_end(log: Path, stop: Never) -> None:
-    log.write_bytes(text(("stdout", "F", b"one")))
-    found = logs.lines(str(log), LogQuery(follow=True), stop)
-    assert next(found).text == b"one"
-    with log.open("ab") as file:
-        file.write(text(("stdout", "F", b"two"), ("stdout", "P", b"three")))
-    stop.stop()
-    assert [(line.text, line.partial) for line in found] == [(b"two", False), (b"three", True)]
+class Writing(Never):
+    """A stop before which, at the last moment, something is written."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__()
+        self._log = log
+        self._stopped = False
+
+    def stop(self) -> None:
+        self._stopped = True
+        super().stop()
+
+    def fileno(self) -> int:
+        if self._stopped:
+            self._stopped = False
+            append(self._log, ("stdout", "F", b"two"), ("stdout", "P", b"three"))
+        return super().fileno()
 
 
-def test_a_log_whose_directory_goes_while_it_is_followed(tmp_path: Path, stop: Never) -> None:
-    log = tmp_path / "uid" / "log"
-    log.parent.mkdir()
-    log.write_bytes(text(("stdout", "F", b"one")))
-    found: list[bytes] = []
-    lines = logs.lines(str(log), LogQuery(follow=True), stop)
-    thread = threading.Thread(target=lambda: found.extend(line.text for line in lines))
-    thread.start()
-    until(lambda: found == [b"one"], 10, "the first line")
-    log.unlink()
-    log.parent.rmdir()
-    thread.join(0.1)
-    assert thread.is_alive()
-    stop.stop()
-    thread.join(10)
-    assert not thread.is_alive()
-    assert found == [b"one"]
+def test_what_came_before_the_stop_is_read_to_its_end(log: Path) -> None:
+    append(log, ("stdout", "F", b"one"))
+    with contextlib.closing(Writing(log)) as stop:
+        found = logs.lines(str(log), LogQuery(follow=True), stop)
+        assert next(found).text == b"one"
+        stop.stop()
+        assert [(line.text, line.partial) for line in found] == [(b"two", False), (b"three", True)]
+
+
+class Told(Never):
+    """A stop that tells how often it was asked for its descriptor: once at the start, then at each waking."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def fileno(self) -> int:
+        self.asked += 1
+        return super().fileno()
+
+
+def test_a_directory_that_goes_before_its_log_was_there_ends_with_the_stop(tmp_path: Path) -> None:
+    (tmp_path / "uid").mkdir()
+    path = str(tmp_path / "uid" / "log")
+    found: list[list[LogLine]] = []
+    with contextlib.closing(Told()) as stop:
+        thread = threading.Thread(target=lambda: found.append(list(logs.lines(path, LogQuery(follow=True), stop))))
+        thread.start()
+        until(lambda: stop.asked, 10, "it to begin")
+        (tmp_path / "uid" / "other").touch()
+        until(lambda: stop.asked > 1, 10, "it to watch")
+        (tmp_path / "uid" / "other").unlink()
+        (tmp_path / "uid").rmdir()
+        until(lambda: stop.asked > 2, 10, "it to have seen that")
+        stop.stop()
+        thread.join(10)
+    assert found == [[]]

@@ -1,8 +1,8 @@
-"""What the planner asks of a view, what a step relies on, and how long planning takes."""
+"""What the planner asks of a view, what a step relies on, and how much work planning is."""
 
 from __future__ import annotations
 
-import time
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +20,8 @@ from reconciler.testing.world import World
 WEB = Key("Container", "shop", "web")
 BACK = Key("Network", "shop", "back")
 NGINX = Key("Image", "", "nginx")
+#: calls of functions: for an object that is as it should be, and for a container that is to be made anew
+EACH, ONE_CHANGE = 25, 1_700
 
 
 def depends(**fields: Any) -> tuple[str, ...]:
@@ -159,27 +161,45 @@ def many(size: int) -> tuple[World, View]:
     return world, View(live=live, terminating={}, images=dict(world.images))
 
 
-def best(tries: int, work: Callable[[], Any]) -> float:
-    """Seconds of the quickest of ``tries``."""
-    times = []
-    for _ in range(tries):
-        began = time.perf_counter()
+def calls(work: Callable[[], Any]) -> int:
+    """How many functions ``work`` calls, those in C too: its work, however busy the machine is."""
+    count = 0
+
+    def counted(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(counted)
+    try:
         work()
-        times.append(time.perf_counter() - began)
-    return min(times)
+    finally:
+        sys.setprofile(None)
+    return count
 
 
-def test_speed() -> None:
-    world, view = many(10_000)
-    assert planner.plan(view, None, world.now).steps == ()
-    assert best(3, lambda: planner.plan(view, None, world.now)) < 0.25
-    key = Key("Container", "default", "c05005")
+def one_changed(size: int) -> tuple[World, View, Key]:
+    """As ``many``; the container in the middle is to be made anew, and one depends on it."""
+    world, view = many(size)
+    key = Key("Container", "default", f"c{size // 2 + 5:05}")
     entry = view.live[key]
     view.live[key] = Entry(
         desired=msgspec.structs.replace(entry.desired, spec={**entry.desired.spec, "user": "1"}),
         observed=entry.observed,
     )
-    assert len(planner.plan(view, None, world.now).steps) == 4
-    assert best(3, lambda: planner.plan(view, None, world.now)) < 0.25
-    assert best(20, lambda: planner.plan(view, [key], world.now)) < 0.002
+    return world, view, key
+
+
+def test_nothing_to_do_costs_little_for_each_object() -> None:
+    world, view = many(10_000)
+    assert planner.plan(view, None, world.now).steps == ()
+    assert calls(lambda: planner.plan(view, None, world.now)) < 10_000 * EACH
+
+
+def test_a_change_among_many_costs_what_it_costs_among_few() -> None:
+    (world, few, at_few), (_, view, key) = one_changed(100), one_changed(10_000)
+    assert len(planner.plan(view, None, world.now).steps) == len(planner.plan(few, None, world.now).steps) == 4
+    assert calls(lambda: planner.plan(view, None, world.now)) < 10_000 * EACH + ONE_CHANGE
+    alone = calls(lambda: planner.plan(few, [at_few], world.now))
+    assert calls(lambda: planner.plan(view, [key], world.now)) <= alone * 1.05
+    assert alone < ONE_CHANGE
     assert isinstance(view.live[key].observed, ContainerObserved)
