@@ -138,8 +138,8 @@ def hypothetical(
 
 
 def check_cycles(session: Session, wanted: Mapping[Key, Any]) -> None:
-    """Raises ``Invalid`` with the path if what comes before what, with ``wanted`` (objects or documents) in force, forms
-    a cycle. A cycle through one of them is found along their own dependencies."""
+    """Raises ``Invalid`` with the path if the order of objects, with ``wanted`` (objects or documents) in force, has a
+    cycle. A cycle through one of them is found along their own dependencies."""
     edges = {key: _comes_after(document) for key, document in wanted.items()}
     while fresh := {other for others in edges.values() for other in others} - edges.keys():
         edges.update(dict.fromkeys(fresh, ()))
