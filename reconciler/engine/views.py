@@ -138,21 +138,22 @@ def hypothetical(
 
 
 def check_cycles(session: Session, wanted: Mapping[Key, Any]) -> None:
-    """Raises ``Invalid`` with the path if the containers' dependencies, with ``wanted`` in force, form a cycle. A cycle
-    through one of them is found along their own dependencies."""
-    edges = {key: _depends_on(key, document.spec) for key, document in wanted.items() if key.kind == "Container"}
+    """Raises ``Invalid`` with the path if the order of objects, with ``wanted`` (objects or documents) in force, has a
+    cycle. A cycle through one of them is found along their own dependencies."""
+    edges = {key: _comes_after(document) for key, document in wanted.items()}
     while fresh := {other for others in edges.values() for other in others} - edges.keys():
         edges.update(dict.fromkeys(fresh, ()))
         for entry in session.entries(fresh):
             if entry.desired.deleting_at is None:
-                edges[entry.desired.key] = _depends_on(entry.desired.key, entry.desired.spec)
+                edges[entry.desired.key] = _comes_after(entry.desired)
     path = planner.find_cycle(edges)
     if path and any(key in wanted for key in path):
         raise errors.Invalid("dependsOn forms a cycle: " + " → ".join(str(key) for key in path))
 
 
-def _depends_on(key: Key, spec: Mapping[str, Any]) -> tuple[Key, ...]:
-    return tuple(Key(key.kind, key.namespace, str(item["name"])) for item in spec.get("dependsOn") or ())
+def _comes_after(wanted: Any) -> tuple[Key, ...]:
+    """The objects that must come before ``wanted``, an object or a document."""
+    return tuple(table.pure(wanted.key.kind).orders(wanted))
 
 
 def _place(entry: Entry, live: dict[Key, Entry], terminating: dict[Key, tuple[Entry, ...]]) -> None:

@@ -296,8 +296,7 @@ def _observed(session: Session, live: Desired | None) -> Any:
 
 def admit(session: Session, wanted: dict[Key, Any]) -> None:
     """Refuses what could never work: a cycle of dependencies, with its path."""
-    if any(key.kind == "Container" for key in wanted):
-        views.check_cycles(session, wanted)
+    views.check_cycles(session, wanted)
 
 
 def plan_text(parts: Parts, session: Session, wanted: dict[Key, Desired], deleting: set[Key]) -> dict[str, Any]:
