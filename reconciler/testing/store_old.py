@@ -54,5 +54,10 @@ def first_version(path: Path) -> None:
 
 def _without(value: Any, members: tuple[str, ...]) -> Any:
     if isinstance(value, dict):
-        return {name: _without(each, members) for name, each in value.items() if name not in members}
+        # what people wrote is theirs, whatever its keys are
+        return {
+            name: each if name in ("annotations", "labels", "spec") else _without(each, members)
+            for name, each in value.items()
+            if name not in members
+        }
     return [_without(each, members) for each in value] if isinstance(value, list) else value
