@@ -96,7 +96,7 @@ class Housekeeping:
         while not self._stop.is_set():
             try:
                 self._parts.exec.keep_logs(self._stop_logs)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - told with its traceback; the loop goes on
                 # a log that nobody keeps grows until the disk is full
                 repeated.internal(log, "internal error while keeping logs", error)
                 self._stop.wait(_KEEP_LOGS_AGAIN)
@@ -107,5 +107,5 @@ class Housekeeping:
                 work()
             except errors.PydockError as error:
                 repeated.warn(log, error.message)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - told with its traceback; the loop goes on
                 repeated.internal(log, "internal error", error)

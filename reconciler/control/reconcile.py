@@ -204,7 +204,7 @@ class Reconciler:
             return Outcome.OUTDATED
         except errors.PydockError as error:
             return self._failed(step, error, entry)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told with its traceback; the loop goes on
             # one object's trouble must not stop the others
             repeated.internal(log, f"{step.key}: internal error in {step.id}", error)
             return self._failed(step, errors.Temporary(f"internal error: {error!r}"), entry)
@@ -381,7 +381,7 @@ class Reconciler:
         except errors.Temporary as error:
             repeated.warn(log, f"{key}: {error.message}")
             self.look_at(key, self._parts.clock.now().mono + error.delay)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told with its traceback; the loop goes on
             repeated.internal(log, f"{key}: internal error", error)
             self.look_at(key, self._parts.clock.now().mono + 5.0)
         finally:
