@@ -14,6 +14,7 @@ from reconciler.drivers.network.namespaces import Namespaces, Opened
 from reconciler.drivers.network.pool import Pool
 from reconciler.drivers.network.ruleset import Element
 from reconciler.drivers.network.veths import Veths
+from reconciler.model import names
 
 
 class Endpoints:

@@ -29,7 +29,7 @@ def test_starts_come_after_their_networks_and_none_fails(tmp_path: Path) -> None
         loop.apply(container("ended", restartPolicy="Never", command=["sh", "-c", "exit 7"]))
         loop.apply(container("own", networks=[{"name": "net"}]))
         loop.apply(container("stopped"))
-        loop.ask("stop", kind="Container", namespace="default", name="stopped")
+        loop.ask("override", namespace="default", name="stopped", action="stop")
         loop.settle()
         loop.look(container_key("ended"))
         keys = [container_key(name) for name in NAMES]
