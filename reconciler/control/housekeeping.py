@@ -15,6 +15,7 @@ from reconciler.engine.engine import Engine
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.images import garbage
+from reconciler.repeated import repeated
 from reconciler.settings import Settings
 
 log = logging.getLogger("pydock.housekeeping")
@@ -95,9 +96,9 @@ class Housekeeping:
         while not self._stop.is_set():
             try:
                 self._parts.exec.keep_logs(self._stop_logs)
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - told with its traceback; the loop goes on
                 # a log that nobody keeps grows until the disk is full
-                log.exception("internal error while keeping logs")
+                repeated.internal(log, "internal error while keeping logs", error)
                 self._stop.wait(_KEEP_LOGS_AGAIN)
 
     def _every(self, seconds: float, work: Callable[[], None]) -> None:
@@ -105,6 +106,6 @@ class Housekeeping:
             try:
                 work()
             except errors.PydockError as error:
-                log.warning("%s", error.message)
-            except Exception:
-                log.exception("internal error")
+                repeated.warn(log, error.message)
+            except Exception as error:  # noqa: BLE001 - told with its traceback; the loop goes on
+                repeated.internal(log, "internal error", error)

@@ -26,6 +26,7 @@ from reconciler.model.objects import OBJECT
 from reconciler.model.observed import Condition, Observed
 from reconciler.model.plan import Plan, Step
 from reconciler.model.view import Entry, View
+from reconciler.repeated import repeated
 from reconciler.store.base import Session
 
 log = logging.getLogger("pydock.reconcile")
@@ -37,6 +38,8 @@ _IDLE_WORKER = 10.0
 _AT_ONCE, _PATIENCE = 2, 0.2
 #: seconds until the next look at a key whose steps failed and which has others to do
 _AFTER_FAILURE = 1.0
+#: seconds until a status is written that a full disk had no room for
+_WHEN_SHORT = 10.0
 #: remembered changes before those that nobody can have missed are dropped
 _MANY = 1000
 
@@ -142,7 +145,7 @@ class Reconciler:
         except errors.PydockError as error:
             if not closely:
                 raise
-            log.warning("%s: cannot compare it with the host: %s", key, error.message)
+            repeated.warn(log, f"{key}: cannot compare it with the host: {error.message}")
             news = self._observer.observe(key, closely=False)
             with self._guard:
                 self._closely.add(key)
@@ -201,9 +204,9 @@ class Reconciler:
             return Outcome.OUTDATED
         except errors.PydockError as error:
             return self._failed(step, error, entry)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told with its traceback; the loop goes on
             # one object's trouble must not stop the others
-            log.exception("%s: internal error in %s", step.key, step.id)
+            repeated.internal(log, f"{step.key}: internal error in {step.id}", error)
             return self._failed(step, errors.Temporary(f"internal error: {error!r}"), entry)
         finally:
             failpoints.hit(f"step.{step.action}.after")
@@ -221,7 +224,7 @@ class Reconciler:
         """Notes the failure, unless it is the daemon's end, or something else is wanted of the object by now."""
         if self._engine.closed:
             return Outcome.ENDING
-        log.warning("%s failed: %s", step.id, error.message)
+        repeated.warn(log, f"{step.id} failed: {error.message}")
         now = self._parts.clock.now()
         delay = error.delay if isinstance(error, errors.Temporary) else 0.0
         final = isinstance(error, (errors.Permanent, errors.Invalid))
@@ -291,6 +294,10 @@ class Reconciler:
         if not fresh:
             return False
         with self._parts.store.transaction(durable=False) as session:
+            if session.short:
+                # what frees room needs the room that is left; people are told when there is some again
+                self.look_at(key, now.mono + _WHEN_SHORT)
+                return False
             for entry, status in fresh:
                 uid = entry.desired.uid
                 if session.objects.get(uid) is None:
@@ -372,10 +379,10 @@ class Reconciler:
         try:
             self.reconcile(key)
         except errors.Temporary as error:
-            log.warning("%s: %s", key, error.message)
+            repeated.warn(log, f"{key}: {error.message}")
             self.look_at(key, self._parts.clock.now().mono + error.delay)
-        except Exception:
-            log.exception("%s: internal error", key)
+        except Exception as error:  # noqa: BLE001 - told with its traceback; the loop goes on
+            repeated.internal(log, f"{key}: internal error", error)
             self.look_at(key, self._parts.clock.now().mono + 5.0)
         finally:
             with self._guard:

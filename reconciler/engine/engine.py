@@ -19,6 +19,7 @@ from reconciler.kinds import table
 from reconciler.locks import KeyedLocks
 from reconciler.model.objects import NEW
 from reconciler.model.view import Entry
+from reconciler.repeated import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +130,7 @@ class Engine:
         """Runs ``work`` as the job: its status, its journal row, a line in the log."""
         began = time.monotonic()
         log.debug("+job %s", job)
-        if journal and not job.number:
+        if journal and handler is None:
             with self.parts.store.transaction(durable=False) as session:
                 job.number = self._journal(session, job)
         job.status = "running"
@@ -148,7 +149,7 @@ class Engine:
             raise
         finally:
             if job.number:
-                self._end(job, handler)
+                self._ended(job, handler)
             level = logging.INFO if journal else logging.DEBUG
             tail = f": {job.error}" if job.error else ""
             log.log(level, "job %s %s in %.0f ms%s", job, job.status, (time.monotonic() - began) * 1000, tail)
@@ -157,6 +158,13 @@ class Engine:
         return session.journal.begin(
             job.name, str(job.key or ""), job.uid, job.cause, job.attempt, time.time(), str(job.caller or "")
         )
+
+    def _ended(self, job: Job, handler: StepHandler | None) -> None:
+        """What was done is done, even if there is no room to write so."""
+        try:
+            self._end(job, handler)
+        except errors.Temporary as error:
+            repeated.warn(log, f"the journal lacks how jobs ended: {error.message}")
 
     def _end(self, job: Job, handler: StepHandler | None) -> None:
         output = "" if job.result is None else str(job.result)

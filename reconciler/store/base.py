@@ -113,7 +113,8 @@ class Changes(Protocol):
 
 
 class Journal(Protocol):
-    def begin(self, name: str, key: str, uid: str, cause: str, attempt: int, now: float, caller: str = "") -> int: ...
+    def begin(self, name: str, key: str, uid: str, cause: str, attempt: int, now: float, caller: str = "") -> int:
+        """The row's number; 0 when there is none, for want of room on the disk."""
 
     def end(self, id: int, status: JobStatus, now: float, error: str = "", output: str = "") -> None:
         """Long texts of ``error`` and ``output`` are cut."""
@@ -281,6 +282,8 @@ class Session(Protocol):
     refs: Refs
     sources: SourceStates
     facts: Facts
+    short: bool
+    """The disk is all but full: events and the journal are not written, and what can be done without, should not be."""
 
     def entries(self, keys: Iterable[Key] | None = None) -> list[Entry]:
         """Desired and observed state of the given keys, or of all, live and terminating. One query each, fast enough

@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
+from reconciler import errors
 from reconciler.store import faults
 from reconciler.store.sql import Link
 
@@ -21,6 +22,10 @@ from reconciler.store.sql import Link
 BUSY_SECONDS = 5.0
 #: the log has this much of the disk from the beginning, so that a full disk still lets containers be removed
 RESERVED_LOG = 8 * 1024 * 1024
+#: and the database has so many bytes in free pages: a log that cannot be written back into it is never begun anew
+RESERVED_PAGES = 4 * 1024 * 1024
+#: with less than this left on the disk (bytes), only what is needed to go on is written
+SHORT = 2 * 1024 * 1024
 #: a log file longer than this is cut when nobody reads it
 LARGE_LOG = 68 * 1024 * 1024
 _IDLE_READERS = 4
@@ -42,6 +47,12 @@ class Connections(Protocol):
 
         ``thorough`` waits for readers and leaves the log empty. False when not all could be done.
         """
+
+    def short(self) -> bool:
+        """Whether the disk is all but full."""
+
+    def reserve(self) -> None:
+        """Sees to it that the database can grow on a full disk; under the store's lock, outside of a transaction."""
 
     def committed(self) -> None:
         """Called after each commit, under the store's lock."""
@@ -100,6 +111,24 @@ class FileConnections:
             busy, pages, copied = self.writer.control("PRAGMA wal_checkpoint(TRUNCATE)")[0]
             self._reserve()
         return not busy and pages == copied
+
+    def short(self) -> bool:
+        disk = os.statvfs(self._path.parent)
+        free = disk.f_bavail if os.geteuid() else disk.f_bfree
+        return free * disk.f_frsize < SHORT
+
+    def reserve(self) -> None:
+        """Free pages of its own are what a database grows into first. They come from a row that is written, copied
+        into the file and deleted. A precaution: where there is no room for it, there is none."""
+        size = self.writer.control("PRAGMA page_size")[0][0]
+        lacking = RESERVED_PAGES - size * self.writer.control("PRAGMA freelist_count")[0][0]
+        if lacking < RESERVED_PAGES // 2 or self.short():
+            return
+        with contextlib.suppress(errors.Temporary):
+            self.writer.control(f"REPLACE INTO facts (name, body) VALUES ('reserve', zeroblob({lacking}))")
+            self.checkpoint(thorough=False)
+            self.writer.control("DELETE FROM facts WHERE name = 'reserve'")
+            self.checkpoint(thorough=False)
 
     def committed(self) -> None:
         pass

@@ -72,10 +72,13 @@ class _Body(msgspec.Struct, frozen=True):
 class SqlEvents:
     """``base.Events``."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, short: bool = False) -> None:
         self._link = link
+        self._short = short
 
     def record(self, key: str, uid: str, type: EventType, reason: str, message: str, now: float) -> None:
+        if self._short:
+            return
         mark = zlib.crc32(f"{type}\0{reason}\0{message}".encode())
         line = self._link.value(_ALIKE, uid=uid, mark=mark)
         last = None if line is None else decode(_RECORD, line, self._link.path)

@@ -57,10 +57,13 @@ class _Body(msgspec.Struct, frozen=True):
 class SqlJournal:
     """``base.Journal``."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, short: bool = False) -> None:
         self._link = link
+        self._short = short
 
     def begin(self, name: str, key: str, uid: str, cause: str, attempt: int, now: float, caller: str = "") -> int:
+        if self._short:
+            return 0
         body = _Body(name, key, uid, cause, "running", attempt, now, 0.0, "", "", caller)
         return self._link.insert(_INSERT, key=key, status=body.status, body=encode(body))
 

@@ -12,10 +12,11 @@ from reconciler import errors
 from reconciler.store import tables
 from reconciler.store.sql import Link, Query
 
-_l, _s = tables.leases.c, tables.subnets.c
+_l, _s, _o = tables.leases.c, tables.subnets.c, tables.objects.c
 
 _SUBNET = Query(select(_s.subnet).where(_s.network_uid == bindparam("network")))
 _SUBNETS = Query(select(_s.network_uid, _s.subnet).order_by(_s.network_uid))
+_NAME = Query(select(func.lower(_o.kind) + "/" + _o.namespace + "/" + _o.name).where(_o.uid == bindparam("uid")))
 _NEW_SUBNET = upsert(tables.subnets)
 _PUT_SUBNET = Query(
     _NEW_SUBNET.on_conflict_do_update(index_elements=["network_uid"], set_={"subnet": _NEW_SUBNET.excluded.subnet})
@@ -69,9 +70,13 @@ class SqlLeases:
         wanted = ipaddress.IPv4Network(subnet)
         for other, taken in self.subnets().items():
             if other != network_uid and wanted.overlaps(ipaddress.IPv4Network(taken)):
-                raise errors.Conflict(f"subnet {subnet} overlaps {taken}, which another network (uid {other}) holds")
+                raise errors.Conflict(f"subnet {subnet} overlaps {taken}, which {self._name(other)} holds")
         if self.subnet(network_uid) != str(wanted):
             self._link.write(_PUT_SUBNET, network_uid=network_uid, subnet=str(wanted))
+
+    def _name(self, uid: str) -> str:
+        """The object of that uid as people call it."""
+        return str(self._link.value(_NAME, uid=uid) or "a network that is gone")
 
     def address(self, network_uid: str, owner_uid: str, subnet: str, gateway: str) -> str:
         net = ipaddress.IPv4Network(subnet)

@@ -51,6 +51,7 @@ def _open(path: Path, guard: Guard) -> SqlStore:
 
             upgrade.to_current(pool.writer)
         _find_references(pool.writer, new=not found)
+        pool.reserve()
         guard.begin(checks.revision(pool.writer))
     except BaseException:
         pool.close()

@@ -25,7 +25,8 @@ from reconciler.store.sql import Link
 
 
 class SqlSession:
-    """``base.Session``. ``revision`` is the last one taken in it, 0 for none."""
+    """``base.Session``. ``revision`` is the last one taken in it, 0 for none. ``short``: the disk is all but full, and
+    neither events nor the journal are written."""
 
     objects: base.Objects
     observed: base.ObservedStates
@@ -39,7 +40,8 @@ class SqlSession:
     sources: base.SourceStates
     facts: base.Facts
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, short: bool = False) -> None:
+        self.short = short
         self._link = link.lend()
         self._changes = SqlChanges(self._link)
         leases = SqlLeases(self._link)
@@ -49,8 +51,8 @@ class SqlSession:
         self.refs = refs
         self.objects = SqlObjects(self._link, self._changes, leases, refs)
         self.observed = SqlObserved(self._link, self._changes, refs)
-        self.journal = SqlJournal(self._link)
-        self.events = SqlEvents(self._link)
+        self.journal = SqlJournal(self._link, short)
+        self.events = SqlEvents(self._link, short)
         self.images = SqlImages(self._link)
         self.relations = SqlRelations(self._link)
         self.sources = SqlSources(self._link)

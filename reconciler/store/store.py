@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from reconciler import errors
+from reconciler.repeated import repeated
 from reconciler.store import faults
 from reconciler.store.connections import Connections
 from reconciler.store.guard import Guard
@@ -18,6 +19,8 @@ _log = logging.getLogger(__name__)
 TURN_SECONDS = 30.0
 #: the log is copied into the database after this many commits, if nobody asked for it before
 CHECKPOINT_COMMITS = 200
+#: and after this many while the disk is all but full: what is reserved for the log must do
+SHORT_COMMITS = 20
 
 
 class _Listener:
@@ -50,6 +53,7 @@ class SqlStore:
         self._synced = True
         self._doubtful = False
         self._unchecked = 0
+        self._short = False
         self._closed = False
         self._listening = threading.Lock()
         self._listeners: tuple[_Listener, ...] = ()
@@ -102,6 +106,7 @@ class SqlStore:
         """Copies the log into the database file; cuts a log that has grown long."""
         with self._my_turn():
             self._checkpoint()
+            self._connections.reserve()
 
     def close(self) -> None:
         """Waits for a running transaction; later ones are refused. Closing twice does nothing."""
@@ -135,7 +140,8 @@ class SqlStore:
             writer.control(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._synced = durable
         writer.control("BEGIN IMMEDIATE")
-        return SqlSession(writer)
+        self._short = self._connections.short()
+        return SqlSession(writer, self._short)
 
     def _commit(self, durable: bool) -> None:
         try:
@@ -145,7 +151,7 @@ class SqlStore:
             raise
         self._connections.committed()
         self._unchecked += 1
-        if self._unchecked >= CHECKPOINT_COMMITS:
+        if self._unchecked >= (SHORT_COMMITS if self._short else CHECKPOINT_COMMITS):
             self._tidy()
 
     def _tidy(self) -> None:
@@ -153,8 +159,8 @@ class SqlStore:
         into a failed one."""
         try:
             self._checkpoint()
-        except errors.PydockError:
-            _log.warning("the log of the state could not be written back", exc_info=True)
+        except errors.PydockError as error:
+            repeated.warn(_log, f"the log of the state could not be written back: {error.message}")
 
     def _checkpoint(self) -> None:
         self._unchecked = 0
@@ -170,9 +176,9 @@ class SqlStore:
             if isinstance(cause, errors.PydockError) and faults.disk_full(cause):
                 # what is written back makes room in the log: the next, smaller change may fit
                 self._tidy()
-        except errors.PydockError:
+        except errors.PydockError as error:
             self._doubtful = True
-            _log.exception("a transaction could not be rolled back in an orderly way")
+            repeated.warn(_log, f"a transaction could not be rolled back in an orderly way: {error.message}")
 
     def _mend(self) -> None:
         """Makes the log trustworthy again before anything more is promised.

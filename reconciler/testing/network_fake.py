@@ -144,7 +144,8 @@ class FakeNetwork:
     def _holder(self, key: tuple[str, str], port: PublishedPort) -> str:
         for (instance, uid), other in self.host.endpoints.items():
             if (instance, uid) != key and any(_clash(port, theirs) for theirs in other.ports):
-                return f"container {uid}" + ("" if instance == self._instance else f" ({names.nft_table(instance)})")
+                ours = instance == self._instance
+                return f"container {uid}" if ours else f"a container of the pydock instance {instance}"
         if any(_clash(port, listener) for listener in self.host.listeners):
             return "a process"
         return ""

@@ -52,6 +52,13 @@ class MemoryConnections:
         with self._lock:
             self._image = image
 
+    def short(self) -> bool:
+        """Memory is no disk; a test may say otherwise."""
+        return False
+
+    def reserve(self) -> None:
+        """There is no disk to keep room on."""
+
     def close(self) -> None:
         self.writer.driver.close()
 

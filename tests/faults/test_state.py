@@ -154,12 +154,25 @@ def test_a_full_disk_lets_everything_be_read_and_deleted(small_disk: Path, image
     try:
         host.start()
         victim, keeper = running(host, image, "victim"), running(host, image, "keeper")
+        for name in ("stopped",):
+            running(host, image, name)
+        # this one writes on and on: what a deletion frees is its at once
+        hog = container("hog", image)
+        script = "while :; do head -c 65536 /dev/zero >> /hog 2> /dev/null || sleep 0.05; done"
+        hog["spec"]["command"] = ["sh", "-c", script]
+        host.apply(hog)
         stuff = small_disk / "stuff"
         fill(stuff)
         assert host.status("victim")["phase"] == "Running"
-        assert len(host.api("GET", "/apis/pydock.dev/v1/containers")["items"]) == 2
+        assert len(host.api("GET", "/apis/pydock.dev/v1/containers")["items"]) == 4
         host.delete("Container", "victim")
         faults.until(host, victim.is_gone, 20, "the victim to be gone on a full disk")
+        for _ in range(10):
+            assert host.cli("stop", "stopped").returncode == 0
+            assert host.cli("start", "stopped").returncode == 0
+        host.delete("Container", "hog")
+        host.wait_gone("Container", "hog")
+        assert "Traceback" not in host.log.read_text()
         assert keeper.runs_once()
         assert host.alive()
         stuff.unlink()

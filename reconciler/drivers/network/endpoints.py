@@ -14,6 +14,7 @@ from reconciler.drivers.network.namespaces import Namespaces, Opened
 from reconciler.drivers.network.pool import Pool
 from reconciler.drivers.network.ruleset import Element
 from reconciler.drivers.network.veths import Veths
+from reconciler.model import names
 
 
 class Endpoints:
@@ -81,7 +82,10 @@ class Endpoints:
         if not new:
             return
         others = [(f"container {item.owner}", item) for item in self._firewall.elements() if item.owner != uid]
-        others += [(f"container {item.owner} ({table})", item) for table, item in self._firewall.foreign_elements()]
+        others += [
+            (f"a container of the pydock instance {table.removeprefix(names.nft_table(''))}", item)
+            for table, item in self._firewall.foreign_elements()
+        ]
         for element in new:
             port = ruleset.published_port(element)
             holder = next((words for words, other in others if ruleset.clash(element, other)), "")

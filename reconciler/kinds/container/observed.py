@@ -47,12 +47,22 @@ class Incarnation(msgspec.Struct, frozen=True, gc=False):
     created_at: float = 0.0
 
 
+class LastExit(msgspec.Struct, frozen=True, gc=False):
+    """How the process ended last; ``finished_at`` in Unix seconds, ``signal`` 0 for none."""
+
+    code: int | None
+    reason: ExitReason
+    signal: int
+    finished_at: float
+
+
 class ContainerObserved(Observed, frozen=True, gc=False, kw_only=True):
     """``starts`` counts every start of the incarnation's process; ``restart_count`` those that followed an exit (both
     start over with each incarnation); ``failures`` the exits in a row without ten good minutes between (it sets the
     back-off). ``asked`` is the generation for whose next incarnation the registry was asked, ``latest`` its answer:
     making that incarnation clears both. ``stop_mono`` is when the process was asked to end (0: it was not),
-    ``stop_sent`` whether the signal was sent."""
+    ``stop_sent`` whether the signal was sent. ``last_exit`` stays when the
+    process runs again."""
 
     incarnation: Incarnation | None = None
     attachments: tuple[Attachment, ...] = ()
@@ -76,3 +86,4 @@ class ContainerObserved(Observed, frozen=True, gc=False, kw_only=True):
     latest: str = ""
     stop_mono: float = 0.0
     stop_sent: bool = False
+    last_exit: LastExit | None = None

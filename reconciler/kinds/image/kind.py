@@ -11,6 +11,7 @@ PURE = Pure(
     plan=plan.plan,
     agrees=plan.agrees,
     verdict=verdict.verdict,
+    conditions=verdict.conditions,
     show=show.show,
     refs=refs.refs,
     users=refs.users,

@@ -7,8 +7,8 @@ from reconciler.kinds.container.effects import common, making, observe, process,
 
 EFFECTS = Effects(
     steps={
-        "create": StepHandler(making.claim_create, making.create, did="Created"),
-        "start": StepHandler(process.claim_start, process.start, did="Started"),
+        "create": StepHandler(making.claim_create, making.create, did="Created", told=making.told_create),
+        "start": StepHandler(process.claim_start, process.start, did="Started", told=process.told_start),
         "stop": StepHandler(process.claim_stop, process.stop, doing="Stopping", told=process.told_stop),
         "kill": StepHandler(common.claim, process.kill, doing="Killing"),
         "resume": StepHandler(common.claim, process.resume),

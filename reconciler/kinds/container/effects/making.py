@@ -137,3 +137,7 @@ def _address(session: Session, uid: str, network: Desired, state: NetworkObserve
             "are in use; remove containers from it, put this one into another network, or give it a larger subnet "
             "(spec.subnet of the Network; its containers are made anew)"
         ) from None
+
+
+def told_create(job: Job) -> str:
+    return f"the container was made, because {job.cause}"

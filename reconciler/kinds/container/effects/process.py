@@ -17,7 +17,7 @@ from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.kinds.container import restarts, runs, tasks
 from reconciler.kinds.container.effects import common, config
-from reconciler.kinds.container.observed import ContainerObserved
+from reconciler.kinds.container.observed import ContainerObserved, LastExit
 from reconciler.model import signals
 from reconciler.model.objects import Desired
 from reconciler.model.plan import Step
@@ -103,6 +103,10 @@ def resume(parts: Parts, job: Job, claim: common.Claim) -> None:
     common.change(parts, claim.uid, stop_mono=0.0, stop_sent=False)
 
 
+def told_start(job: Job) -> str:
+    return f"its process was started, because {job.cause}"
+
+
 def told_stop(job: Job) -> str:
     assert isinstance(job.task, tasks.Stop)
     name = signals.name(job.task.signal)
@@ -124,15 +128,17 @@ def settled(parts: Parts, id: str, patience: float = EXIT_PATIENCE) -> ProcessFa
 
 def exit_fields(facts: ProcessFacts) -> dict[str, Any]:
     """What an ended run leaves in the observed state."""
+    finished_at, reason = facts.finished_at or time.time(), facts.exit_reason or "unknown"
     return {
         "process": "exited" if facts.status in ("exited", "absent") else facts.status,
         "pid": 0,
         "pid_start": 0,
-        "finished_at": facts.finished_at or time.time(),
+        "finished_at": finished_at,
         "exit_code": facts.exit_code,
-        "exit_reason": facts.exit_reason or "unknown",
+        "exit_reason": reason,
         "exit_signal": facts.signal,
         "drift": (),
+        "last_exit": LastExit(facts.exit_code, reason, facts.signal, finished_at),
     }
 
 
