@@ -122,7 +122,7 @@ class FileConnections:
         into the file and deleted. A precaution: where there is no room for it, there is none."""
         size = self.writer.control("PRAGMA page_size")[0][0]
         lacking = RESERVED_PAGES - size * self.writer.control("PRAGMA freelist_count")[0][0]
-        if lacking < RESERVED_PAGES // 2 or self.short():
+        if lacking <= RESERVED_PAGES // 2 or self.short():
             return
         with contextlib.suppress(errors.Temporary):
             self.writer.control(f"REPLACE INTO facts (name, body) VALUES ('reserve', zeroblob({lacking}))")

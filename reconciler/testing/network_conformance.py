@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import select
 import threading
 from typing import Protocol
@@ -178,7 +179,7 @@ class NetworkConformance:
         name, other = harness.other()
         theirs = tools.network(name, "theirs", other.free_subnet(()))
         other.ensure_network(theirs)
-        with pytest.raises(errors.Conflict, match="container web"):
+        with pytest.raises(errors.Conflict, match=f"a container of the pydock instance {re.escape(harness.instance)}$"):
             other.ensure_endpoint(tools.endpoint(name, "rival", 2, theirs, ports=(tools.publish(8080),)))
 
     @pytest.mark.parametrize("protocol", ["tcp", "udp"])
