@@ -75,11 +75,12 @@ class Events:
             self._epoll.register(self._mount_fd, select.EPOLLPRI | select.EPOLLERR)
         self._thread.start()
 
-    def close(self) -> None:
+    def close(self, patience: float = 5.0) -> None:
+        """Ends the thread, and waits for it no longer than ``patience`` seconds."""
         self._closed = True
         os.eventfd_write(self._wake, 1)
         if self._thread.is_alive():
-            self._thread.join(5.0)
+            self._thread.join(patience)
 
     def track(self, key: Key, entries: Sequence[Entry]) -> None:
         """Watches what there is of the objects of ``key`` now, and no longer what there was."""

@@ -258,7 +258,7 @@ class Daemon:
         self._engine.close()
         self._api.close(max(1.0, min(5.0, deadline - time.monotonic())))
         ended = self._engine.shutdown(deadline) and self._reconciler.wait_ended(deadline)
-        self._events.close()
+        self._events.close(max(0.0, min(5.0, deadline - time.monotonic())))
         if not ended:
             # the store stays open for those who still work with it: the end of the process closes it
             log.warning("some jobs did not end in time: they are taken up again after the next start")

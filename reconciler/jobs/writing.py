@@ -26,6 +26,9 @@ Draft = tuple[Document, dict[str, Any]]
 #: makes it from the live object, in the transaction that stores it: nothing is written in between
 Make = Callable[[Session, Desired | None], Draft]
 
+#: seconds that a container gets to stop when its manifest does not say
+_GRACE = 10
+
 
 def post(parts: Parts, job: Job) -> dict[str, Any]:
     request = msgspec.convert(job.args, asked.Post)
@@ -80,12 +83,26 @@ def delete(parts: Parts, job: Job) -> dict[str, Any]:
             _, shown = _deletable(parts, session, key, request)
             return {"object": shown, "plan": plan_text(parts, session, {}, {key})["plan"]}
     with parts.store.transaction() as session:
-        live, _ = _deletable(parts, session, key, request)
+        going = _hastened(session, key, request)
+        live = going or _deletable(parts, session, key, request)[0]
         deleted = session.objects.mark_deleting(live.uid, parts.clock.now().wall, request.grace)
         answer = session.rendered(deleted.uid)
     failpoints.hit("delete.commit.after")
     parts.look([key])
     return {"object": answer, "plan": None}
+
+
+def _hastened(session: Session, key: Key, request: asked.Delete) -> Desired | None:
+    """The object that is being deleted already and is to end sooner; None if there is none, or a live one beside it."""
+    if request.grace is None or session.objects.live(key) is not None:
+        return None
+    for entry in session.entries([key]):
+        own = entry.desired.spec.get("terminationGracePeriodSeconds", _GRACE)
+        present = entry.desired.deleting_grace if entry.desired.deleting_grace is not None else own
+        if request.grace < present:
+            _check_delete(entry.desired, session.rendered(entry.desired.uid), request)
+            return entry.desired
+    return None
 
 
 def _deletable(parts: Parts, session: Session, key: Key, request: asked.Delete) -> tuple[Desired, dict[str, Any]]:

@@ -16,6 +16,15 @@ class Act(Request, frozen=True):
     action: Literal["stop", "start", "restart"]
 
 
+class Kill(Request, frozen=True):
+    """Sends a signal to the first process of a running container → ``{"object": object}``. ``signal`` is a name or a
+    number. What is wanted of the container stays as it is: whether it is started again is for its restart policy."""
+
+    namespace: str
+    name: str
+    signal: Annotated[str, named("signal", max_length=32)] = "KILL"
+
+
 class Logs(Request, frozen=True):
     """The log of a container: writes its bytes (stdout and stderr as they were written) to the passed descriptor →
     ``{}``. ``tail`` is the number of last lines (-1: all); ``timestamps`` puts RFC 3339 times before the lines;
@@ -48,6 +57,8 @@ class Commit(Request, frozen=True):
 
 ASKS = (
     Ask("override", Act, "POST", f"{CONTAINER}/{{action}}", Access("update", "containers/state"), "writing.act",
+        reply="object"),
+    Ask("kill", Kill, "POST", f"{CONTAINER}/kill", Access("update", "containers/state"), "killing.kill",
         reply="object"),
     Ask("logs", Logs, "GET", f"{CONTAINER}/log", Access("get", "containers/log"), "logs.logs",
         reply="bytes", descriptor="out"),

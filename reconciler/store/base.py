@@ -75,7 +75,8 @@ class Objects(Protocol):
 
     def mark_deleting(self, uid: str, now: float, grace: float | None = None) -> Desired:
         """Marks the object as terminating; its name is free from then on. ``grace`` is the number of seconds that it
-        gets to stop, in place of the spec's. Has no effect on a terminating object."""
+        gets to stop, in place of the spec's. A terminating object is changed only by a shorter
+        ``grace`` than it has."""
 
     def purge(self, uid: str) -> None:
         """Removes the object, with its observed state, overrides, managers and leases. The last change is DELETED with

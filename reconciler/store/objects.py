@@ -162,7 +162,10 @@ class SqlObjects:
     def mark_deleting(self, uid: str, now: float, grace: float | None = None) -> Desired:
         present = self._present(uid)
         if present.deleting_at is not None:
-            return present
+            # asked again, it may only become more urgent
+            if grace is None or (present.deleting_grace is not None and present.deleting_grace <= grace):
+                return present
+            return self._change(present, deleting_grace=grace)
         return self._change(present, deleting_at=now, deleting_grace=grace)
 
     def purge(self, uid: str) -> None:

@@ -79,6 +79,8 @@ class TestThePlanIsWhatRuns:
         assert happened
         assert command(loop) == ("serve", "anew")
         assert loop.ready(WEB)[0] == "True"
+        # what was not wanted any more was not made first
+        assert [method for method, _ in loop.exec.calls].count("create") == 1
 
     @pytest.mark.parametrize("method", ["create", "start"])
     def test_another_image_during_a_step_is_what_runs_in_the_end(
@@ -126,6 +128,7 @@ class TestImages:
         assert command(loop) == ("serve",)
         with loop.store.snapshot() as session:
             assert session.images.get(IMAGE) is not None
+        assert "pull" not in [job.name for job in loop.jobs(WEB)]
 
     def test_a_pull_whose_beginning_failed_is_taken_up_by_the_next_look(
         self, monkeypatch: pytest.MonkeyPatch, loop: Loop
