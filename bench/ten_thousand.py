@@ -19,8 +19,8 @@ import msgspec
 from bench.clock import Stopwatch
 from reconciler import store
 from reconciler.drivers.exec import base, pids
-from reconciler.engine.handlers import network_config
 from reconciler.kinds.container.observed import ContainerObserved
+from reconciler.kinds.network.effects import config as network_config
 from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.model.keys import Key
 from reconciler.model.objects import Owner

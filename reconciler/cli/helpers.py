@@ -99,10 +99,11 @@ def _printed(process: subprocess.Popen[bytes], text: bytes) -> bytes:
     with contextlib.suppress(BrokenPipeError):  # it need not read
         process.stdin.write(text)
     process.stdin.close()
-    printed = b""
+    poll, printed = select.poll(), b""
+    poll.register(process.stdout, select.POLLIN)
     while len(printed) <= _MOST:
         ended = process.poll() is not None
-        ready = select.select([process.stdout], [], [], 0 if ended else _LOOK)[0]
+        ready = poll.poll(0 if ended else _LOOK * 1000)
         piece = os.read(process.stdout.fileno(), _MOST) if ready else b""
         printed += piece
         if not piece and (ready or ended):

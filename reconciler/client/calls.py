@@ -13,7 +13,7 @@ CALLS: dict[str, Call] = {
     "override/stop": Call("POST", "/apis/pydock.dev/v1/namespaces/{namespace}/containers/{name}/stop", {}, {}),
     "override/start": Call("POST", "/apis/pydock.dev/v1/namespaces/{namespace}/containers/{name}/start", {}, {}),
     "override/restart": Call("POST", "/apis/pydock.dev/v1/namespaces/{namespace}/containers/{name}/restart", {}, {}),
-    "kill": Call("POST", "/apis/pydock.dev/v1/namespaces/{namespace}/containers/{name}/kill", {}, {"signal": "signal"}),
+    "signal": Call("POST", "/apis/pydock.dev/v1/namespaces/{namespace}/containers/{name}/kill", {}, {"signal": "signal"}),
     "logs": Call("GET", "/apis/pydock.dev/v1/namespaces/{namespace}/containers/{name}/log", {"tail": "tailLines", "follow": "follow", "timestamps": "timestamps", "since_time": "sinceTime", "since_seconds": "sinceSeconds", "previous": "previous", "mark_with": "markWith"}, {}),
     "commit": Call("POST", "/apis/pydock.dev/v1/namespaces/{namespace}/containers/{name}/commit", {}, {"reference": "reference", "author": "author", "message": "message", "config": "config"}),
     "events": Call("GET", "/apis/pydock.dev/v1/events", {"key": "object", "limit": "limit"}, {}),

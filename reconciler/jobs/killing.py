@@ -1,4 +1,4 @@
-"""The job `kill`: a signal to a container's process, with no change of what is wanted of it."""
+"""The job `signal`: a signal to a container's process, with no change of what is wanted of it."""
 
 from __future__ import annotations
 

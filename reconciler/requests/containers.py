@@ -58,7 +58,7 @@ class Commit(Request, frozen=True):
 ASKS = (
     Ask("override", Act, "POST", f"{CONTAINER}/{{action}}", Access("update", "containers/state"), "writing.act",
         reply="object"),
-    Ask("kill", Kill, "POST", f"{CONTAINER}/kill", Access("update", "containers/state"), "killing.kill",
+    Ask("signal", Kill, "POST", f"{CONTAINER}/kill", Access("update", "containers/state"), "killing.kill",
         reply="object"),
     Ask("logs", Logs, "GET", f"{CONTAINER}/log", Access("get", "containers/log"), "logs.logs",
         reply="bytes", descriptor="out"),

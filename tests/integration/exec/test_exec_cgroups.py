@@ -87,9 +87,7 @@ def test_a_limit_below_what_is_in_use_is_refused_in_a_sentence(bench: RealBench)
     config = run(bench, driver, "one", "sh", "-c", script, limits=base.Limits(memory=64 << 20))
     until(lambda: Path(config.log_path).exists() and b"ready" in Path(config.log_path).read_bytes(), 10.0, "its memory")
     before = driver.limits("one")
-    with pytest.raises(
-        Temporary, match=r"of memory are in use, more than the limit of 1.0MiB: the memory limit in force"
-    ):
+    with pytest.raises(Temporary, match=r"of memory are in use, more than the limit of 1.0MiB: the limit in force"):
         driver.set_limits("one", base.Limits(memory=1 << 20, pids=7, cpu_millis=100))
     assert driver.limits("one") == before
     assert driver.inspect("one").status == "running"

@@ -92,8 +92,6 @@ def test_defaults_are_filled_in_and_the_job_gets_them() -> None:
     caller = Call("list", {"kind": "Container"})
     front.Front(engine).serve(caller)
     assert caller.answers == ["here"]
-    assert asked[0].args == {"kind": "Container", "namespace": "", "label_selector": "", "field_selector": ""}
-    assert asked[0].task is None
     assert asked[0].args == {
         "kind": "Container", "namespace": "", "label_selector": "", "field_selector": "", "limit": 0, "continue_": ""
     }  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import errors
-from reconciler.engine.handlers import logins
+from reconciler.images import registry_access
 from reconciler.model import references
 from reconciler.testing.loop import Loop
 
@@ -33,6 +33,9 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
     ],
 )
 def test_the_command_that_helps(loop: Loop, message: str, own: bool, expected: str) -> None:
-    with pytest.raises(errors.LoginNeeded) as caught, logins.acting(loop.parts, REFERENCE, None, own=own):
+    with (
+        pytest.raises(errors.LoginNeeded) as caught,
+        registry_access.acting(loop.parts.images, REFERENCE, None, own=own),
+    ):
         raise errors.LoginNeeded(message)
     assert caught.value.message == expected

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from reconciler.engine.trust import Trust
 
 from reconciler import errors
 from reconciler.engine.job import Job
+from reconciler.images.trust import Trust
 from reconciler.testing import images, signing
 from reconciler.testing.loop import Loop, container
 
@@ -33,7 +33,7 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
              {"scope": "closed.example", "verdict": "reject"}]  # fmt: skip
     policy = tmp_path / "policy.yaml"
     policy.write_text(yaml.safe_dump({"rules": rules}))
-    made.parts.trust = Trust(str(policy))
+    made.set_images(trust=Trust(str(policy)))
     try:
         yield made
     finally:

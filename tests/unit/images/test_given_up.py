@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import errors
-from reconciler.engine import images
+from reconciler.images import pulling
 from reconciler.model import references
 from reconciler.testing.loop import IMAGE, Loop
 
@@ -21,6 +21,6 @@ def test_a_fetch_that_is_given_up_says_why(tmp_path: Path) -> None:
         layer = loop.registry.resolve(reference).layers[0]
         stopping.set()
         with pytest.raises(errors.Temporary, match="a blob was not fetched: pydockd is shutting down"):
-            images.fetch(reference, layer, loop.registry, loop.graph, stopping)
+            pulling.fetch(reference, layer, loop.registry, loop.graph, stopping)
     finally:
         loop.close()

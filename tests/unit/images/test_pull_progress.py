@@ -128,7 +128,6 @@ def test_a_watch_shows_progress_if_asked_to(loop: Loop, asked: bool) -> None:
     gate, items, left = held_fetch(loop), list[dict[str, Any]](), threading.Event()
     pull = in_thread(lambda: loop.apply(container("web")))
     wait.until(lambda: loop.parts.images.running.of(IMAGE), what="the pull")
-    wait.until(lambda: loop.parts.transfers.of(IMAGE), what="the pull")
 
     def take(item: Any) -> None:
         items.append(plain(item))

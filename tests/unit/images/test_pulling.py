@@ -88,5 +88,6 @@ def test_an_image_that_is_not_there() -> None:
 
 
 def test_locks_do_not_pile_up() -> None:
+    before = set(pulls._locks._held)
     pulls.pull(REFERENCE, registry(layered(2)), FakeGraph())
-    assert pulls._locks._held == {}
+    assert set(pulls._locks._held) <= before

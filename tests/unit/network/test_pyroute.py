@@ -25,7 +25,9 @@ def imported(module: str) -> set[str]:
 
 
 def test_the_controller_loads_the_codecs_only() -> None:
-    loaded = imported("reconciler.bootstrap.controller")
+    loaded = imported(
+        "reconciler.bootstrap.controller, reconciler.drivers.network.family, reconciler.drivers.exec.family"
+    )
     assert {"pyroute2.netlink.rtnl.ifinfmsg", "pyroute2.netlink.diag"} <= loaded
     assert not HEAVY & loaded
 

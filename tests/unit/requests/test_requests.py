@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +13,7 @@ from reconciler.client.calls import CALLS
 from reconciler.jobs import table as jobs
 from reconciler.model import kinds, objects, plan
 from reconciler.requests import table
-from reconciler.requests.declaration import Access, Ask, Request, fields, routes
+from reconciler.requests.declaration import Ask, Request, fields, routes
 
 ASKS = list(table.ASKS.values())
 VERBS = {"get", "list", "watch", "create", "update", "patch", "delete"}
@@ -93,10 +92,3 @@ def test_names_declared_twice_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 class Step(Request, frozen=True):
     """Nothing that the API may ask for."""
-
-
-def test_a_step_cannot_be_declared(monkeypatch: pytest.MonkeyPatch) -> None:
-    stolen: Any = Ask("create", Step, "POST", "/create", Access("create", "containers"), "service.ping")
-    monkeypatch.setattr(table, "ASKS", {"create": stolen})
-    with pytest.raises(ValueError, match="name of a step: create"):
-        jobs.handlers()
