@@ -33,7 +33,7 @@ class _Helper(subprocess.Popen[bytes]):
     def __init__(self, source: _Source, pid: int, args: list[str], stdout: IO[bytes]) -> None:
         self.pid, self.args, self.stdout = pid, args, stdout
         self.stdin = self.stderr = None
-        self.returncode: int | None = None  # type: ignore[assignment]
+        self.returncode: int | None = None
         self._source = source
         # the forking process keeps it as a zombie until it is asked how it ended
         self._pidfd = os.pidfd_open(pid)
@@ -43,7 +43,7 @@ class _Helper(subprocess.Popen[bytes]):
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
-            _await(self._pidfd, self.args, timeout)
+            _await(self._pidfd, timeout)
             self.returncode = self._source.ask({"reap": self.pid})
             os.close(self._pidfd)
         return self.returncode
@@ -53,11 +53,11 @@ class _Helper(subprocess.Popen[bytes]):
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
 
-def _await(pidfd: int, args: list[str], timeout: float | None) -> None:
+def _await(pidfd: int, timeout: float | None) -> None:
     ended = select.poll()
     ended.register(pidfd, select.POLLIN)
     if not ended.poll(None if timeout is None else timeout * 1000):
-        raise subprocess.TimeoutExpired(args, timeout or 0.0)
+        raise subprocess.TimeoutExpired("helper", timeout or 0.0)
 
 
 class _Source:
