@@ -85,7 +85,9 @@ class _Source:
 
 
 @functools.cache
-def _source() -> _Source:
+def _source(pid: int) -> _Source:
+    """The one of this process: a forked copy of it needs its own, which ends when that copy does."""
+    assert pid == os.getpid()
     return _Source()
 
 
@@ -94,7 +96,7 @@ def start(name: str, request: dict[str, Any], blob: int) -> subprocess.Popen[byt
     question = os.memfd_create("request", os.MFD_CLOEXEC)
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
-        source, command = _source(), helper.command(name)
+        source, command = _source(os.getpid()), helper.command(name)
         # it dies with the process that forks it, and that one with this
         os.write(question, json.dumps({**request, "parent": source.pid}).encode())
         os.lseek(question, 0, os.SEEK_SET)
