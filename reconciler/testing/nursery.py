@@ -89,7 +89,7 @@ class Nursery:
     def start(self, command: Sequence[str], env: Mapping[str, str], fds: Sequence[int]) -> Born:
         """Runs ``command``, a path that ends in ``pydockd`` or ``pydock`` and its arguments; ``fds`` are its standard
         input, output and error."""
-        return Born(self, self._ask({"command": list(command), "env": dict(env)}, fds), command)
+        return Born(self, self._ask({"command": list(command), "env": dict(env), "cwd": str(Path.cwd())}, fds), command)
 
     def run(self, command: Sequence[str], env: Mapping[str, str], input: str = "") -> subprocess.CompletedProcess[str]:
         """Runs it to its end; what it wrote."""
@@ -186,6 +186,7 @@ def _serve(control: socket.socket) -> None:
                 for number, fd in enumerate(fds):
                     os.dup2(fd, number)
                     os.close(fd)
+                os.chdir(request["cwd"])
                 forking.become(request["command"], request["env"])
                 raise _Child(request["command"])
         for fd in fds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import sqlite3
@@ -233,6 +234,15 @@ def test_a_value_that_is_no_text_of_ours_any_more_is_told_as_damage(path: Path) 
     at = content.index(b'"GREETING"')
     path.write_bytes(content[:at] + b'"GREETINGS' + content[at + 10 :])
     _refused(path, r"is damaged \(malformed JSON\)")
+
+
+def test_a_text_that_became_bytes_is_told_as_damage(path: Path) -> None:
+    store = open_store(path)
+    _fill(store)
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as driver, driver:
+        driver.execute("UPDATE objects SET body = CAST(body AS BLOB)")
+    _refused(path, "is damaged.*is not what was written")
 
 
 def test_a_flipped_bit_is_refused_or_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
