@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from reconciler import errors
+from reconciler.engine.effects import StepHandler
+from reconciler.engine.job import Job
 from reconciler.model.keys import Key
 from reconciler.model.plan import Step
 from reconciler.testing import images
@@ -41,6 +43,21 @@ def before_step(monkeypatch: pytest.MonkeyPatch, loop: Loop, action: str, then: 
         return take(step, attempt)
 
     monkeypatch.setattr(loop.engine, "take", taken)
+    return happened
+
+
+def after_check(monkeypatch: pytest.MonkeyPatch, loop: Loop, action: str, then: Callable[[], Any]) -> list[str]:
+    """Calls ``then`` once, after the first step of that action was claimed and before it is carried out."""
+    claim, happened = loop.engine._claim, list[str]()
+
+    def claimed(handler: StepHandler, job: Job, step: Step) -> Any:
+        result = claim(handler, job, step)
+        if step.action == action and not happened:
+            happened.append(action)
+            then()
+        return result
+
+    monkeypatch.setattr(loop.engine, "_claim", claimed)
     return happened
 
 
@@ -112,6 +129,42 @@ class TestThePlanIsWhatRuns:
         happened = within_call(monkeypatch, loop, "set_limits", edit(loop, resources={"limits": {"memory": "96Mi"}}))
         loop.apply(container("web", resources={"limits": {"memory": "80Mi"}}))
         assert happened
+        (run,) = loop.world.runs.values()
+        assert run.limits.memory == 96 << 20
+
+
+class TestAnEditAfterTheCheck:
+    """The step has been found to fit what is wanted, and only then somebody wants something else."""
+
+    @pytest.mark.parametrize("action", ["create", "start"])
+    def test_another_image_right_after_the_check_is_what_runs_in_the_end(
+        self, monkeypatch: pytest.MonkeyPatch, loop: Loop, action: str
+    ) -> None:
+        happened = after_check(monkeypatch, loop, action, edit(loop, image=NEWER))
+        loop.apply(container("web"))
+        assert happened
+        assert command(loop) == ("serve", "anew")
+        assert loop.ready(WEB)[0] == "True"
+
+    @pytest.mark.parametrize("action", ["create", "start"])
+    def test_another_command_right_after_the_check_is_what_runs_in_the_end(
+        self, monkeypatch: pytest.MonkeyPatch, loop: Loop, action: str
+    ) -> None:
+        happened = after_check(monkeypatch, loop, action, edit(loop, command=["other"]))
+        loop.apply(container("web"))
+        assert happened
+        assert command(loop)[0] == "other"
+
+    def test_another_image_right_after_the_check_of_an_update_is_what_runs_in_the_end(
+        self, monkeypatch: pytest.MonkeyPatch, loop: Loop
+    ) -> None:
+        loop.apply(container("web", resources={"limits": {"memory": "64Mi"}}))
+        happened = after_check(
+            monkeypatch, loop, "update", edit(loop, resources={"limits": {"memory": "96Mi"}}, image=NEWER)
+        )
+        loop.apply(container("web", resources={"limits": {"memory": "80Mi"}}))
+        assert happened
+        assert command(loop) == ("serve", "anew")
         (run,) = loop.world.runs.values()
         assert run.limits.memory == 96 << 20
 
