@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reconciler.testing import nursery, runs, wait
+from reconciler.testing import nursery, runs, wait, zygote
 
 BIN = Path(sys.executable).parent
 
@@ -54,7 +54,7 @@ class Pydockd:
         self.manifests.mkdir(parents=True, exist_ok=True)
         self.socket = str(self.run / "pydock.sock")
         self.flags, self.env = tuple(flags), dict(env or {})
-        self.process: subprocess.Popen[bytes] | nursery.Born | None = None
+        self.process: subprocess.Popen[bytes] | zygote.Born | None = None
         self._nursery = born_by
         self.log = work / "pydockd.log"
 
@@ -72,7 +72,7 @@ class Pydockd:
             self.wait_ready()
         return self
 
-    def _run(self, command: list[str], env: dict[str, str], log: int) -> subprocess.Popen[bytes] | nursery.Born:
+    def _run(self, command: list[str], env: dict[str, str], log: int) -> subprocess.Popen[bytes] | zygote.Born:
         if self._nursery is not None and nursery.can_run(env):
             return self._nursery.start(command, {**os.environ, **env}, [0, log, log])
         return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **env})
