@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,15 +17,6 @@ from reconciler.testing.descriptors import high_numbers
 from reconciler.testing.loop import Loop, container, container_key
 
 WEB = container_key("web")
-
-
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

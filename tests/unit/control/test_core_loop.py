@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -20,15 +17,6 @@ from reconciler.model.view import DEFAULT_NETWORK, View
 from reconciler.testing.loop import IMAGE, Loop, container, container_key, network
 
 WEB, OTHER = container_key("web"), container_key("other")
-
-
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def test_a_container_runs_and_looking_again_does_nothing(loop: Loop) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
 from reconciler.kinds.image.observed import ImageObserved
 from reconciler.model.keys import Key
@@ -17,15 +15,6 @@ from reconciler.testing.loop import IMAGE, Loop, container, container_key
 
 KEPT, WEB = Key("Image", "", "kept"), container_key("web")
 HOUR = 3600.0
-
-
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def image(name: str = "kept", **spec: Any) -> dict[str, Any]:

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.model.keys import Key
 from reconciler.testing.loop import IMAGE, Loop, container, container_key, network
-
-
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path)
-    yield made
-    made.close()
 
 
 def test_a_namespace_with_a_default_network_of_its_own_does_without_the_hosts(loop: Loop) -> None:

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from reconciler.model.keys import Key
 from reconciler.testing.loop import Loop, container, container_key, network
 
 NET = Key("Network", "default", "net")
 WEB = container_key("web")
-
-
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path)
-    yield made
-    made.close()
 
 
 def test_a_network_that_comes_back_before_it_was_torn_down_costs_its_containers_nothing(loop: Loop) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from reconciler import errors
@@ -13,13 +10,6 @@ from reconciler.drivers.network.base import EndpointConfig
 from reconciler.testing.loop import Loop, container, container_key
 from reconciler.testing.network_tools import network
 from reconciler.testing.store import memory_store
-
-
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path)
-    yield made
-    made.close()
 
 
 def plant(loop: Loop) -> None:

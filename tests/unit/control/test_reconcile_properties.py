@@ -26,13 +26,6 @@ NAMES = ("a", "b", "c", "d")
 WEB = container_key("web")
 
 
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path)
-    yield made
-    made.close()
-
-
 def footprint(loop: Loop) -> tuple[int, int, int]:
     """The revision, and how many jobs and events there are."""
     with loop.store.snapshot() as session:

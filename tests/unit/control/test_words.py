@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,15 +14,6 @@ from reconciler.testing.loop import IMAGE, Loop, container, container_key
 WEB = container_key("web")
 KEPT = Key.of("image", "kept")
 LOWER = "the memory limit is 32Mi, and 41 MiB are in use: raise the limit, or stop what uses them"
-
-
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def shown(loop: Loop, key: Key) -> dict[str, Any]:

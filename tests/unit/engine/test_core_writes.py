@@ -20,15 +20,6 @@ from reconciler.testing.loop import Loop, container, container_key, network
 WEB = container_key("web")
 
 
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
 def patch(loop: Loop, patch: dict[str, Any]) -> Any:
     return loop.ask("patch", kind="Container", namespace="default", name="web", patch=patch, manager="test")
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from reconciler import errors
@@ -12,15 +9,6 @@ from reconciler.kinds.base.sequence import wish
 from reconciler.testing.loop import Loop, container, container_key
 
 WEB = container_key("web")
-
-
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def test_a_signal_reaches_the_process_and_leaves_what_is_wanted(loop: Loop) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,15 +12,6 @@ from reconciler.engine.job import Job
 from reconciler.testing.loop import Loop, container, container_key
 
 WEB = container_key("web")
-
-
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def finish(loop: Loop, code: int) -> None:

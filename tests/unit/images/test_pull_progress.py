@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,15 +15,6 @@ from reconciler.testing import images, wait
 from reconciler.testing.loop import IMAGE, Loop, container, container_key, plain
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
-
-
-@pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 class Clock:
