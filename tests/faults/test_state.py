@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.testing import faults, images, wait
+from reconciler.testing import disks, faults, images, wait
 from reconciler.testing.daemon import Pydockd, container, path
 
 MANAGED = "?fieldManager=test"
@@ -139,13 +139,8 @@ def failing_syncs(host: Pydockd) -> Iterator[None]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 48 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", disk], check=True)
-    try:
+    with disks.small(tmp_path / "disk", 48) as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_a_full_disk_lets_everything_be_read_and_deleted(small_disk: Path, image: str) -> None:
@@ -163,7 +158,7 @@ def test_a_full_disk_lets_everything_be_read_and_deleted(small_disk: Path, image
         hog["spec"]["command"] = ["sh", "-c", script]
         host.apply(hog)
         stuff = small_disk / "stuff"
-        fill(stuff)
+        disks.fill(stuff)
         assert host.status("victim")["phase"] == "Running"
         assert len(host.api("GET", "/apis/pydock.dev/v1/containers")["items"]) == 4
         host.delete("Container", "victim")
@@ -192,7 +187,7 @@ def test_a_full_disk_is_freed_of_what_nothing_uses(small_disk: Path, image: str,
         assert host.cli("pull", unused).returncode == 0
         assert unused in host.cli("image", "ls").stdout
         stuff = small_disk / "stuff"
-        fill(stuff)
+        disks.fill(stuff)
         assert os.statvfs(small_disk).f_bavail == 0
         faults.until(host, lambda: unused not in host.cli("image", "ls").stdout, 20, "the unused image to go")
         wait.until(lambda: os.statvfs(small_disk).f_bavail > 0, 10, "its room to be free")
@@ -202,15 +197,6 @@ def test_a_full_disk_is_freed_of_what_nothing_uses(small_disk: Path, image: str,
         running(host, image, "after")
     finally:
         host.close()
-
-
-def fill(file: Path) -> None:
-    with contextlib.suppress(OSError), file.open("wb", buffering=0) as writer:
-        while True:
-            writer.write(b"\0" * 65536)
-    with contextlib.suppress(OSError), file.open("ab", buffering=0) as writer:
-        while True:
-            writer.write(b"\0")
 
 
 def test_an_image_that_does_not_fit_fails_alone(small_disk: Path, image: str, registry: images.Server) -> None:

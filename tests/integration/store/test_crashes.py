@@ -15,6 +15,7 @@ import pytest
 from reconciler import errors
 from reconciler.store import connections, open_store
 from reconciler.store.base import Store
+from reconciler.testing import disks
 from reconciler.testing.store_samples import create, running
 
 _CHILD = [sys.executable, "-m", "reconciler.testing.store_child"]
@@ -75,11 +76,8 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path, mode
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 16 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)], check=True)
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with disks.small(tmp_path / "disk", 16) as disk:
+        yield disk
 
 
 def _fill_up(disk: Path) -> Path:

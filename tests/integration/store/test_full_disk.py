@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 
 from reconciler.store import open_store
 from reconciler.store.base import Store
+from reconciler.testing import disks
 from reconciler.testing import store_samples as samples
 
 #: so many commits need more than the log's own reserve, many times over
@@ -22,19 +21,12 @@ COMMITS = 1500
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], check=True)
-    try:
+    with disks.small(tmp_path / "disk", 24) as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
 
 
 def fill(disk: Path) -> None:
-    with contextlib.suppress(OSError), (disk / "stuff").open("wb", buffering=0) as writer:
-        while True:
-            writer.write(b"\0" * 4096)
+    disks.fill(disk / "stuff")
     assert os.statvfs(disk).f_bfree == 0
 
 
