@@ -27,7 +27,7 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -181,6 +181,15 @@ def _parser() -> argparse.ArgumentParser:
     user = "the unprivileged user of the API process (default: pydock-api, or a number that no account has)"
     add("--api-user", metavar="USER", help=user)
     add("--resync", type=float, metavar="SECONDS", help="pause between full looks that need no event (default: 300)")
+    _add_collection(add)
+    add("--debug", action="store_true", default=None, help="verbose log; SIGQUIT dumps the stacks of all threads")
+    add("--print-config", action="store_true", help="print the settings in force as TOML and exit")
+    add("--version", action="version", version=f"pydockd {__version__}")
+    return parser
+
+
+def _add_collection(add: Callable[..., argparse.Action]) -> None:
+    """The flags of automatic image garbage collection."""
     add(
         "--image-gc-high",
         type=float,
@@ -199,10 +208,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TIME",
         help="images unused for this long are removed in any case, such as 30d (default: 0, never)",
     )
-    add("--debug", action="store_true", default=None, help="verbose log; SIGQUIT dumps the stacks of all threads")
-    add("--print-config", action="store_true", help="print the settings in force as TOML and exit")
-    add("--version", action="version", version=f"pydockd {__version__}")
-    return parser
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[Settings, bool]:

@@ -52,14 +52,13 @@ def build(settings: Settings, api: life.Api) -> life.Daemon:
     parts = _parts(settings, opened)
     engine = Engine(parts, table.handlers(), steps())
     parts.commands = engine.commands
-    holder: list[Reconciler] = []
 
     def look(keys: Iterable[Key], closely: bool = False) -> None:
-        holder[0].look(keys, closely)
+        # events begin with the daemon's start, when the loop is there
+        reconciler.look(keys, closely)
 
     events = Events(parts, look)
     reconciler = Reconciler(parts, engine, Observer(parts), settings.workers, events.track)
-    holder.append(reconciler)
     parts.look = reconciler.look
     sources = Manager(opened, reconciler.look, _show_trouble)
     sources.start(f"dir:{os.path.abspath(settings.manifests)}")

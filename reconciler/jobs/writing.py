@@ -12,6 +12,7 @@ from reconciler.engine import views
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.kinds import render
+from reconciler.kinds.container import restarts
 from reconciler.manifest import merge
 from reconciler.model.keys import Key
 from reconciler.model.objects import BUILTIN, OBJECT, TAKE_OVER, Desired, Document, Override, Owner, may_take_over
@@ -25,9 +26,6 @@ API = "api"
 Draft = tuple[Document, dict[str, Any]]
 #: makes it from the live object, in the transaction that stores it: nothing is written in between
 Make = Callable[[Session, Desired | None], Draft]
-
-#: seconds that a container gets to stop when its manifest does not say
-_GRACE = 10
 
 
 def post(parts: Parts, job: Job) -> dict[str, Any]:
@@ -97,7 +95,7 @@ def _hastened(session: Session, key: Key, request: asked.Delete) -> Desired | No
     if request.grace is None or session.objects.live(key) is not None:
         return None
     for entry in session.entries([key]):
-        own = entry.desired.spec.get("terminationGracePeriodSeconds", _GRACE)
+        own = restarts.setting(entry.desired, None, "terminationGracePeriodSeconds")
         present = entry.desired.deleting_grace if entry.desired.deleting_grace is not None else own
         if request.grace < present:
             _check_delete(entry.desired, session.rendered(entry.desired.uid), request)
