@@ -126,10 +126,8 @@ class Archive:
 
     def _descriptor(self, name: str, media_type: str) -> registries.Descriptor:
         digest = self._file(name)
-        size = self.taken.get(digest, -1)
-        return registries.Descriptor(
-            media_type, digest, size if size >= 0 else local_manifests.blob_size(self._graph, digest)
-        )
+        size = self.taken[digest] if digest in self.taken else self._graph.blob_size(digest)
+        return registries.Descriptor(media_type, digest, size)
 
     def _file(self, name: str) -> str:
         """The digest of a file of the archive, through links within it."""

@@ -76,11 +76,6 @@ def blobs(service: ImageService) -> Shares:
     return Shares(found, known | fresh)
 
 
-def freed(service: ImageService, digests: Collection[str]) -> int:
-    """Bytes of layers and blobs that would be free without those images."""
-    return layers(service).freed(digests) + blobs(service).freed(digests)
-
-
 def _measure(
     wanted: Mapping[str, Iterable[str]],
     known: Mapping[str, int],

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from typing import Literal, NamedTuple
 
@@ -70,7 +70,8 @@ def plan(service: ImageService) -> Plan:
     """What would go now. Nothing for the disk's sake while what has gone before waits for the end of a pull."""
     policy, now, space = service.policy, service.now(), service.graph.space()
     with service.store.snapshot() as session:
-        used_at, idle = session.relations.used_at(), _idle(session, policy, now)
+        used_at = session.relations.used_at()
+        idle = _idle(session, used_at, policy, now)
         awaited = usage.awaited(session)
     over = is_over(policy, space)
     held_up = service.leftovers.busy and service.leftovers.waiting
@@ -145,9 +146,8 @@ def _above(percent: float, space: Space) -> int:
     return max(0, int(space.size - space.free - space.size * percent / 100))
 
 
-def _idle(session: Session, policy: Policy, now: float) -> list[ImageFacts]:
+def _idle(session: Session, used_at: Mapping[str, float], policy: Policy, now: float) -> list[ImageFacts]:
     """All names of the images that may go."""
-    used_at = session.relations.used_at()
     return [
         facts
         for facts in usage.unused(session, True)
@@ -183,7 +183,11 @@ def _discard(service: ImageService, blobs: list[str], layers: list[str]) -> None
 
 def _free(session: Session, service: ImageService, digests: Collection[str], mine: Collection[str]) -> list[ImageFacts]:
     """Those that may still go, and under no name that somebody else works on."""
-    idle = [facts for facts in _idle(session, service.policy, service.now()) if facts.digest in digests]
+    idle = [
+        facts
+        for facts in _idle(session, session.relations.used_at(), service.policy, service.now())
+        if facts.digest in digests
+    ]
     busy = {facts.digest for facts in idle if facts.reference not in mine}
     return [facts for facts in idle if facts.digest not in busy]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import msgspec
@@ -60,8 +59,3 @@ def packing(graph: graphs.Graph, digest: str) -> str:
     with graph.open_blob(digest) as file:
         start = file.read(4)
     return "+gzip" if start.startswith(b"\x1f\x8b") else "+zstd" if start == b"\x28\xb5\x2f\xfd" else ""
-
-
-def blob_size(graph: graphs.Graph, digest: str) -> int:
-    with graph.open_blob(digest) as file:
-        return file.seek(0, os.SEEK_END)

@@ -90,4 +90,4 @@ def unused(session: Session, all_names: bool) -> list[ImageFacts]:
 def awaited(session: Session) -> bool:
     """Whether an object names an image that is not here."""
     present = {facts.reference for facts in session.images.all()}
-    return not present.issuperset(users(session).named)
+    return not present.issuperset(Users(session.relations.named(), {}).named)

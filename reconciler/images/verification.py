@@ -90,7 +90,7 @@ class _Check:
             self._go_on()
             self._summary.blobs += 1
             problem = self._service.graph.check_blob(blob)
-            if not problem or self._found("blob", blob, problem, partial(self._fetch, digest, blob)):
+            if not problem or self._found("blob", blob, problem, partial(self._fetch, blob)):
                 self._whole.add(blob)
 
     def _stack(self, digest: str) -> None:
@@ -152,7 +152,7 @@ class _Check:
                 return error.message
         return "repaired"
 
-    def _fetch(self, digest: str, blob: str) -> None:
+    def _fetch(self, blob: str) -> None:
         """A blob, from where one of the images that have it came."""
         failures: list[str] = []
         for each in self._known.facts:
@@ -187,7 +187,7 @@ class _Check:
         """A layer that is not here."""
         graph = self._service.graph
         if blob not in self._whole:
-            self._fetch(digest, blob)
+            self._fetch(blob)
         raw = graph.read_blob(self._known.facts[digest][0].image_id, image_config.MAX_BYTES)
         diff_ids = image_config.parse(raw, len(self._packed(digest))).diff_ids
         chain = chains.chain(diff_ids)

@@ -162,8 +162,10 @@ class Driver:
         failpoints.hit("exec.create.record.after")
 
     def _hold_pids(self, id: str, wanted: int) -> None:
+        if limits.starting_pids(wanted) == wanted:
+            return
         limits.hold_pids(self._groups.layout, self._groups.container(id), wanted)
-        if self._groups.systemd and limits.starting_pids(wanted) != wanted:
+        if self._groups.systemd:
             systemd.send(systemd.tasks_message(self._groups.container_unit(id), wanted))
 
     def _join_supervisor(self, id: str, pid: int) -> None:
@@ -279,8 +281,9 @@ class Driver:
         group = self._groups.container(groups.check_id(id))
         if not cgroups.exists(self._groups.layout, group):
             raise NotFound(f"{id} has no cgroup: it does not run")
-        limits.hold_back(self._groups.layout, group, wanted)
         if self._groups.systemd:
+            # systemd would set it first
+            limits.hold_back(self._groups.layout, group, wanted)
             systemd.set_limits(self._groups.container_unit(id), wanted)
         limits.write(self._groups.layout, group, wanted)
 

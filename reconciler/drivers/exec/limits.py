@@ -104,13 +104,12 @@ def _write_all(layout: cgroups.Layout, group: str, waiting: dict[tuple[str, str]
 def hold_pids(layout: cgroups.Layout, group: str, pids: int) -> None:
     """Lowers the limit of tasks to that of the program, once the runtime's first process waits for its start and needs
     no more threads. Raises ``Temporary`` when the kernel refuses."""
-    if pids and starting_pids(pids) != pids:
-        path = f"{layout.directory('pids', group)}/pids.max"
-        try:
-            cgroups.write_text(path, str(pids))
-        except FileNotFoundError:
-            # the process has ended meanwhile, and its group is gone
-            return
+    path = f"{layout.directory('pids', group)}/pids.max"
+    try:
+        cgroups.write_text(path, str(pids))
+    except FileNotFoundError:
+        # the process has ended meanwhile, and its group is gone
+        return
 
 
 def _write(layout: cgroups.Layout, group: str, key: tuple[str, str], text: str) -> OSError | None:

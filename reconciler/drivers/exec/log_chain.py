@@ -90,11 +90,7 @@ class Chain:
         """The number that the last file has got meanwhile, if it had none. Looked up by the file then, and remembered:
         a number may come to stand for the end of its file alone."""
         if self._parts and not self._number:
-            last = os.fstat(self._parts[-1].file.fileno())
-            for number in log_files.numbered(self._log):
-                found = log_files.status(log_files.path_of(self._log, number))
-                if found is not None and os.path.samestat(found, last):
-                    self._number = number
+            self._number = log_files.number_of(self._log, os.fstat(self._parts[-1].file.fileno()))
         return self._number
 
     def forget_read(self) -> None:

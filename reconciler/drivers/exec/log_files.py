@@ -124,15 +124,19 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
+def number_of(log: str, file: os.stat_result) -> int:
+    """The number of one of the log's files, by its status; 0 if it has none."""
+    return next((each for each in reversed(numbered(log)) if _is(path_of(log, each), file)), 0)
+
+
 def _number_current(log: str) -> tuple[int, os.stat_result]:
     """The current file's number; one that has none yet gets one."""
     with open(log, "ab", opener=_private):
         pass
     current = os.stat(log)
+    if number := number_of(log, current):
+        return number, current
     used = numbered(log)
-    for number in reversed(used):
-        if _is(path_of(log, number), current):
-            return number, current
     number = max(used, default=0) + 1
     following = status(f"{log}.tmp")
     if following is not None and used and _is(path_of(log, used[-1]), following):
