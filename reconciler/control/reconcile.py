@@ -252,14 +252,14 @@ class Reconciler:
             for other in wait.on:
                 self._wait_for(key, other, epoch)
         wrote = self._write_status(key, view, plan)
-        self._track(key, [*([view.live[key]] if key in view.live else []), *view.terminating.get(key, ())])
+        here = view.at(key)
+        self._track(key, here)
         if changed or wrote:
             self._wake(key)
             self._tell(owners)
-        gone = key not in view.live and not view.terminating.get(key)
-        if gone:
+        if not here:
             self._mends.forget(key)
-        return gone
+        return not here
 
     def _tell(self, owners: Iterable[str]) -> None:
         """The objects with these uids look at what became of those that they have made."""
@@ -285,9 +285,8 @@ class Reconciler:
     def _write_status(self, key: Key, view: View, plan: Plan) -> bool:
         """Whether there was something to write: phase, conditions and generation, into the row as it is by now."""
         now = self._parts.clock.now()
-        entries: list[Entry] = [view.live[key]] if key in view.live else []
         fresh = []
-        for entry in (*entries, *view.terminating.get(key, ())):
+        for entry in view.at(key):
             status = planner.status(entry, plan, now)
             if status != entry.observed:
                 fresh.append((entry, status))
@@ -392,14 +391,12 @@ class Reconciler:
 
 def _named(view: View, key: Key) -> set[Key]:
     """Whom the objects of that key name."""
-    entries = [*([view.live[key]] if key in view.live else []), *view.terminating.get(key, ())]
-    return {other for entry in entries for other in planner.dependencies(entry.desired, view.live)}
+    return {other for entry in view.at(key) for other in planner.dependencies(entry.desired, view.live)}
 
 
 def _owners(view: View, key: Key) -> set[str]:
     """The uids of the objects that have made those of that key."""
-    entries = [*([view.live[key]] if key in view.live else []), *view.terminating.get(key, ())]
-    return {entry.desired.owner.item for entry in entries if entry.desired.owner.source == OBJECT}
+    return {entry.desired.owner.item for entry in view.at(key) if entry.desired.owner.source == OBJECT}
 
 
 def _tell_back_off(session: Session, entry: Entry, status: Observed, now: float) -> None:
@@ -420,5 +417,4 @@ def _ready(observed: Observed) -> Condition | None:
 
 def _planned(view: View, step: Step) -> Entry | None:
     """The step's object as it was when the step was planned."""
-    entries = [*([view.live[step.key]] if step.key in view.live else []), *view.terminating.get(step.key, ())]
-    return next((entry for entry in entries if entry.desired.uid == step.uid), None)
+    return next((entry for entry in view.at(step.key) if entry.desired.uid == step.uid), None)

@@ -36,13 +36,18 @@ def whole(session: Session) -> View:
     for entry in session.entries():
         _place(entry, live, terminating)
     images = {facts.reference: facts for facts in session.images.all()}
-    target = str(DEFAULT_NETWORK)
-    referred = frozenset({target} if session.refs.some(target) else ())
+    referred = _referred(session)
     owners = frozenset(entry.desired.uid for entry in live.values())
     return View(
         live=_with_default(live, referred), terminating=terminating, images=images, referred=referred, owners=owners,
         platform=_PLATFORM,
     )  # fmt: skip
+
+
+def _referred(session: Session) -> frozenset[str]:
+    """Whether anybody needs the instance's own network."""
+    target = str(DEFAULT_NETWORK)
+    return frozenset({target} if session.refs.some(target) else ())
 
 
 class _Loading:
@@ -67,15 +72,11 @@ class _Loading:
         for entry in self._session.entries(users - seen):
             self._know_images(entry)
             _place(entry, self._live, self._terminating)
+        referred = _referred(self._session)
         return View(
-            live=_with_default(self._live, self._referred()), terminating=self._terminating, images=self._images,
-            referred=self._referred(), owners=frozenset(self._owners), platform=_PLATFORM,
+            live=_with_default(self._live, referred), terminating=self._terminating, images=self._images,
+            referred=referred, owners=frozenset(self._owners), platform=_PLATFORM,
         )  # fmt: skip
-
-    def _referred(self) -> frozenset[str]:
-        """Whether anybody needs the instance's own network."""
-        target = str(DEFAULT_NETWORK)
-        return frozenset({target} if self._session.refs.some(target) else ())
 
     def _next(self, entry: Entry, users: set[Key]) -> Iterator[Key]:
         """The other keys that the plan of this object reads. Keys of which only the rows are needed are added to

@@ -70,5 +70,10 @@ class View(msgspec.Struct, frozen=True):
     referred: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()
 
+    def at(self, key: Key) -> tuple[Entry, ...]:
+        """All objects of that key: the live one, then those that are being removed."""
+        live = self.live.get(key)
+        return (*(() if live is None else (live,)), *self.terminating.get(key, ()))
+
 
 DEFAULT_NETWORK = Key("Network", "default", "default")

@@ -65,9 +65,6 @@ class Context:
             found = self._references[text] = references.normalised(text)
         return found
 
-    def same_image(self, one: str, other: str) -> bool:
-        return self.reference(one) == self.reference(other)
-
     def image(self, text: str) -> ImageFacts | None:
         return self.view.images.get(self.reference(text))
 

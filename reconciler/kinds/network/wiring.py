@@ -51,11 +51,12 @@ def wiring(context: Context, key: Key) -> Wiring | None:
     """What attachments to the live network of that key must contain once its own plan is done; None if there is no such
     network.
     """
-    known: dict[Key, Wiring | None] = context.once("wirings", dict)
-    if key not in known:
+
+    def find() -> Wiring | None:
         entry = context.view.live.get(key)
-        known[key] = _wiring(entry) if entry is not None else None
-    return known[key]
+        return _wiring(entry) if entry is not None else None
+
+    return context.once(("wiring", key), find)
 
 
 def _network(context: Context, desired: Desired, name: str) -> Key:

@@ -42,7 +42,7 @@ class Ledger:
         #: objects of others that a file waits for: key → the file's path. Replaced as a whole, so that any thread may
         #: read it at any time.
         self.wanted: Mapping[Key, str] = {}
-        self._name, self._patience = name, patience
+        self._name = name
         self._recorded = dict(recorded)
         self._first = True
         self._scan = facts.Scan(None)
@@ -179,8 +179,8 @@ class Ledger:
         if file is None:
             return True
         if file.gone_since is not None:
-            return file.gone(now, self._patience.gone)
-        return not file.unread and not file.problems and not file.blocked and file.quiet(now, self._patience.loss)
+            return file.gone(now, self.files.patience.gone)
+        return not file.unread and not file.problems and not file.blocked and file.quiet(now, self.files.patience.loss)
 
     def _cause(self, item: str) -> str:
         file = self.files.by_path.get(item)
@@ -231,7 +231,7 @@ class Ledger:
         gone = [
             path
             for path, file in self.files.by_path.items()
-            if file.gone(now, self._patience.gone) and path not in holders
+            if file.gone(now, self.files.patience.gone) and path not in holders
         ]
         for path in gone:
             del self.files.by_path[path]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,6 +10,7 @@ from reconciler import errors, failpoints, manifest
 from reconciler.engine.job import Job
 from reconciler.engine.parts import Parts
 from reconciler.kinds.network import tasks
+from reconciler.kinds.network.changes import first_host
 from reconciler.kinds.network.effects import config
 from reconciler.kinds.network.observed import NetworkObserved
 from reconciler.kinds.network.spec import NetworkSpec
@@ -110,7 +110,7 @@ def _effective(desired: Desired) -> NetworkSpec:
 
 def _subnet_changed(effective: NetworkSpec, observed: NetworkObserved) -> bool:
     subnet_moved = effective.subnet is not None and effective.subnet != observed.subnet
-    gateway = effective.gateway or _first_host(effective.subnet or observed.subnet)
+    gateway = effective.gateway or first_host(effective.subnet or observed.subnet)
     return subnet_moved or gateway != observed.gateway
 
 
@@ -126,12 +126,8 @@ def _plan_names(
         observed,
         bridge=names.bridge(parts.instance, desired.uid),
         subnet=subnet,
-        gateway=effective.gateway or _first_host(subnet),
+        gateway=effective.gateway or first_host(subnet),
     )
-
-
-def _first_host(subnet: str) -> str:
-    return str(ipaddress.ip_network(subnet)[1])
 
 
 def _record(parts: Parts, uid: str, **changes: object) -> None:
